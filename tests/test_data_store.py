@@ -1,0 +1,246 @@
+"""The on-disk dataset: what is written is read again, and bad input leaves nothing behind."""
+
+import errno
+import gzip
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from jointir.data.store import (
+    Dataset,
+    content_hash,
+    numbered_lines,
+    read_corpus,
+    read_qrels,
+    read_queries,
+    text_frame,
+    write_dataset,
+)
+from jointir.errors import InputError
+from jointir.files import atomic
+
+
+def dataset() -> Dataset:
+    return Dataset(
+        corpus=pd.DataFrame(
+            {"doc_id": ["d1", "d2", "ä3"], "title": ["A", "", "Ç"], "text": ["x", "y\nz", ""]}
+        ),
+        queries=pd.DataFrame(
+            {"query_id": ["q1", "q2"], "text": ["who", "whom?"], "split": ["train", "dev"]}
+        ),
+        qrels=pd.DataFrame(
+            {
+                "query_id": ["q1", "q1", "q2"],
+                "doc_id": ["d1", "ä3", "d2"],
+                "relevance": [1, 0, 3],
+                "split": ["train", "train", "dev"],
+            }
+        ),
+    )
+
+
+def changed(table: str, row: int, column: str, value: object) -> Dataset:
+    data = dataset()
+    frame = getattr(data, table).astype({column: object})
+    frame.loc[row, column] = value
+    return replace(data, **{table: frame})
+
+
+def test_what_is_written_is_read_again(tmp_path: Path):
+    data, out = dataset(), tmp_path / "data" / "tiny"
+    write_dataset(data, out, "source")
+    pd.testing.assert_frame_equal(read_corpus(out), data.corpus)
+    pd.testing.assert_frame_equal(read_queries(out), data.queries)
+    assert read_queries(out, "dev").to_dict("list") == {
+        "query_id": ["q2"],
+        "text": ["whom?"],
+        "split": ["dev"],
+    }
+    train = (out / "qrels" / "train.trec").read_text(encoding="utf-8")
+    assert train == "q1 0 d1 1\nq1 0 ä3 0\n"
+    assert read_qrels(out / "qrels" / "train.trec").values.tolist() == [
+        ["q1", "d1", 1],
+        ["q1", "ä3", 0],
+    ]
+    assert sorted(p.name for p in (out / "qrels").iterdir()) == ["dev.trec", "train.trec"]
+
+
+def test_the_hash_follows_the_values(tmp_path: Path):
+    write_dataset(dataset(), tmp_path / "a", "source")
+    write_dataset(dataset(), tmp_path / "b", "source")
+    write_dataset(changed("corpus", 1, "text", "other"), tmp_path / "c", "source")
+    write_dataset(changed("qrels", 2, "relevance", 2), tmp_path / "d", "source")
+    a, b, c, d = (content_hash(tmp_path / name) for name in "abcd")
+    assert a == b
+    assert len({a, c, d}) == 3
+
+
+BAD = {
+    "duplicate doc_id": (("corpus", 2, "doc_id", "d1"), "doc_id 'd1' appears twice", "unique"),
+    "duplicate query_id": (("queries", 1, "query_id", "q1"), "'q1' appears twice", "unique"),
+    "empty doc_id": (("corpus", 1, "doc_id", ""), "doc_id '' is empty", "TREC file"),
+    "empty query_id": (("queries", 1, "query_id", " "), "query_id ' ' is empty", "TREC file"),
+    "space in an id": (("corpus", 0, "doc_id", "d 1"), "holds white space (row 0)", "TREC file"),
+    "unicode space": (("corpus", 0, "doc_id", "d\u2028"), "holds white space", "TREC file"),
+    "empty document": (("corpus", 1, "text", " \u00a0\n"), "doc_id 'd2' has no text", "Remove"),
+    "empty query": (("queries", 0, "text", ""), "query_id 'q1' has no text", "Remove"),
+    "missing text": (("corpus", 1, "text", None), "text has no value in row 1", "Fill"),
+    "unknown doc": (("qrels", 0, "doc_id", "nope"), "names doc_id 'nope'", "Remove the judgement"),
+    "unknown query": (("qrels", 0, "query_id", "nope"), "names query_id 'nope'", "Remove"),
+    "judged twice": (("qrels", 1, "doc_id", "d1"), "('q1', 'd1') is judged twice", "Keep one"),
+    "judged elsewhere": (("qrels", 0, "split", "dev"), "judged in split 'dev'", "in one split"),
+    "nothing relevant": (("qrels", 2, "relevance", 0), "'dev' has no relevant", "drop the split"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_names_source_value_and_remedy_and_writes_nothing(case: str, tmp_path: Path):
+    change, found, remedy = BAD[case]
+    with pytest.raises(InputError) as e:
+        write_dataset(changed(*change), tmp_path / "out", "my/source")
+    assert str(e.value).startswith("my/source: ")
+    assert found in str(e.value)
+    assert remedy in str(e.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_split_is_named(tmp_path: Path):
+    data = dataset()
+    data = replace(
+        data, queries=data.queries.replace("dev", "valid"), qrels=data.qrels.replace("dev", "valid")
+    )
+    with pytest.raises(InputError, match=r"split 'valid' is unknown. Use one of \('train'"):
+        write_dataset(data, tmp_path / "out", "source")
+
+
+@pytest.mark.parametrize("table", ["corpus", "queries"])
+def test_an_empty_table_is_refused(table: str, tmp_path: Path):
+    data = dataset()
+    data = replace(data, **{table: getattr(data, table).iloc[:0]})
+    with pytest.raises(InputError, match=r"there is no (doc|query)_id"):
+        write_dataset(data, tmp_path / "out", "source")
+
+
+def test_bad_input_leaves_the_dataset_before_it_as_it_was(tmp_path: Path):
+    write_dataset(dataset(), tmp_path / "out", "source")
+    before = content_hash(tmp_path / "out")
+    with pytest.raises(InputError):
+        write_dataset(changed("queries", 0, "text", ""), tmp_path / "out", "source")
+    assert content_hash(tmp_path / "out") == before
+    write_dataset(changed("corpus", 0, "text", "new"), tmp_path / "out", "source")
+    assert read_corpus(tmp_path / "out")["text"][0] == "new"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["q1 0 d1", "q1 0 d1 1 x", "q1 0 d1 1.0", "q1 0 d1 --1", "q1 0 d1 ²", "q1 0 d1 " + "9" * 5000],
+)
+def test_a_bad_judgement_names_its_line(line: str, tmp_path: Path):
+    path = tmp_path / "dev.trec"
+    path.write_text(f"q0 0 d0 1\n\n{line}\n", encoding="utf-8")
+    with pytest.raises(InputError) as e:
+        read_qrels(path)
+    assert str(e.value).startswith(f"{path}:3: {line[:80]!r} is no TREC judgement")
+    assert "query_id 0 doc_id grade" in str(e.value)
+
+
+def test_qrels_that_are_missing_or_not_utf8(tmp_path: Path):
+    path = tmp_path / "dev.trec"
+    with pytest.raises(InputError, match=r"dev\.trec: there is no such file\. Put it there"):
+        read_qrels(path)
+    path.write_bytes(b"q0 0 d0 1\nq1 0 d\xe9 1\n")
+    with pytest.raises(InputError, match=r"dev\.trec:2: byte 0xe9 is not UTF-8\. Convert"):
+        read_qrels(path)
+
+
+def test_no_judgements_still_have_their_types(tmp_path: Path):
+    path = tmp_path / "dev.trec"
+    path.touch()
+    qrels = read_qrels(path)
+    assert list(qrels.columns) == ["query_id", "doc_id", "relevance"]
+    assert qrels["relevance"].dtype == "int64"
+
+
+@given(st.binary())
+@example(b"q 0 d --1\n")
+@example("q 0 d ²\n".encode())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_arbitrary_bytes_are_qrels_or_an_input_error(tmp_path: Path, content: bytes):
+    path = tmp_path / "any.trec"
+    path.write_bytes(content)
+    try:
+        assert list(read_qrels(path).columns) == ["query_id", "doc_id", "relevance"]
+    except InputError as e:
+        assert str(path) in str(e)
+
+
+def test_a_damaged_gzip_file_is_named(tmp_path: Path):
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(b"a\nb\n" * 1000)[:-9])
+    with pytest.raises(InputError, match=r"a\.gz: the gzip file is damaged"):
+        list(numbered_lines(path))
+    path.write_bytes(b"plain")
+    with pytest.raises(InputError, match="Download or compress it again"):
+        list(numbered_lines(path))
+
+
+def test_chunks_make_no_difference_to_a_frame(monkeypatch: pytest.MonkeyPatch):
+    rows = [(str(i), "x" * i) for i in range(10)]
+    monkeypatch.setattr("jointir.data.store.CHUNK_ROWS", 3)
+    expected = pd.DataFrame(rows, columns=["a", "b"])
+    pd.testing.assert_frame_equal(text_frame(rows, ["a", "b"]), expected)
+    assert list(text_frame([], ["a", "b"]).columns) == ["a", "b"]
+
+
+def no_space(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", no_space)
+    with pytest.raises(InputError) as e:
+        write_dataset(dataset(), tmp_path / "out", "source")
+    assert str(e.value) == (
+        f"{tmp_path / 'out'}: the disk is full. Free some space, then run the same command again"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_at_the_flush_keeps_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    out = tmp_path / "out"
+    out.write_text("old")
+    monkeypatch.setattr("os.fsync", no_space)
+    with pytest.raises(InputError, match="the disk is full"), atomic(out) as scratch:
+        scratch.write_text("half")
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    assert out.read_text() == "old"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, PermissionError])
+def test_a_block_that_raises_leaves_what_was_there(error: type[BaseException], tmp_path: Path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "kept").write_text("old")
+    with pytest.raises(error), atomic(out) as scratch:
+        scratch.mkdir()
+        (scratch / "kept").write_text("half")
+        raise error
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    assert (out / "kept").read_text() == "old"
+
+
+def test_a_finished_folder_replaces_the_old_one_whole(tmp_path: Path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "stale").touch()
+    with atomic(out) as scratch:
+        scratch.mkdir()
+        (scratch / "fresh").touch()
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    assert [p.name for p in out.iterdir()] == ["fresh"]
