@@ -1,0 +1,1 @@
+"""Runs, effectiveness, significance: every number of a report is computed here."""

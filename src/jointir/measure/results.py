@@ -1,0 +1,170 @@
+"""One tidy table from the per-query values of every system, and the comparison of two runs."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from jointir.errors import InputError
+from jointir.files import atomic, read_json, write_json
+from jointir.measure.significance import bootstrap_interval, holm, paired_p
+
+META = ["dataset", "system", "setting", "seed", "bytes_per_doc"]
+RUN = ["dataset", "split", "system", "setting", "seed", "bytes_per_doc"]
+COLUMNS = [*RUN, "measure", "value", "low", "high", "p_holm"]
+ORDER = ["dataset", "split", "system", "bytes_per_doc", "measure", "setting", "seed"]
+REFERENCE = "jpq"
+
+
+def reported(measure: str) -> str:
+    """Return the name a report uses: ir-measures' RR@10, averaged over queries, is MRR@10."""
+    return f"M{measure}" if measure.startswith("RR") else measure
+
+
+def read_meta(path: Path) -> dict:
+    """Read the JSON beside a system's run: META, n_docs, dim, and bytes by part of the index.
+
+    Raises:
+        InputError: a key is missing.
+    """
+    meta = read_json(path)
+    missing = [key for key in [*META, "n_docs", "dim", "bytes"] if key not in meta]
+    if missing:
+        raise InputError(path, f"{missing[0]!r} is missing", "Rerun the stage that wrote it")
+    return meta
+
+
+def read_results(path: Path) -> pd.DataFrame:
+    """Read results.csv; text stays text (an empty setting is ""), an empty p_holm is NaN."""
+    text = dict.fromkeys(["dataset", "split", "system", "setting", "measure"], str)
+    na_values = {"bytes_per_doc": [""], "low": [""], "high": [""], "p_holm": [""]}
+    frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=na_values)
+    if list(frame.columns) != COLUMNS:
+        found = f"columns {', '.join(frame.columns)}"
+        raise InputError(path, found, f"Rerun the results stage: expected {', '.join(COLUMNS)}")
+    return frame
+
+
+def reference(rows: pd.DataFrame) -> list[int | None]:
+    """Return, for each row, the position of the JPQ row that it is compared with, or None.
+
+    That is JPQ with the same dataset, split, measure and bytes a document, of the same seed where
+    there is one, otherwise of its first. JPQ itself and brute force are compared with nothing.
+
+    Raises:
+        InputError: two JPQ rows of one seed have equal bytes, so that the choice is not clear.
+    """
+    alike = ["dataset", "split", "measure", "bytes_per_doc"]
+    keys = list(rows[alike].itertuples(index=False, name=None))
+    known: dict[tuple, dict[int, int]] = {}
+    for at, (key, system, seed) in enumerate(zip(keys, rows["system"], rows["seed"], strict=True)):
+        if system != REFERENCE:
+            continue
+        seeds = known.setdefault(key, {})
+        if seed in seeds:
+            found = f"two {REFERENCE} settings with seed {seed} at {key[3]} bytes a document"
+            raise InputError("results", found, "Give one of them another system name")
+        seeds[seed] = at
+    chosen: list[int | None] = []
+    for key, system, seed in zip(keys, rows["system"], rows["seed"], strict=True):
+        seeds = known.get(key, {})
+        alone = not seeds or system == REFERENCE or system.startswith("brute-force")
+        chosen.append(None if alone else seeds.get(seed, seeds[min(seeds)]))
+    return chosen
+
+
+def _load(per_query: list[Path], meta: list[Path]) -> tuple[pd.DataFrame, list[pd.Series]]:
+    """Return one row a (file, measure) without statistics, and each row's values by query_id."""
+    if not per_query or len(per_query) != len(meta):
+        found = f"{len(per_query)} per-query files but {len(meta)} meta files"
+        raise InputError("results", found, "Give one meta file for each per-query file")
+    rows, values = [], []
+    for file, meta_file in zip(per_query, meta, strict=True):
+        stored = read_meta(meta_file)
+        about = {key: stored[key] for key in META}
+        for name, group in pd.read_parquet(file).groupby("measure"):
+            rows.append(about | {"split": file.stem, "measure": reported(str(name)), "file": file})
+            values.append(group.set_index("query_id")["value"].sort_index())
+    frame = pd.DataFrame(rows)
+    twice = frame[frame.duplicated([*RUN, "measure"])]
+    if len(twice):
+        row = twice.iloc[0]
+        found = f"{row.system} {row.setting} seed {row.seed} was already given for {row.split}"
+        raise InputError(row.file, found, "Give each system, setting and seed once")
+    frame = frame.sort_values(ORDER)
+    return frame.reset_index(drop=True), [values[i] for i in frame.index]
+
+
+def _stacked(rows: pd.DataFrame, values: list[pd.Series]) -> np.ndarray:
+    """Return (Q, S): the values of rows that must have judged the same queries."""
+    queries = values[0].index
+    for file, column in zip(rows["file"], values, strict=True):
+        if not column.index.equals(queries):
+            found = f"its queries differ from those of {rows['file'].iloc[0]}"
+            raise InputError(file, found, "Measure all systems with the same qrels")
+    return np.stack([column.to_numpy(dtype=np.float64) for column in values], axis=1)
+
+
+def tabulate(rows: pd.DataFrame, values: list[pd.Series], samples: int, seed: int) -> pd.DataFrame:
+    """Return the rows with value, low, high and p_holm; Holm within (dataset, split, measure)."""
+    rows = rows.copy()
+    rows[["value", "low", "high", "p_holm"]] = np.nan
+    for _, group in rows.groupby(["dataset", "split", "measure"]):
+        V = _stacked(group, [values[i] for i in group.index])  # (Q, S)
+        rows.loc[group.index, "value"] = V.mean(axis=0)
+        low, high = bootstrap_interval(V, samples, seed)
+        rows.loc[group.index, "low"], rows.loc[group.index, "high"] = low, high
+        pairs = [(at, ref) for at, ref in enumerate(reference(group)) if ref is not None]
+        p = np.array([paired_p(V[:, at], V[:, ref]) for at, ref in pairs])
+        rows.loc[group.index[[at for at, _ in pairs]], "p_holm"] = holm(p)
+    return rows[COLUMNS]
+
+
+def results(per_query: list[Path], meta: list[Path], out: Path, samples: int, seed: int) -> None:
+    """Write results.csv: the mean, its 95% bootstrap interval and p_holm of every run.
+
+    Args:
+        per_query: parquet files of the measure stage, one for each system, setting and split; a
+            file's stem is its split.
+        meta: as many JSON files, in parallel; one may be repeated for several splits.
+        out: the CSV file.
+        samples: bootstrap resamples.
+        seed: of the bootstrap.
+
+    Raises:
+        InputError: lists of different lengths, a run given twice, or runs over different queries.
+    """
+    frame = tabulate(*_load(per_query, meta), samples, seed)
+    for column in ("value", "low", "high"):
+        frame[column] = frame[column].map("{:.6f}".format)
+    frame["p_holm"] = frame["p_holm"].map("{:.3g}".format).replace("nan", "")
+    frame["bytes_per_doc"] = frame["bytes_per_doc"].map("{:.10g}".format)
+    with atomic(out) as scratch:
+        frame.to_csv(scratch, index=False, lineterminator="\n")
+
+
+def compare(a: Path, b: Path, out: Path, a_name: str, b_name: str) -> None:
+    """Write the paired comparison of two per-query files: means, difference, p, by measure.
+
+    p is that of a two-tailed paired t-test, without a correction: it is one comparison.
+
+    Raises:
+        InputError: the files hold different queries or measures.
+    """
+    tables = [pd.read_parquet(p).pivot(index="query_id", columns="measure") for p in (a, b)]
+    if not tables[0].index.equals(tables[1].index) or not tables[0].columns.equals(
+        tables[1].columns
+    ):
+        found = f"its queries or measures differ from those of {a}"
+        raise InputError(b, found, "Measure both runs with the same qrels and measures")
+    by_measure = {}
+    for name in tables[0]["value"].columns:
+        x, y = (table["value"][name].to_numpy() for table in tables)  # (Q,), (Q,)
+        by_measure[reported(name)] = {
+            a_name: round(float(x.mean()), 6),
+            b_name: round(float(y.mean()), 6),
+            "difference": round(float(x.mean() - y.mean()), 6),
+            "p": float(f"{paired_p(x, y):.3g}"),
+        }
+    found = {"a": a_name, "b": b_name, "n_queries": len(tables[0]), "measures": by_measure}
+    write_json(out, found)

@@ -1,0 +1,132 @@
+"""Figure 4: effectiveness against index size, JPQ and the other compressions of one encoder.
+
+Source: Zhan et al., JPQ (CIKM 2021), figure 4.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from jointir.errors import InputError
+from jointir.files import atomic
+from jointir.report.tables import final_rows, human
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+RC = Path(__file__).parent / "matplotlibrc"
+PANELS = ["MRR@10", "R@100"]
+WIDTH, ROW_HEIGHT, LEGEND_HEIGHT = 7.0, 2.5, 0.3  # inches
+
+# Okabe and Ito's colours; markers and dashes tell the lines apart in greyscale
+STYLES = {
+    "jpq": {"color": "#0072B2", "marker": "o", "linestyle": "-", "linewidth": 2.2},
+    "opq": {"color": "#D55E00", "marker": "s", "linestyle": "--"},
+    "pq": {"color": "#E69F00", "marker": "^", "linestyle": "-."},
+    "itq-lsh": {"color": "#009E73", "marker": "D", "linestyle": (0, (5, 1.5, 1, 1.5, 1, 1.5))},
+    "lsh": {"color": "#CC79A7", "marker": "v", "linestyle": ":"},
+}
+BRUTE = {
+    "brute-force": {"color": "#222222", "linestyle": (0, (6, 3)), "linewidth": 0.9},
+    "brute-force-pretrained": {"color": "#222222", "linestyle": (0, (1, 2)), "linewidth": 0.9},
+}
+
+
+def draw_brute_force(ax: "Axes", rows: pd.DataFrame) -> None:
+    """Draw a horizontal line for each brute-force system in one panel's rows.
+
+    STAR's is labelled where it is, in the room above it; the other, which the curves may cross, is
+    in the legend.
+    """
+    for row in rows[rows["system"].isin(BRUTE)].itertuples():
+        ax.axhline(row.value, label=human(row.system), zorder=1, **BRUTE[row.system])
+        if row.system == "brute-force":
+            at = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+            ax.annotate(human(row.system), (0.01, row.value), xytext=(0, 2), fontsize=7.5, **at)
+
+
+def draw(ax: "Axes", rows: pd.DataFrame) -> None:
+    """Draw one panel from the rows of one dataset and measure: a line and a band for each system.
+
+    A system with several seeds has a line for each, labelled once.
+    """
+    draw_brute_force(ax, rows)
+    swept = rows[rows["system"].isin(STYLES)]
+    ax.set_xscale("log")
+    for order, (system, style) in enumerate(STYLES.items()):
+        runs = swept[swept["system"].eq(system)].groupby("seed")
+        zorder = 10 - order  # JPQ on top
+        for number, (_, run) in enumerate(runs):
+            run = run.sort_values("bytes_per_doc")
+            x = run["bytes_per_doc"]
+            ax.fill_between(x, run["low"], run["high"], color=style["color"], alpha=0.13, lw=0)
+            label = human(system) if number == 0 else f"_{human(system)} {number}"
+            ax.plot(x, run["value"], label=label, zorder=zorder, **style)
+    ticks = sorted(swept["bytes_per_doc"].unique())
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    ax.margins(y=0.08)  # room for the label above the highest line
+
+
+def draw_all(fig: "Figure", rows: pd.DataFrame) -> None:
+    """Draw a row of panels for each dataset in rows, a column for each of PANELS, one legend."""
+    datasets = sorted(rows["dataset"].unique())
+    axes = fig.subplots(len(datasets), len(PANELS), squeeze=False)
+    for row_axes, dataset in zip(axes, datasets, strict=True):
+        for ax, measure in zip(row_axes, PANELS, strict=True):
+            draw(ax, rows[rows["dataset"].eq(dataset) & rows["measure"].eq(measure)])
+            ax.set_ylabel(measure)
+            if len(datasets) > 1:
+                ax.set_title(dataset, loc="left")
+    for ax in axes[-1]:
+        ax.set_xlabel("bytes per document (log scale)")
+    add_legend(fig)
+
+
+def add_legend(fig: "Figure") -> None:
+    """Add one legend above all panels: what they draw, each once, but for what is labelled."""
+    lines = [line for ax in fig.axes for line in ax.get_lines()]
+    handles = {str(line.get_label()): line for line in lines}
+    shown = [human(system) for system in [*STYLES, "brute-force-pretrained"]]
+    shown = [name for name in shown if name in handles]
+    fig.legend(
+        [handles[name] for name in shown],
+        shown,
+        loc="outside upper center",
+        ncols=len(shown),
+        handlelength=3.2,
+        columnspacing=1.4,
+    )
+
+
+def render(rows: pd.DataFrame) -> "Figure":
+    """Return the figure of the test rows of results.csv."""
+    from matplotlib.figure import Figure
+
+    height = LEGEND_HEIGHT + ROW_HEIGHT * rows["dataset"].nunique()
+    fig = Figure(figsize=(WIDTH, height))
+    draw_all(fig, rows)
+    return fig
+
+
+def figure4(results: Path, out: Path, png: Path) -> None:
+    """Draw figure 4 from results.csv as a PDF (`out`) and a PNG; the same table, the same bytes.
+
+    Raises:
+        InputError: results.csv has other columns, no test split, or no system of the figure.
+    """
+    import matplotlib
+
+    rows = final_rows(results)
+    if not rows["system"].isin(STYLES).any():
+        remedy = f"Measure one of {', '.join(STYLES)} first"
+        raise InputError(results, "no system that figure 4 shows", remedy)
+    # rc_context with a file starts from matplotlib's defaults: a user's own settings stay out
+    with matplotlib.rc_context(fname=RC):
+        fig = render(rows)
+        with atomic(out) as scratch:
+            fig.savefig(scratch, format="pdf", metadata={"CreationDate": None})
+        with atomic(png) as scratch:
+            fig.savefig(scratch, format="png", metadata={"Software": None})

@@ -1,0 +1,179 @@
+"""Tables from results.csv: sizes, the numbers behind figure 4, and metrics for DVC."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from jointir.errors import InputError
+from jointir.files import atomic, read_json, write_json
+from jointir.measure.results import RUN, read_meta, read_results, reference
+
+NAMES = {
+    "jpq": "JPQ",
+    "opq": "OPQ",
+    "pq": "PQ",
+    "itq-lsh": "ITQ+LSH",
+    "lsh": "LSH",
+    "brute-force": "brute force (STAR)",
+    "brute-force-pretrained": "brute force (untrained)",
+}
+PARTS = ["codes", "codebooks", "rotation", "ids", "other"]
+MEASURES = ["MRR@10", "R@100", "nDCG@10"]
+LEGEND = (
+    "Brackets: 95% bootstrap interval over queries. Two-tailed paired t-test against JPQ at the "
+    "same bytes a document, Holm-corrected within a dataset and measure: JPQ significantly better "
+    "(\\*\\* p < 0.01, \\* p < 0.05) or worse († p < 0.05). Compression counts codes and "
+    "codebooks. Queries of the test split; dev was used for tuning."
+)
+
+
+def human(system: str) -> str:
+    """Return the name that a reader sees."""
+    return NAMES.get(system, system)
+
+
+def ranked(systems: pd.Series) -> pd.Series:
+    """Return sort keys: systems in the order of NAMES, others after them by name."""
+    order = list(NAMES)
+    return systems.map(lambda s: f"{order.index(s) if s in order else len(order):03d}{s}")
+
+
+def size_row(meta: dict) -> dict:
+    """Return one row of sizes.csv, in bytes; compression is 4 N D / (codes + codebooks).
+
+    As Zhan et al. count, JPQ (CIKM 2021): float32 vectors over codes and centroids.
+    """
+    parts = {part: int(meta["bytes"].get(part, 0)) for part in PARTS}
+    counted = parts["codes"] + parts["codebooks"]
+    ratio = f"{4 * meta['n_docs'] * meta['dim'] / counted:.2f}" if counted else ""
+    about = {key: meta[key] for key in ("dataset", "system", "setting", "bytes_per_doc", "seed")}
+    total = sum(parts.values())
+    del parts["other"]  # in the total only
+    return about | parts | {"total": total, "compression": ratio}
+
+
+def sizes(meta: list[Path], out: Path) -> None:
+    """Write sizes.csv: the bytes of every index by part, and how much it compresses.
+
+    Columns: dataset, system, setting, bytes_per_doc, codes, codebooks, rotation, ids, total,
+    compression. A setting with several seeds has one row, that of its first seed.
+
+    Raises:
+        InputError: a meta file lacks a key.
+    """
+    if not meta:
+        raise InputError("sizes", "no meta files", "Give at least one --meta")
+    rows = pd.DataFrame([size_row(read_meta(path)) for path in meta])
+    rows = rows.sort_values(["dataset", "system", "bytes_per_doc", "setting", "seed"])
+    rows = rows.drop_duplicates(["dataset", "system", "setting"]).drop(columns="seed")
+    with atomic(out) as scratch:
+        rows.to_csv(scratch, index=False, lineterminator="\n")
+
+
+def read_sizes(path: Path) -> dict[tuple[str, str, str], str]:
+    """Return the compression of each (dataset, system, setting), as written."""
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    keys = frame[["dataset", "system", "setting"]].itertuples(index=False, name=None)
+    return dict(zip(keys, frame["compression"], strict=True))
+
+
+def marks(rows: pd.DataFrame) -> pd.Series:
+    """Return the significance mark of each row, escaped for Markdown."""
+    found = []
+    for (value, p), ref in zip(rows[["value", "p_holm"]].to_numpy(), reference(rows), strict=True):
+        if ref is None or not p < 0.05:
+            found.append("")
+        elif rows["value"].iloc[ref] > value:
+            found.append("\\*\\*" if p < 0.01 else "\\*")
+        else:
+            found.append("†")
+    return pd.Series(found, index=rows.index, dtype=str)
+
+
+def final_rows(results: Path) -> pd.DataFrame:
+    """Return the rows of the test split, a seed added to the setting where a setting has several.
+
+    Raises:
+        InputError: the table has no test split.
+    """
+    rows = read_results(results)
+    rows = rows[rows["split"].eq("test")].reset_index(drop=True)
+    if rows.empty:
+        raise InputError(results, "no row of the test split", "Measure the test split first")
+    seeds = rows.groupby(["dataset", "system", "setting"])["seed"].transform("nunique")
+    seed = " seed " + rows["seed"].astype(str)
+    rows["label"] = (rows["setting"] + seed.where(seeds.gt(1), "")).str.strip()
+    return rows
+
+
+def _line(run: pd.DataFrame, brute: float | None, compression: str) -> str:
+    first = run.iloc[0]
+    cells = {row.measure: f"{row.value:.3f}{row.mark}" for row in run.itertuples()}
+    mrr = run[run["measure"].eq("MRR@10")]
+    if len(mrr):
+        row = mrr.iloc[0]
+        cells["MRR@10"] = f"{row['value']:.3f} [{row.low:.3f}, {row.high:.3f}]{row.mark}"
+    share = f"{row['value'] / brute:.1%}" if len(mrr) and brute else ""
+    ratio = f"{float(compression):.1f}\u00d7" if compression else ""
+    scores = [cells.get(measure, "") for measure in MEASURES]
+    values = [human(first.system), first.label, f"{first.bytes_per_doc:g}", *scores, share, ratio]
+    return f"| {' | '.join(values)} |"
+
+
+def dataset_lines(rows: pd.DataFrame, compressions: dict[tuple[str, str, str], str]) -> list[str]:
+    """Return the Markdown table of one dataset's test rows (those of final_rows)."""
+    rows = rows.assign(mark=marks(rows)).sort_values(
+        ["system", "bytes_per_doc", "setting", "seed"],
+        key=lambda column: ranked(column) if column.name == "system" else column,
+    )
+    exact = rows[rows["system"].eq("brute-force") & rows["measure"].eq("MRR@10")]
+    brute = float(exact["value"].iloc[0]) if len(exact) else None
+    titles = ["system", "setting", "bytes a document", *MEASURES, "of brute force's MRR@10"]
+    titles.append("compression")
+    align = ["---", "---"] + ["---:"] * (len(titles) - 2)
+    lines = [f"| {' | '.join(titles)} |", f"| {' | '.join(align)} |"]
+    for (dataset, _, system, setting, *_), run in rows.groupby(RUN, sort=False):
+        lines.append(_line(run, brute, compressions.get((dataset, system, setting), "")))
+    return lines
+
+
+def comparison_line(path: Path) -> str:
+    """Return one sentence for a comparison made by the `compare` stage on MRR@10."""
+    found = read_json(path)
+    a, b, row = found["a"], found["b"], found["measures"]["MRR@10"]
+    better = row["difference"] > 0 and row["p"] < 0.05
+    verdict = "is significantly better than" if better else "is NOT significantly better than"
+    return (
+        f"{path.stem}: {a} {verdict} {b}, MRR@10 {row[a]:.3f} against {row[b]:.3f} over"
+        f" {found['n_queries']} queries (two-tailed paired t-test, p = {row['p']:.2g})."
+    )
+
+
+def figure4_table(results: Path, sizes: Path, star: list[Path], out: Path) -> None:
+    """Write figure 4's numbers, and what it leaves out, as a Markdown table for each dataset.
+
+    star: comparisons of the trained with the untrained encoder, a sentence each.
+
+    Raises:
+        InputError: results.csv has other columns, or no test split.
+    """
+    compressions = read_sizes(sizes)
+    lines: list[str] = []
+    for dataset, rows in final_rows(results).groupby("dataset"):
+        lines += [f"### {dataset}, test", "", *dataset_lines(rows, compressions), ""]
+    with atomic(out) as scratch:
+        notes = "\n\n".join([LEGEND, *map(comparison_line, star)])
+        scratch.write_text("\n".join([*lines, notes]) + "\n", encoding="utf-8")
+
+
+def metrics_json(results: Path, out: Path) -> None:
+    """Write {dataset: {system: {setting: {measure: value}}}} of the test split for `dvc metrics`.
+
+    Raises:
+        InputError: results.csv has other columns, or no test split.
+    """
+    nested: dict = {}
+    for row in final_rows(results).itertuples():
+        settings = nested.setdefault(row.dataset, {}).setdefault(row.system, {})
+        settings.setdefault(row.label or "default", {})[row.measure] = round(row.value, 4)
+    write_json(out, nested)

@@ -1,0 +1,108 @@
+import matplotlib
+import numpy as np
+import pytest
+
+from jointir.errors import InputError
+from jointir.report.figure4 import PANELS, RC, STYLES, figure4, render
+from jointir.report.tables import NAMES, final_rows
+
+HEADER = "dataset,split,system,setting,seed,bytes_per_doc,measure,value,low,high,p_holm"
+SIZES = [96, 16, 24, 32]  # not sorted: the plot must do that
+
+
+def synthetic(path, systems=tuple(STYLES), datasets=("a", "b")):
+    rng, lines = np.random.default_rng(0), [HEADER]
+    sweep = [(system, f"M={size}", size) for system in systems for size in SIZES]
+    sweep += [("brute-force", "", 1536), ("brute-force-pretrained", "", 1536)]
+    for dataset in datasets:
+        for split in ("dev", "test"):
+            for system, setting, size in sweep:
+                for measure in PANELS:
+                    value = rng.random()
+                    cells = [value, value - 0.01, value + 0.02]
+                    about = [dataset, split, system, setting, 0, size, measure]
+                    lines.append(",".join(map(str, [*about, *cells, ""])))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def table(tmp_path):
+    return synthetic(tmp_path / "results.csv")
+
+
+@pytest.fixture
+def figure(table):
+    with matplotlib.rc_context(fname=RC):
+        return render(final_rows(table))
+
+
+def test_lines_are_the_values_of_the_table(table, figure):
+    rows = final_rows(table)
+    panels = [(dataset, measure) for dataset in ("a", "b") for measure in PANELS]
+    for ax, (dataset, measure) in zip(figure.axes, panels, strict=True):
+        here = rows[rows["dataset"].eq(dataset) & rows["measure"].eq(measure)]
+        lines = {line.get_label(): line for line in ax.lines}
+        assert set(lines) == set(NAMES.values())
+        for system in STYLES:
+            run = here[here["system"].eq(system)].sort_values("bytes_per_doc")
+            assert lines[NAMES[system]].get_xdata().tolist() == sorted(SIZES)
+            assert lines[NAMES[system]].get_ydata().tolist() == run["value"].tolist()
+        exact = here.loc[here["system"].eq("brute-force"), "value"].item()
+        assert list(lines[NAMES["brute-force"]].get_ydata()) == [exact, exact]
+
+
+def test_bands_are_the_intervals_of_the_table(table, figure):
+    rows = final_rows(table)
+    rows = rows[rows["dataset"].eq("a") & rows["measure"].eq(PANELS[0])]
+    for band, system in zip(figure.axes[0].collections, STYLES, strict=True):
+        run = rows[rows["system"].eq(system)]
+        y = band.get_paths()[0].vertices[:, 1]
+        assert set(y) == set(run["low"]) | set(run["high"])
+
+
+def test_axes_say_the_sweep_and_the_measure(figure):
+    for ax, measure in zip(figure.axes, PANELS * 2, strict=True):
+        assert [tick.get_text() for tick in ax.get_xticklabels()] == ["16", "24", "32", "96"]
+        assert ax.get_xscale() == "log"
+        assert ax.get_ylabel() == measure
+        assert "brute force (STAR)" in [text.get_text() for text in ax.texts]
+
+
+def test_systems_differ_in_colour_marker_and_dashes(figure):
+    lines = [line for line in figure.axes[0].lines if line.get_label()[:5] != "brute"]
+    assert len({line.get_color() for line in lines}) == len(STYLES)
+    assert len({line.get_marker() for line in lines}) == len(STYLES)
+    assert len({str(style["linestyle"]) for style in STYLES.values()}) == len(STYLES)
+    widths = {line.get_label(): line.get_linewidth() for line in lines}
+    assert widths.pop("JPQ") > max(widths.values())
+
+
+def test_one_legend_names_each_line_once(figure):
+    (legend,) = figure.legends
+    expected = [name for name in NAMES.values() if name != "brute force (STAR)"]
+    assert [text.get_text() for text in legend.get_texts()] == expected
+    assert figure.get_figwidth() == 7
+
+
+def test_two_renders_are_the_same_bytes_with_embedded_fonts(tmp_path, table):
+    outs = [(tmp_path / f"{i}.pdf", tmp_path / f"{i}.png") for i in range(2)]
+    figure4(table, *outs[0])
+    with matplotlib.rc_context({"font.size": 20, "pdf.fonttype": 3}):  # a user's own settings
+        figure4(table, *outs[1])
+    assert outs[0][0].read_bytes() == outs[1][0].read_bytes()
+    assert outs[0][1].read_bytes() == outs[1][1].read_bytes()
+    assert b"/CreationDate" not in outs[0][0].read_bytes()
+    assert b"/CIDFontType2" in outs[0][0].read_bytes()  # TrueType, not Type 3
+
+
+def test_a_table_without_the_baselines_still_draws(tmp_path):
+    table = synthetic(tmp_path / "results.csv", systems=("jpq",), datasets=("a",))
+    figure4(table, tmp_path / "f.pdf", tmp_path / "f.png")
+    assert (tmp_path / "f.pdf").stat().st_size > 0
+
+
+def test_a_table_without_the_figures_systems_is_refused(tmp_path):
+    table = synthetic(tmp_path / "results.csv", systems=("bm25",))
+    with pytest.raises(InputError, match="no system that figure 4 shows"):
+        figure4(table, tmp_path / "f.pdf", tmp_path / "f.png")

@@ -1,0 +1,98 @@
+import json
+
+import pytest
+
+from jointir.errors import InputError
+from jointir.files import write_json
+from jointir.report.tables import figure4_table, metrics_json, sizes
+
+HEADER = "dataset,split,system,setting,seed,bytes_per_doc,measure,value,low,high,p_holm"
+ROWS = [
+    "toy,dev,jpq,M=2,0,2,MRR@10,0.9,0.8,1.0,",
+    "toy,test,jpq,M=2,0,2,MRR@10,0.4,0.35,0.45,",
+    "toy,test,jpq,M=2,0,2,R@100,0.8,0.7,0.9,",
+    "toy,test,opq,M=2,0,2,MRR@10,0.3,0.25,0.35,0.004",
+    "toy,test,opq,M=2,0,2,R@100,0.85,0.7,0.9,0.03",
+    "toy,test,pq,M=2,0,2,MRR@10,0.35,0.25,0.4,0.02",
+    "toy,test,pq,M=2,0,2,R@100,0.79,0.7,0.9,0.2",
+    "toy,test,brute-force,,0,16,MRR@10,0.5,0.4,0.6,",
+]
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "results.csv"
+    path.write_text("\n".join([HEADER, *ROWS]) + "\n")
+    return path
+
+
+def meta(path, system, setting, size, parts, seed=0):
+    about = {"dataset": "toy", "system": system, "setting": setting, "seed": seed}
+    about |= {"bytes_per_doc": size, "n_docs": 1000, "dim": 4, "bytes": parts}
+    path.write_text(json.dumps(about))
+    return path
+
+
+@pytest.fixture
+def size_table(tmp_path):
+    jpq = {"codes": 2000, "codebooks": 1200, "rotation": 64, "ids": 10, "other": 1}
+    files = [
+        meta(tmp_path / "a.json", "jpq", "M=2", 2, jpq),
+        meta(tmp_path / "b.json", "brute-force", "", 16, {"codes": 16000}),
+    ]
+    sizes([*files, files[0]], tmp_path / "sizes.csv")  # a file may be repeated
+    return tmp_path / "sizes.csv"
+
+
+def test_sizes_by_hand(size_table):
+    assert size_table.read_text().splitlines() == [
+        "dataset,system,setting,bytes_per_doc,codes,codebooks,rotation,ids,total,compression",
+        "toy,brute-force,,16,16000,0,0,0,16000,1.00",
+        "toy,jpq,M=2,2,2000,1200,64,10,3275,5.00",  # 4 * 1000 * 4 / 3200
+    ]
+
+
+def test_figure4_table(tmp_path, table, size_table):
+    row = {"STAR": 0.5, "untrained": 0.4, "difference": 0.1, "p": 0.001}
+    found = {"a": "STAR", "b": "untrained", "n_queries": 9, "measures": {"MRR@10": row}}
+    write_json(tmp_path / "better.json", found)
+    found["measures"]["MRR@10"] = row | {"p": 0.2}
+    write_json(tmp_path / "same.json", found)
+    star = [tmp_path / "better.json", tmp_path / "same.json"]
+    figure4_table(table, size_table, star, tmp_path / "figure4.md")
+    lines = (tmp_path / "figure4.md").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "### toy, test"
+    assert lines[4:8] == [
+        "| JPQ | M=2 | 2 | 0.400 [0.350, 0.450] | 0.800 |  | 80.0% | 5.0\u00d7 |",
+        "| OPQ | M=2 | 2 | 0.300 [0.250, 0.350]\\*\\* | 0.850† |  | 60.0% |  |",
+        "| PQ | M=2 | 2 | 0.350 [0.250, 0.400]\\* | 0.790 |  | 70.0% |  |",
+        "| brute force (STAR) |  | 16 | 0.500 [0.400, 0.600] |  |  | 100.0% | 1.0\u00d7 |",
+    ]
+    assert "Holm" in lines[-5]
+    assert "dev was used for tuning" in lines[-5]
+    assert lines[-3].startswith("better: STAR is significantly better than untrained")
+    assert lines[-1].startswith("same: STAR is NOT significantly better than untrained")
+
+
+def test_metrics_json(tmp_path, table):
+    metrics_json(table, tmp_path / "m.json")
+    toy = json.loads((tmp_path / "m.json").read_text())["toy"]
+    assert toy["jpq"] == {"M=2": {"MRR@10": 0.4, "R@100": 0.8}}
+    assert toy["brute-force"] == {"default": {"MRR@10": 0.5}}
+
+
+def test_several_seeds_are_told_apart(tmp_path, table):
+    with table.open("a") as f:
+        f.write("toy,test,jpq,M=2,1,2,MRR@10,0.41,0.35,0.45,\n")
+    metrics_json(table, tmp_path / "m.json")
+    jpq = json.loads((tmp_path / "m.json").read_text())["toy"]["jpq"]
+    assert {k: v["MRR@10"] for k, v in jpq.items()} == {"M=2 seed 0": 0.4, "M=2 seed 1": 0.41}
+
+
+def test_refusals(tmp_path, table):
+    table.write_text(f"{HEADER}\n{ROWS[0]}\n")
+    with pytest.raises(InputError, match="no row of the test split"):
+        metrics_json(table, tmp_path / "m.json")
+    table.write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="columns a, b"):
+        metrics_json(table, tmp_path / "m.json")
