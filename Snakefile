@@ -1,0 +1,30 @@
+from snakemake.utils import min_version, validate
+
+min_version("9.0")
+
+
+configfile: "params/data.yaml"
+configfile: "params/encode.yaml"
+configfile: "params/quantize.yaml"
+configfile: "params/joint.yaml"
+configfile: "params/report.yaml"
+
+
+validate(config, schema="workflow/schemas/params.schema.yaml")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/encode.smk"
+include: "workflow/rules/quantize.smk"
+include: "workflow/rules/joint.smk"
+include: "workflow/rules/measure.smk"
+include: "workflow/rules/report.smk"
+include: "workflow/rules/stages.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        STAGES["report"],
+    localrule: True

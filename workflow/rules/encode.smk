@@ -1,0 +1,147 @@
+SHARDS = config["embed"]["shards"]
+
+
+rule checkpoint:
+    input:
+        code=code("cli", "encode.encoder"),
+    output:
+        model=directory("data/{dataset}/pretrained/model"),
+    log:
+        "logs/{dataset}/checkpoint.log",
+    benchmark:
+        "logs/{dataset}/checkpoint.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        **config["encoder"],
+    shell:
+        "jointir checkpoint --checkpoint '{params.checkpoint}' --out {output.model}"
+        " --query-max-length {params.query_max_length}"
+        " --document-max-length {params.document_max_length}"
+        " --query-prompt '{params.query_prompt}' --document-prompt '{params.document_prompt}'"
+        " 2>&1 | tee {log}"
+
+
+rule embed_documents:
+    input:
+        code=code("cli", "encode.embed"),
+        collection="data/{dataset}/collection",
+        model="data/{dataset}/{encoder}/model",
+    output:
+        shard=temp("data/{dataset}/{encoder}/shards/{shard}.npy"),
+        facts=temp("data/{dataset}/{encoder}/shards/{shard}.json"),
+    log:
+        "logs/{dataset}/{encoder}/embed-{shard}.log",
+    benchmark:
+        "logs/{dataset}/{encoder}/embed-{shard}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=720,
+    params:
+        **config["embed"],
+    shell:
+        "jointir embed --collection {input.collection} --encoder {input.model}"
+        " --out {output.shard} --kind document --shard {wildcards.shard}"
+        " --shards {params.shards} --batch-tokens {params.batch_tokens}"
+        " --dtype {params.dtype} --precision {params.precision} 2>&1 | tee {log}"
+
+
+rule gather:
+    input:
+        code=code("cli", "encode.embed"),
+        shards=expand(rules.embed_documents.output.shard, shard=range(SHARDS), allow_missing=True),
+        facts=expand(rules.embed_documents.output.facts, shard=range(SHARDS), allow_missing=True),
+    output:
+        docs="data/{dataset}/{encoder}/docs.npy",
+        facts="data/{dataset}/{encoder}/docs.json",
+    log:
+        "logs/{dataset}/{encoder}/gather.log",
+    benchmark:
+        "logs/{dataset}/{encoder}/gather.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        shards=lambda w, input: " ".join(f"--shard {s}" for s in input.shards),
+    shell:
+        "jointir gather {params.shards} --out {output.docs} 2>&1 | tee {log}"
+
+
+rule star:
+    input:
+        code=code("cli", "encode.star"),
+        collection="data/{dataset}/collection",
+        model="data/{dataset}/pretrained/model",
+        docs="data/{dataset}/pretrained/docs.npy",
+    output:
+        model=directory("data/{dataset}/star/model"),
+    log:
+        "logs/{dataset}/star.log",
+    benchmark:
+        "logs/{dataset}/star.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        mem_mb=6000,
+        runtime=1440,
+    params:
+        **config["star"],
+        scratch="data/{dataset}/scratch/star",
+    shell:
+        "jointir star --collection {input.collection} --encoder {input.model}"
+        " --docs {input.docs} --out {output.model} --scratch {params.scratch}"
+        " --steps {params.steps} --batch {params.batch} --lr {params.lr}"
+        " --warmup {params.warmup} --scale {params.scale}"
+        " --random-weight {params.random_weight} --depth {params.depth}"
+        " --seed {params.seed} --checkpoint-minutes {params.checkpoint_minutes}"
+        " 2>&1 | tee {log}"
+
+
+rule embed_queries:
+    input:
+        code=code("cli", "encode.embed"),
+        collection="data/{dataset}/collection",
+        model="data/{dataset}/{encoder}/model",
+    output:
+        queries="data/{dataset}/{encoder}/queries.npy",
+        facts="data/{dataset}/{encoder}/queries.json",
+    log:
+        "logs/{dataset}/{encoder}/queries.log",
+    benchmark:
+        "logs/{dataset}/{encoder}/queries.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        **config["embed"],
+        splits=" ".join(f"--split {s}" for s in SPLITS),
+    shell:
+        "jointir embed --collection {input.collection} --encoder {input.model}"
+        " --out {output.queries} --kind query {params.splits}"
+        " --batch-tokens {params.batch_tokens} --dtype {params.dtype}"
+        " --precision {params.precision} 2>&1 | tee {log}"
+
+
+use rule embed_queries as embed_queries_jpq with:
+    input:
+        code=code("cli", "encode.embed"),
+        collection="data/{dataset}/collection",
+        model="data/{dataset}/systems/jpq/{size}/query_encoder",
+    output:
+        queries="data/{dataset}/systems/jpq/{size}/queries.npy",
+        facts="data/{dataset}/systems/jpq/{size}/queries.json",
+    log:
+        "logs/{dataset}/jpq/{size}-queries.log",
+    benchmark:
+        "logs/{dataset}/jpq/{size}-queries.tsv"

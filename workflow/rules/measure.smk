@@ -1,0 +1,101 @@
+rule retrieve:
+    input:
+        code=code("cli", "measure.retrieve"),
+        collection="data/{dataset}/collection",
+        index=lambda w: index_of(w)[0],
+        queries=lambda w: index_of(w)[1],
+        facts=lambda w: index_of(w)[1].replace(".npy", ".json"),
+    output:
+        runs=expand("data/{{dataset}}/runs/{{system}}/{{size}}/{split}.trec.gz", split=SPLITS),
+        meta="data/{dataset}/runs/{system}/{size}/meta.json",
+    log:
+        "logs/{dataset}/{system}/{size}-retrieve.log",
+    benchmark:
+        "logs/{dataset}/{system}/{size}-retrieve.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        setting=setting,
+        k=config["retrieve"]["k"],
+        seed=lambda w: config.get(w.system, {}).get("seed", config["star"]["seed"]),
+        runs=lambda w, output: " ".join(f"--out {r}" for r in output.runs),
+    shell:
+        "jointir retrieve --collection {input.collection} --index {input.index}"
+        " --queries {input.queries} {params.runs} --meta {output.meta}"
+        " --dataset {wildcards.dataset} --system {wildcards.system}"
+        " --setting '{params.setting}' --seed {params.seed} --k {params.k} 2>&1 | tee {log}"
+
+
+rule measure:
+    input:
+        code=code("cli", "measure.effectiveness"),
+        collection="data/{dataset}/collection",
+        run="data/{dataset}/runs/{system}/{size}/{split}.trec.gz",
+    output:
+        values="data/{dataset}/measures/{system}/{size}/{split}.parquet",
+    log:
+        "logs/{dataset}/{system}/{size}-measure-{split}.log",
+    benchmark:
+        "logs/{dataset}/{system}/{size}-measure-{split}.tsv"
+    wildcard_constraints:
+        split="|".join(SPLITS),
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        measures=" ".join(f"--measures {m}" for m in config["measure"]["measures"]),
+    shell:
+        "jointir measure --run {input.run}"
+        " --qrels {input.collection}/qrels/{wildcards.split}.trec --out {output.values}"
+        " {params.measures} 2>&1 | tee {log}"
+
+
+rule results:
+    input:
+        code=code("cli", "measure.results"),
+        values=expand(each_system(rules.measure.output.values), split=SPLITS),
+        meta=each_system(rules.retrieve.output.meta),
+    output:
+        table="reports/tables/results.csv",
+    log:
+        "logs/results.log",
+    benchmark:
+        "logs/results.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        **config["results"],
+        values=lambda w, input: " ".join(f"--per-query {v}" for v in input.values),
+        meta=lambda w, input: " ".join(f"--meta {m}" for m in input.meta for _ in SPLITS),
+    shell:
+        "jointir results {params.values} {params.meta} --out {output.table}"
+        " --samples {params.samples} --seed {params.seed} 2>&1 | tee {log}"
+
+
+rule compare_star:
+    input:
+        code=code("cli", "measure.results"),
+        star="data/{dataset}/measures/brute-force/flat/dev.parquet",
+        pretrained="data/{dataset}/measures/brute-force-pretrained/flat/dev.parquet",
+    output:
+        comparison="reports/metrics/{dataset}-star-against-pretrained-dev.json",
+    log:
+        "logs/{dataset}/compare-star.log",
+    benchmark:
+        "logs/{dataset}/compare-star.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "jointir compare --a {input.star} --b {input.pretrained} --a-name STAR"
+        " --b-name untrained --out {output.comparison} 2>&1 | tee {log}"

@@ -1,0 +1,46 @@
+rule build:
+    input:
+        code=code("cli", "search.build"),
+        docs="data/{dataset}/star/docs.npy",
+    output:
+        index="data/{dataset}/systems/{system}/M{M}/index.faiss",
+    log:
+        "logs/{dataset}/{system}/M{M}-build.log",
+    benchmark:
+        "logs/{dataset}/{system}/M{M}-build.tsv"
+    wildcard_constraints:
+        system="opq|pq|lsh|itq-lsh",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        sample=lambda w: config[w.system].get("sample", 0),
+        iterations=lambda w: config[w.system].get("iterations", 0),
+        seed=lambda w: config[w.system]["seed"],
+    shell:
+        "jointir build --system {wildcards.system} --docs {input.docs} --out {output.index}"
+        " --M {wildcards.M} --sample {params.sample} --iterations {params.iterations}"
+        " --seed {params.seed} 2>&1 | tee {log}"
+
+
+rule brute_force:
+    input:
+        code=code("cli", "search.build"),
+        docs="data/{dataset}/{encoder}/docs.npy",
+    output:
+        index="data/{dataset}/{encoder}/flat.faiss",
+    log:
+        "logs/{dataset}/{encoder}/brute-force.log",
+    benchmark:
+        "logs/{dataset}/{encoder}/brute-force.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "jointir build --system brute-force --docs {input.docs} --out {output.index}"
+        " 2>&1 | tee {log}"

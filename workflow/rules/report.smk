@@ -1,0 +1,88 @@
+rule sizes:
+    input:
+        code=code("cli", "report.tables"),
+        meta=each_system(rules.retrieve.output.meta),
+    output:
+        table="reports/tables/sizes.csv",
+    log:
+        "logs/sizes.log",
+    benchmark:
+        "logs/sizes.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        meta=lambda w, input: " ".join(f"--meta {m}" for m in input.meta),
+    shell:
+        "jointir sizes {params.meta} --out {output.table} 2>&1 | tee {log}"
+
+
+rule metrics:
+    input:
+        code=code("cli", "report.tables"),
+        results=rules.results.output.table,
+    output:
+        metrics="reports/metrics/effectiveness.json",
+    log:
+        "logs/metrics.log",
+    benchmark:
+        "logs/metrics.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "jointir metrics-json --results {input.results} --out {output.metrics} 2>&1 | tee {log}"
+
+
+rule figure4_table:
+    input:
+        code=code("cli", "report.tables"),
+        results=rules.results.output.table,
+        sizes=rules.sizes.output.table,
+        star=each_dataset(rules.compare_star.output.comparison),
+    output:
+        table="reports/tables/figure4.md",
+    log:
+        "logs/figure4-table.log",
+    benchmark:
+        "logs/figure4-table.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        star=lambda w, input: " ".join(f"--star {s}" for s in input.star),
+    shell:
+        "jointir figure4-table --results {input.results} --sizes {input.sizes} {params.star}"
+        " --out {output.table} 2>&1 | tee {log}"
+
+
+rule figure4:
+    input:
+        code=code("cli", "report.figure4"),
+        style="src/jointir/report/matplotlibrc",
+        results=rules.results.output.table,
+    output:
+        pdf=report(
+            "reports/figure4.pdf",
+            caption="../report/figure4.rst",
+            category="Effectiveness and index size",
+        ),
+        png="reports/figure4.png",
+    log:
+        "logs/figure4.log",
+    benchmark:
+        "logs/figure4.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "jointir figure4 --results {input.results} --out {output.pdf} --png {output.png}"
+        " 2>&1 | tee {log}"

@@ -1,0 +1,37 @@
+# One DVC stage and one target rule stage_<name> each, in order: what it makes, and the top-level
+# keys of params/ that it depends on (a test checks that none is missing).
+STAGES = {
+    "download": each_dataset("data/{dataset}/source", kinds=["apidocs"]),
+    "corpus": each_dataset("data/{dataset}/collection"),
+    "pretrained": each_dataset("data/{dataset}/pretrained/flat.faiss")
+    + each_dataset("data/{dataset}/pretrained/queries.npy"),
+    "star": each_dataset("data/{dataset}/star/model"),
+    "embed": each_dataset("data/{dataset}/star/flat.faiss")
+    + each_dataset("data/{dataset}/star/queries.npy"),
+    "quantize": each_system(rules.build.output.index, ["opq", "pq", "itq-lsh", "lsh"]),
+    "jpq": each_system("data/{dataset}/systems/jpq/{size}/queries.npy", ["jpq"]),
+    "search": each_system(rules.retrieve.output.meta),
+    "measure": [rules.results.output.table, *each_dataset(rules.compare_star.output.comparison)],
+    "report": [*rules.figure4.output, *rules.figure4_table.output, *rules.metrics.output],
+}
+STAGE_PARAMS = {
+    "download": ["datasets"],
+    "corpus": ["datasets"],
+    "pretrained": ["encoder", "embed"],
+    "star": ["star"],
+    "embed": ["embed"],
+    "quantize": ["opq", "pq", "lsh", "itq-lsh", "sweep"],
+    "jpq": ["jpq", "embed"],
+    "search": ["retrieve", *(f"{k}.seed" for k in ["star", "jpq", "opq", "pq", "itq-lsh", "lsh"])],
+    "measure": ["measure", "results"],
+    "report": ["figure4"],
+}
+
+for _stage, _targets in STAGES.items():
+
+    rule:
+        name:
+            f"stage_{_stage}"
+        input:
+            _targets,
+        localrule: True
