@@ -1,8 +1,10 @@
 """A progress bar on a terminal; a plain line every few seconds in a log file."""
 
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -33,3 +35,22 @@ def progress(
             last = now
             say(f"{name}: {start + done}/{total} {unit} ({done / (now - begun):.1f} {unit}/s)")
     say(f"{name}: {start + done}/{total} {unit} in {time.monotonic() - begun:.1f} s")
+
+
+@contextmanager
+def heartbeat(name: str) -> Iterator[None]:
+    """Print how long the block has been running every few seconds, for calls that say nothing."""
+    done, begun = threading.Event(), time.monotonic()
+
+    def beat() -> None:
+        while not done.wait(EVERY_S):
+            say(f"{name}: {time.monotonic() - begun:.0f} s")
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+    say(f"{name}: done in {time.monotonic() - begun:.1f} s")

@@ -11,6 +11,7 @@ import hashlib
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def parse_wheel(path: Path) -> Iterator[Entry]:
                 if member.file_size > MAX_SOURCE_BYTES:
                     continue
                 yield from _parse_source(wheel.read(member), _module_name(name))
-    except (zipfile.BadZipFile, EOFError) as e:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as e:
         remedy = "Delete it and run the download again"
         raise InputError(path, f"not a readable wheel ({e})", remedy) from e
 

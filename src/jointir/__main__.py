@@ -1,0 +1,5 @@
+"""`python -m jointir` is `jointir`."""
+
+from jointir.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""The dual encoder: tokenization, STAR training, and embedding a corpus into a memory map."""

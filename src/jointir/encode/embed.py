@@ -1,0 +1,122 @@
+"""Embed a corpus or its queries into a matrix on disk, in shards that machines can share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from jointir.data.store import read_corpus, read_queries
+from jointir.encode.encoder import DualEncoder, best_device
+from jointir.encode.precision import autocast, choose_bf16
+from jointir.errors import InputError
+from jointir.files import atomic, read_json, sha256, write_json
+from jointir.progress import progress
+
+CHUNK = 16_384  # texts sorted by length at a time: bounds memory whatever N
+
+
+def batches(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Yield row numbers, longest first, so that each batch padded holds at most `batch_tokens`."""
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    begin = 0
+    while begin < len(order):
+        size = max(1, batch_tokens // max(1, lengths[order[begin]]))
+        yield order[begin : begin + size]
+        begin += size
+
+
+@torch.inference_mode()
+def embed_texts(
+    encoder: DualEncoder, texts: list[str], kind: str, batch_tokens: int, bf16: bool
+) -> np.ndarray:
+    """Return float32[len(texts), D], in the order of `texts`."""
+    tokens = encoder.tokenize(texts, kind)
+    out = np.empty((len(texts), encoder.dim), np.float32)
+    plan = list(batches([len(t) for t in tokens], batch_tokens))
+    for rows in progress(plan, f"embed {kind}", unit="batches"):
+        with autocast(encoder.device, bf16):
+            embedded = encoder([tokens[i] for i in rows])
+        out[rows] = embedded.float().cpu().numpy()
+    return out
+
+
+def check_finite(matrix: np.ndarray, ids: list[str], where: Path) -> None:
+    """Raise InputError naming the first text whose embedding holds NaN or an infinity."""
+    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+    if len(bad):
+        remedy = "Check the encoder's weights and its dtype"
+        raise InputError(where, f"the embedding of {ids[bad[0]]!r} is not finite", remedy)
+
+
+def _texts(collection: Path, kind: str, splits: list[str]) -> tuple[list[str], list[str]]:
+    if kind == "document":
+        corpus = read_corpus(collection)
+        texts = (corpus["title"] + " " + corpus["text"]).str.strip()
+        return corpus["doc_id"].tolist(), texts.tolist()
+    queries = read_queries(collection)
+    queries = queries[queries["split"].isin(splits)]
+    return queries["query_id"].tolist(), queries["text"].tolist()
+
+
+def embed(
+    collection: Path,
+    encoder: Path,
+    out: Path,
+    kind: str,
+    split: list[str] | None = None,
+    shard: int = 0,
+    shards: int = 1,
+    batch_tokens: int = 4096,
+    dtype: str = "float16",
+    precision: str = "auto",
+) -> None:
+    """Embed shard `shard` of `shards` of the documents or queries into `out`, an .npy of [n, D].
+
+    Row order is that of the collection, queries of the given splits only. A small JSON beside the
+    file records dimension, dtype, kind and the encoder's hash.
+
+    Raises:
+        InputError: an embedding is not finite, also after rounding to `dtype`.
+    """
+    ids, texts = _texts(collection, kind, split or [])
+    begin, end = len(ids) * shard // shards, len(ids) * (shard + 1) // shards
+    model = DualEncoder.load(encoder).to(best_device()).eval()
+    bf16 = choose_bf16(model, model.tokenize(texts[begin : begin + 256], kind), precision)
+    with atomic(out) as scratch:
+        matrix = np.lib.format.open_memmap(scratch, "w+", dtype, (end - begin, model.dim))
+        for at in range(begin, end, CHUNK):
+            to = min(at + CHUNK, end)
+            rows = embed_texts(model, texts[at:to], kind, batch_tokens, bf16)
+            matrix[at - begin : to - begin] = rows
+            check_finite(matrix[at - begin : to - begin], ids[at:to], out)
+        matrix.flush()
+    _describe(out, kind, model, encoder, dtype)
+
+
+def _describe(out: Path, kind: str, model: DualEncoder, folder: Path, dtype: str) -> None:
+    facts = {"dim": model.dim, "dtype": dtype, "kind": kind, "normalized": model.normalized}
+    write_json(out.with_suffix(".json"), facts | {"encoder": sha256(folder)})
+
+
+def gather(shard: list[Path], out: Path) -> None:
+    """Join the shards of one matrix, in the order given, into one .npy and its JSON.
+
+    Raises:
+        InputError: the shards differ in dimension, dtype or encoder.
+    """
+    facts = [read_json(s.with_suffix(".json")) for s in shard]
+    for path, fact in zip(shard, facts, strict=True):
+        if fact != facts[0]:
+            remedy = "Delete the shards and embed again with one encoder"
+            raise InputError(path, f"is described by {fact}, {shard[0]} by {facts[0]}", remedy)
+    parts = [np.load(s, mmap_mode="r") for s in shard]
+    with atomic(out) as scratch:
+        shape = (sum(len(p) for p in parts), facts[0]["dim"])
+        matrix = np.lib.format.open_memmap(scratch, "w+", facts[0]["dtype"], shape)
+        at = 0
+        for part in parts:
+            matrix[at : at + len(part)] = part
+            at += len(part)
+        matrix.flush()
+    write_json(out.with_suffix(".json"), facts[0])

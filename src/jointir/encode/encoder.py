@@ -1,0 +1,150 @@
+"""The dual encoder: one transformer that embeds queries and documents for inner product search."""
+
+import importlib.util
+from pathlib import Path
+
+import torch
+from sentence_transformers import SentenceTransformer
+from transformers.utils import logging
+
+from jointir.errors import InputError
+from jointir.files import atomic, read_json
+
+SETTINGS = "jointir.json"  # beside the sentence-transformers files, which have one length for both
+logging.disable_progress_bar()  # the stages have their own
+GROUP = 8  # texts padded together on a CPU
+PADDING_ACCEPTED = 1.2  # padded tokens for each real one, below which a batch stays whole
+
+
+def best_device() -> torch.device:
+    """Return the CUDA device where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def resolve(checkpoint: str) -> str:
+    """Return the folder of `package:MODULE/FOLDER`; other names (paths, hub ids) as they are.
+
+    Raises:
+        InputError: the package is not installed or does not hold the folder.
+    """
+    if not checkpoint.startswith("package:"):
+        return checkpoint
+    module, _, folder = checkpoint.removeprefix("package:").partition("/")
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None or not (Path(spec.origin).parent / folder).is_dir():
+        remedy = "Install the package that carries it, or name a folder or a hub id"
+        raise InputError("encoder.checkpoint", f"{checkpoint!r} is not installed", remedy)
+    return str(Path(spec.origin).parent / folder)
+
+
+class DualEncoder(torch.nn.Module):
+    """f of eq. 1 in the JPQ paper: text to an embedding in R^D.
+
+    Stands on SentenceTransformer for pooling, normalization and the file format; adds a length
+    limit and a prompt for each of the two kinds of text.
+    """
+
+    def __init__(self, model: SentenceTransformer, max_length: dict[str, int]):
+        super().__init__()
+        self.model, self.max_length = model, max_length
+
+    @classmethod
+    def load(cls, folder: Path) -> "DualEncoder":
+        """Load what `save` wrote.
+
+        Raises:
+            InputError: the folder is not one of this project's encoders.
+        """
+        if not (folder / SETTINGS).is_file():
+            remedy = "Make it with `jointir checkpoint`"
+            raise InputError(folder, f"holds no {SETTINGS}", remedy)
+        model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+        return cls(model, read_json(folder / SETTINGS)["max_length"])
+
+    @property
+    def dim(self) -> int:
+        """D, the number of dimensions of an embedding."""
+        return int(self.model.get_embedding_dimension())
+
+    @property
+    def normalized(self) -> bool:
+        """Whether every embedding has length 1."""
+        return type(self.model[-1]).__name__ == "Normalize"
+
+    def tokenize(self, texts: list[str], kind: str) -> list[list[int]]:
+        """Return the token ids of each text with its kind's prompt, cut to its kind's length."""
+        prompt = (self.model.prompts or {}).get(kind) or ""
+        # lone surrogates cannot reach the tokenizer, which wants UTF-8
+        clean = [(prompt + t).encode("utf-8", "replace").decode() for t in texts]
+        options = {"truncation": True, "max_length": self.max_length[kind]}
+        return self.model.tokenizer(clean, return_attention_mask=False, **options)["input_ids"]
+
+    def forward(self, tokens: list[list[int]]) -> torch.Tensor:
+        """Embed a batch: token ids of B texts to float[B, D], in their order.
+
+        On a CPU, texts of like length are padded together: a batch of 32 queries that holds one
+        long query would otherwise be mostly padding.
+        """
+        lengths = [len(t) for t in tokens]
+        even = max(lengths) * len(tokens) < PADDING_ACCEPTED * sum(lengths)
+        if even or self.device.type != "cpu":
+            return self._embed(tokens)
+        order = sorted(range(len(tokens)), key=lengths.__getitem__)
+        groups = [order[i : i + GROUP] for i in range(0, len(order), GROUP)]
+        embedded = torch.cat([self._embed([tokens[i] for i in group]) for group in groups])
+        back = torch.empty(len(order), dtype=torch.long)
+        back[torch.tensor(order)] = torch.arange(len(order))
+        return embedded[back]
+
+    def _embed(self, tokens: list[list[int]]) -> torch.Tensor:
+        padded = self.model.tokenizer.pad({"input_ids": tokens}, return_tensors="pt")
+        features = {k: v.to(self.device) for k, v in padded.items()}
+        return self.model(features)["sentence_embedding"]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def save(self, out: Path, kind: str = "document") -> None:
+        """Write a folder that SentenceTransformer loads too (safetensors), atomically.
+
+        Its own maximal length is that of `kind`, so that plain sentence-transformers embeds texts
+        of that kind exactly as this project does.
+        """
+        with atomic(out) as scratch:
+            self.model.max_seq_length = self.max_length[kind]
+            self.model.save(str(scratch), create_model_card=False)
+            _write_settings(scratch, self.max_length)
+
+
+def _write_settings(folder: Path, max_length: dict[str, int]) -> None:
+    from jointir.files import write_json
+
+    write_json(folder / SETTINGS, {"max_length": max_length})
+
+
+def checkpoint(
+    checkpoint: str,
+    out: Path,
+    query_max_length: int,
+    document_max_length: int,
+    query_prompt: str = "",
+    document_prompt: str = "",
+) -> None:
+    """Import any transformers or sentence-transformers checkpoint as the encoder to start from.
+
+    A plain transformers checkpoint gets sentence-transformers' default, mean pooling.
+
+    Raises:
+        InputError: the checkpoint cannot be found or loaded.
+    """
+    source = resolve(checkpoint)
+    try:
+        model = SentenceTransformer(source, device="cpu")
+    except (OSError, ValueError) as e:
+        remedy = "Name a folder, a hub id (with internet), or package:MODULE/FOLDER"
+        raise InputError("encoder.checkpoint", f"cannot load {checkpoint!r} ({e})", remedy) from e
+    model.prompts = {"query": query_prompt, "document": document_prompt}
+    lengths = {"query": query_max_length, "document": document_max_length}
+    DualEncoder(model, lengths).save(out)

@@ -1,0 +1,149 @@
+"""STAR: train the dual encoder on in-batch random and static hard negatives.
+
+Zhan et al. 2021, "Optimizing Dense Retrieval Model Training with Hard Negatives", section 4.1:
+L = L_hard + w L_random, a pair-wise RankNet loss over negatives that the starting encoder ranks
+high and over the other documents of the batch.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import softplus
+
+from jointir.data.store import read_corpus, read_qrels, read_queries
+from jointir.encode.embed import embed_texts
+from jointir.encode.encoder import DualEncoder, best_device
+from jointir.encode.precision import autocast, has_bf16
+from jointir.encode.training import Checkpoint, shuffled, train
+from jointir.files import sha256
+from jointir.progress import heartbeat
+
+
+def star_loss(scores: torch.Tensor, relevant: torch.Tensor, random_weight: float) -> torch.Tensor:
+    """Return L_hard + w L_random for a batch of B queries.
+
+    scores: float[B, 2B], column b the positive of query b, column B + b its hard negative.
+    relevant: bool[B, 2B], the pairs that are judged relevant: these are never negatives.
+    """
+    B = len(scores)
+    own = torch.arange(B, device=scores.device)
+    pairs = softplus(scores - scores[own, own, None])  # [B, 2B]
+    hard = pairs[own, B + own]
+    random = ~relevant
+    random[own, B + own] = False
+    return hard.mean() + random_weight * (pairs * random).sum() / random.sum().clamp(min=1)
+
+
+def mine(
+    queries: np.ndarray, docs: np.ndarray, positives: list[np.ndarray], depth: int
+) -> np.ndarray:
+    """Return int64[Q, depth]: the rows of the highest inner products that are not relevant.
+
+    queries: float32[Q, D]; docs: [N, D]; positives: the relevant rows of each query.
+    """
+    import faiss
+
+    most = max(len(p) for p in positives)
+    depth = min(depth, len(docs) - most)
+    index = faiss.IndexFlatIP(docs.shape[1])
+    for at in range(0, len(docs), 65_536):
+        index.add(docs[at : at + 65_536].astype(np.float32))
+    _, found = index.search(queries, depth + most)
+    kept = [
+        row[~np.isin(row, relevant)][:depth] for row, relevant in zip(found, positives, strict=True)
+    ]
+    return np.stack(kept)
+
+
+def training_pairs(collection: Path) -> tuple[list[str], list[np.ndarray]]:
+    """Return the training queries that have a relevant document, and those documents' rows."""
+    row = {d: i for i, d in enumerate(read_corpus(collection)["doc_id"])}
+    qrels = read_qrels(collection / "qrels" / "train.trec")
+    qrels = qrels[qrels["relevance"] > 0]
+    relevant = qrels.groupby("query_id")["doc_id"].agg(list).to_dict()
+    queries = read_queries(collection, "train")
+    queries = queries[queries["query_id"].isin(relevant)]
+    rows = [np.array([row[d] for d in relevant[q]]) for q in queries["query_id"]]
+    return queries["text"].tolist(), rows
+
+
+def star(
+    collection: Path,
+    encoder: Path,
+    docs: Path,
+    out: Path,
+    scratch: Path,
+    steps: int,
+    batch: int,
+    lr: float,
+    warmup: int,
+    scale: float,
+    random_weight: float,
+    depth: int,
+    seed: int,
+    checkpoint_minutes: float = 5,
+) -> None:
+    """Train `encoder` and write the STAR encoder to the folder `out`.
+
+    docs: the collection's embeddings by `encoder`, from which the hard negatives are mined once;
+    one of the top `depth` is drawn each time a query comes up. scale: multiplies inner products
+    inside the loss (normalized embeddings need it; rankings do not see it). Training stops after
+    `steps`, a budget chosen on dev (reports/LOG.md).
+    """
+    fingerprint = {k: str(v) for k, v in locals().items() if k not in ("out", "checkpoint_minutes")}
+    inputs = {"collection": collection, "encoder": encoder, "docs": docs}
+    fingerprint |= {name: sha256(path) for name, path in inputs.items()}
+    model = DualEncoder.load(encoder).to(best_device())
+    texts, positives = training_pairs(collection)
+    used = np.unique(np.concatenate([shuffled(len(texts), batch, s, seed) for s in range(steps)]))
+    texts, positives = [texts[i] for i in used], [positives[i] for i in used]
+    bf16 = has_bf16(model.device)
+    matrix = np.load(docs, mmap_mode="r")
+    embedded = embed_texts(model.eval(), texts, "query", 4096, bf16)
+    with heartbeat(f"mine {depth} hard negatives for {len(texts)} queries"):
+        negatives = mine(embedded, matrix, positives, depth)
+    sampler = Batches(model, texts, positives, negatives, collection, batch, seed)
+
+    def loss_of(step: int) -> torch.Tensor:
+        q, d, relevant = sampler(step)
+        with autocast(model.device, bf16):
+            scores = model(q) @ model(d).T  # [B, 2B]
+        return star_loss(scale * scores.float(), relevant.to(model.device), random_weight)
+
+    weights = list(model.parameters())
+    optimizer = torch.optim.AdamW(weights, lr=lr, fused=True)
+    keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
+    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "star")
+    model.save(out)
+    keeper.remove()
+
+
+class Batches:
+    """Draws batch `step`: tokens of B queries and of their 2B documents, and which are relevant."""
+
+    def __init__(
+        self,
+        model: DualEncoder,
+        texts: list[str],
+        positives: list[np.ndarray],
+        negatives: np.ndarray,
+        collection: Path,
+        batch: int,
+        seed: int,
+    ):
+        corpus = read_corpus(collection)
+        self.docs = corpus["title"] + " " + corpus["text"]
+        self.model, self.batch, self.seed = model, min(batch, len(texts)), seed
+        self.texts, self.positives, self.negatives = texts, positives, negatives
+
+    def __call__(self, step: int) -> tuple[list[list[int]], list[list[int]], torch.Tensor]:
+        rows = shuffled(len(self.texts), self.batch, step, self.seed)
+        rng = np.random.default_rng([self.seed, 1, step])
+        positive = [rng.choice(self.positives[i]) for i in rows]
+        hard = [rng.choice(self.negatives[i]) for i in rows]
+        docs = np.array(positive + hard)
+        relevant = np.stack([np.isin(docs, self.positives[i]) for i in rows])
+        queries = self.model.tokenize([self.texts[i] for i in rows], "query")
+        documents = self.model.tokenize(self.docs.iloc[docs].str.strip().tolist(), "document")
+        return queries, documents, torch.from_numpy(relevant)

@@ -1,0 +1,150 @@
+"""One training loop for every stage that trains: deterministic, and the same after a resume."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from jointir.files import atomic
+from jointir.progress import progress, say
+
+
+@dataclass
+class Checkpoint:
+    """Where training saves itself, how often, and for which training.
+
+    folder: a scratch folder that no stage declares as an output.
+    minutes: at most this much work is lost by a crash.
+    fingerprint: whatever makes two trainings the same; another one's checkpoint is ignored.
+    """
+
+    folder: Path
+    minutes: float
+    fingerprint: dict[str, object]
+    _saved: float = field(default_factory=time.monotonic)
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / "checkpoint.safetensors"
+
+    def save(self, step: int, module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Write weights and optimizer state after `step` steps, when `minutes` have passed."""
+        if time.monotonic() - self._saved < self.minutes * 60:
+            return
+        tensors = dict(_state(module, optimizer))
+        about = {"step": str(step), "fingerprint": _canonical(self.fingerprint)}
+        with atomic(self._path) as scratch:
+            save_file(tensors, scratch, about)
+        self._saved = time.monotonic()
+
+    def load(self, module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> int:
+        """Restore the last checkpoint of this very training; return how many steps it had done."""
+        if not self._path.is_file():
+            return 0
+        with safe_open(self._path, "pt") as f:
+            about = f.metadata()
+            if about["fingerprint"] != _canonical(self.fingerprint):
+                say(f"{self._path}: of another training, ignored")
+                return 0
+            _restore(module, optimizer, {k: f.get_tensor(k) for k in f.keys()})  # noqa: SIM118
+        say(f"{self._path}: resumed after step {about['step']}")
+        return int(about["step"])
+
+    def remove(self) -> None:
+        """Delete the checkpoint: its training is finished and saved."""
+        self._path.unlink(missing_ok=True)
+        if self.folder.is_dir() and not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _state(
+    module: torch.nn.Module, optimizer: torch.optim.Optimizer
+) -> Iterator[tuple[str, torch.Tensor]]:
+    for name, p in module.named_parameters():
+        if p.requires_grad:
+            yield f"weight/{name}", p.detach().contiguous()
+            for key, value in optimizer.state.get(p, {}).items():
+                yield f"{key}/{name}", torch.as_tensor(value).contiguous()
+
+
+def _restore(
+    module: torch.nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
+) -> None:
+    for name, p in module.named_parameters():
+        if p.requires_grad:
+            with torch.no_grad():
+                p.copy_(tensors[f"weight/{name}"])
+            for key in ("step", "exp_avg", "exp_avg_sq"):
+                value = tensors[f"{key}/{name}"]
+                optimizer.state[p][key] = value.clone() if key == "step" else value.to(p.device)
+
+
+def warmup_linear(step: int, warmup: int, steps: int) -> float:
+    """Return the factor of the learning rate: linear up over `warmup` steps, then down to 0."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return max(0.0, (steps - step) / max(1, steps - warmup))
+
+
+def shuffled(n: int, batch: int, step: int, seed: int) -> np.ndarray:
+    """Return the rows of batch `step`: every epoch is a new permutation of the n rows.
+
+    A function of its arguments alone, so that resuming needs no generator's state.
+    """
+    batch = min(batch, n)
+    per_epoch = n // batch
+    order = np.random.default_rng([seed, step // per_epoch]).permutation(n)
+    at = step % per_epoch * batch
+    return order[at : at + batch]
+
+
+def train(
+    module: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss_of: Callable[[int], torch.Tensor],
+    steps: int,
+    warmup: int,
+    seed: int,
+    clip: list[torch.nn.Parameter],
+    checkpoint: Checkpoint,
+    name: str,
+) -> list[float]:
+    """Minimize `loss_of(step)` for `steps` steps; gradients of `clip` are cut to norm 1.
+
+    Dropout draws from (seed, step), so a resumed training is the uninterrupted one, bit for bit.
+
+    Returns: the losses of the steps done here. Raises: FloatingPointError when a loss is not
+    finite.
+    """
+    rates = [group["lr"] for group in optimizer.param_groups]
+    module.train()
+    first = checkpoint.load(module, optimizer)
+    losses: list[float] = []
+    for step in progress(range(first, steps), name, steps, "steps", first):
+        torch.manual_seed(seed * 1_000_003 + step)
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * warmup_linear(step, warmup, steps)
+        optimizer.zero_grad(set_to_none=True)
+        loss = loss_of(step)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(clip, 1.0)
+        optimizer.step()
+        losses.append(loss.item())
+        if not math.isfinite(losses[-1]):
+            raise FloatingPointError(f"{name}: the loss of step {step} is {losses[-1]}")
+        if step % 20 == 19:
+            say(f"{name}: step {step + 1} loss {np.mean(losses[-20:]):.4f}")
+        checkpoint.save(step + 1, module, optimizer)
+    module.eval()
+    return losses

@@ -1,0 +1,1 @@
+"""Training of query encoder and index together: one loss a file."""

@@ -1,0 +1,61 @@
+"""The PQ index as JPQ trains it: eq. 14, 15 and 20 over fixed codes."""
+
+import torch
+
+from jointir.quantize.pq import PQ
+
+CHUNK = 65_536  # documents decoded at a time: memory does not grow with N
+
+
+class TrainablePQ(torch.nn.Module):
+    """Centroid embeddings to train; rotation and index assignments stay as OPQ left them."""
+
+    def __init__(self, pq: PQ):
+        super().__init__()
+        self.centroids = torch.nn.Parameter(torch.from_numpy(pq.centroids.copy()))  # [M, K, D/M]
+        self.register_buffer("rotation", torch.from_numpy(pq.rotation.copy()))  # [D, D]
+        self.register_buffer("codes", torch.from_numpy(pq.codes.copy()))  # uint8[N, M]
+
+    def tables(self, queries: torch.Tensor) -> torch.Tensor:
+        """Return tau of eq. 11: float[B, D] queries, not yet rotated, to float[B, M, K]."""
+        M, _, sub = self.centroids.shape
+        rotated = (queries @ self.rotation.T).view(len(queries), M, sub)
+        return torch.einsum("bms,mks->bmk", rotated, self.centroids)
+
+    def scores(self, queries: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Return s-dagger of eq. 12 for int64[B, n] document rows: float[B, n].
+
+        Summing table entries equals eq. 14 and 15, and its backward pass (eq. 18) scatters into
+        tables of [B, M, K] instead of reconstructed documents of [B, n, D].
+        """
+        tables = self.tables(queries)
+        codes = self.codes[rows].long().transpose(1, 2)  # [B, M, n]
+        return tables.gather(2, codes).sum(1)
+
+    @torch.no_grad()
+    def top_negatives(
+        self, queries: torch.Tensor, positives: torch.Tensor, valid: torch.Tensor, n: int
+    ) -> torch.Tensor:
+        """Return eq. 20: int64[B, n], the highest-scored rows that are not relevant, best first.
+
+        positives: int64[B, P] relevant rows, padded; valid: bool[B, P]. Exact: documents are
+        decoded in chunks and scored by one matrix product each, with a running top n.
+        """
+        M, _, sub = self.centroids.shape
+        rotated = queries.float() @ self.rotation.T  # [B, D]
+        slots = torch.arange(M, device=queries.device)
+        best = rotated.new_empty(len(queries), 0)
+        rows = torch.empty(len(queries), 0, dtype=torch.long, device=queries.device)
+        for at in range(0, len(self.codes), CHUNK):
+            codes = self.codes[at : at + CHUNK].long()  # [c, M]
+            decoded = self.centroids[slots, codes].view(len(codes), M * sub)
+            scores = rotated @ decoded.T  # [B, c]
+            b, p = torch.nonzero(
+                valid & (positives >= at) & (positives < at + len(codes)), as_tuple=True
+            )
+            scores[b, positives[b, p] - at] = -torch.inf
+            top = scores.topk(min(n, len(codes)), dim=1)
+            best, rows = torch.cat([best, top.values], 1), torch.cat([rows, top.indices + at], 1)
+            keep = best.topk(min(n, best.shape[1]), dim=1).indices
+            best, rows = best.gather(1, keep), rows.gather(1, keep)
+        return rows

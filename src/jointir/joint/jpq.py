@@ -1,0 +1,126 @@
+"""JPQ: train the query encoder and the PQ centroids together (Zhan et al. 2021, CIKM).
+
+Decisions where the paper is silent, most of them as in its authors' code:
+- the query encoder's gradients are cut to norm 1, the centroids' are not;
+- LambdaRank's weights are |1/rank_i - 1/rank_j| over the retrieved list, a positive that was not
+  retrieved being appended to it; `lambda_cut` is the rank beyond which 1/rank counts as 0;
+- inner products are multiplied by `scale` inside the loss: this project's encoders are normalized,
+  the paper's were not, and a logistic loss over differences below 1 would hardly train;
+- plain OPQ has no coarse vector, so there is none to fold into the centroids;
+- learning rate: linear warm-up, then linear to 0; the number of steps is a budget chosen on dev.
+"""
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+import torch
+
+from jointir.encode.encoder import DualEncoder, best_device
+from jointir.encode.precision import autocast, has_bf16
+from jointir.encode.star import training_pairs
+from jointir.encode.training import Checkpoint, shuffled, train
+from jointir.errors import InputError
+from jointir.files import sha256
+from jointir.joint.index import TrainablePQ
+from jointir.joint.lambdarank import lambdarank
+from jointir.quantize.pq import read_index, read_pq, replace_centroids, write_index
+
+
+class JPQ(torch.nn.Module):
+    """The two things that JPQ trains: f of eq. 1 for queries, and {c_ij} of eq. 7."""
+
+    def __init__(self, encoder: DualEncoder, index: TrainablePQ):
+        super().__init__()
+        self.encoder, self.index = encoder, index
+
+    def loss(
+        self,
+        tokens: list[list[int]],
+        positives: torch.Tensor,
+        valid: torch.Tensor,
+        negatives: int,
+        lambda_cut: int,
+        scale: float,
+        bf16: bool,
+    ) -> torch.Tensor:
+        """Return eq. 21 for a batch: B queries' tokens, int64[B, P] relevant rows, bool[B, P]."""
+        with autocast(self.encoder.device, bf16):
+            queries = self.encoder(tokens)
+        queries = queries.float()  # [B, D]
+        found = self.index.top_negatives(queries.detach(), positives, valid, negatives)  # [B, n]
+        scores = scale * self.index.scores(queries, torch.cat([positives, found], 1))
+        P = positives.shape[1]
+        return lambdarank(scores[:, :P], scores[:, P:], valid, lambda_cut)
+
+
+def pad(rows: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return int64[B, P] and bool[B, P]: lists of unequal length, and which entries are real."""
+    P = max(len(r) for r in rows)
+    padded = torch.zeros(len(rows), P, dtype=torch.long)
+    valid = torch.zeros(len(rows), P, dtype=torch.bool)
+    for i, r in enumerate(rows):
+        padded[i, : len(r)] = torch.from_numpy(r)
+        valid[i, : len(r)] = True
+    return padded, valid
+
+
+def _check(encoder: DualEncoder, index: TrainablePQ, path: Path) -> None:
+    D = index.rotation.shape[0]
+    if encoder.dim != D:
+        found = f"has {D} dimensions, the encoder {encoder.dim}"
+        raise InputError(path, found, "Use the index of this encoder's embeddings")
+
+
+def jpq(
+    collection: Path,
+    encoder: Path,
+    index: Path,
+    out_index: Path,
+    out_encoder: Path,
+    scratch: Path,
+    steps: int,
+    batch: int,
+    negatives: int,
+    lr: float,
+    centroid_lr: float,
+    warmup: int,
+    lambda_cut: int,
+    scale: float,
+    seed: int,
+    checkpoint_minutes: float = 5,
+) -> None:
+    """Train from STAR's `encoder` and an OPQ `index`; write a faiss index and a query encoder.
+
+    Only query encoder and centroids change: rotation and codes of `out_index` are those of
+    `index`. `scratch` holds the checkpoint that a killed training resumes from.
+
+    Raises:
+        InputError: the index is no 8-bit PQ, or its dimension is not the encoder's.
+    """
+    fingerprint = {k: str(v) for k, v in locals().items() if not k.startswith(("out", "check"))}
+    inputs = {"collection": collection, "encoder": encoder, "index": index}
+    fingerprint |= {name: sha256(path) for name, path in inputs.items()}
+    device = best_device()
+    model = JPQ(DualEncoder.load(encoder), TrainablePQ(read_pq(index))).to(device)
+    _check(model.encoder, model.index, index)
+    texts, relevant = training_pairs(collection)
+    bf16 = has_bf16(device)
+    per_batch = min(batch, len(texts))
+
+    def loss_of(step: int) -> torch.Tensor:
+        rows = shuffled(len(texts), per_batch, step, seed)
+        tokens = model.encoder.tokenize([texts[i] for i in rows], "query")
+        positives, valid = (t.to(device) for t in pad([relevant[i] for i in rows]))
+        return model.loss(tokens, positives, valid, negatives, lambda_cut, scale, bf16)
+
+    weights = list(model.encoder.parameters())
+    groups = [{"params": weights}, {"params": [model.index.centroids], "lr": centroid_lr}]
+    optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
+    keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
+    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "jpq")
+    trained = read_index(index)
+    replace_centroids(trained, model.index.centroids.detach().cpu().numpy())
+    write_index(faiss.downcast_index(trained), out_index)
+    model.encoder.save(out_encoder, "query")
+    keeper.remove()

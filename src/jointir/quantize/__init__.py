@@ -1,0 +1,1 @@
+"""Product quantization: fit with faiss, read and write its centroids, decode."""

@@ -1,0 +1,44 @@
+"""Fit PQ and OPQ with faiss: the unsupervised start of joint training, and its baselines."""
+
+import faiss
+import numpy as np
+
+from jointir.errors import InputError
+
+K = 256  # centroids of a sub-quantizer: one byte a code
+
+
+def check_divides(D: int, M: int) -> None:
+    """Raise InputError when M sub-vectors of equal length do not make up D dimensions."""
+    if M < 1 or D % M:
+        fits = [m for m in range(1, D + 1) if D % m == 0]
+        raise InputError("M", f"{M} does not divide the dimension {D}", f"Choose one of {fits}")
+
+
+def pq(D: int, M: int) -> faiss.IndexPQ:
+    """Product quantization of the embeddings as they are (Jegou et al. 2010): D/M a sub-vector.
+
+    Raises:
+        InputError: M does not divide D.
+    """
+    check_divides(D, M)
+    return faiss.IndexPQ(D, M, 8, faiss.METRIC_INNER_PRODUCT)
+
+
+def opq(D: int, M: int, iterations: int) -> faiss.IndexPreTransform:
+    """A learned rotation, then PQ (Ge et al. 2013).
+
+    iterations: alternations between rotation and codebooks; faiss' own default is 50.
+
+    Raises:
+        InputError: M does not divide D.
+    """
+    quantizer = pq(D, M)
+    rotation = faiss.OPQMatrix(D, M)
+    rotation.niter = iterations
+    return faiss.IndexPreTransform(rotation, quantizer)
+
+
+def reconstruction_error(index: faiss.Index, some: np.ndarray) -> float:
+    """Return the mean of |d - d-dagger|^2 (JPQ eq. 9) over float32[n, D]."""
+    return float(((some - index.sa_decode(index.sa_encode(some))) ** 2).sum(axis=1).mean())

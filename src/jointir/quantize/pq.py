@@ -1,0 +1,92 @@
+"""Product quantization as plain tensors, read from and written to faiss indexes.
+
+`PQ` is the view of an index that training needs: rotation, centroid embeddings c_{i,j} (JPQ eq. 7)
+and index assignments phi_i(d) (eq. 8). The file format is faiss' own.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+from jointir.errors import InputError
+from jointir.files import atomic
+
+
+@dataclass(frozen=True)
+class PQ:
+    """A product quantizer and the documents it encodes.
+
+    rotation: float32[D, D], x -> rotation @ x comes before quantization (identity for plain PQ).
+    centroids: float32[M, K, D/M]. codes: uint8[N, M].
+    """
+
+    rotation: np.ndarray
+    centroids: np.ndarray
+    codes: np.ndarray
+
+    def decode(self, rows: slice | np.ndarray = slice(None)) -> np.ndarray:
+        """Return the quantized documents d-dagger of eq. 8, rotated: float32[n, D]."""
+        codes = self.codes[rows]
+        M, _, sub = self.centroids.shape
+        return self.centroids[np.arange(M), codes].reshape(len(codes), M * sub)
+
+
+def read_index(path: Path) -> faiss.Index:
+    """Read a faiss index.
+
+    Raises:
+        InputError: the file is no faiss index, or a damaged one.
+    """
+    try:
+        return faiss.read_index(str(path))
+    except RuntimeError as e:
+        remedy = "Delete it and rerun the stage that writes it"
+        raise InputError(path, f"faiss cannot read it ({str(e).splitlines()[-1]})", remedy) from e
+
+
+def write_index(index: faiss.Index, out: Path) -> None:
+    """Write a faiss index atomically."""
+    with atomic(out) as scratch:
+        faiss.write_index(index, str(scratch))
+
+
+def _parts(index: faiss.Index) -> tuple[faiss.VectorTransform | None, faiss.Index]:
+    """Return the transform before an index, if any, and the index: views, valid while it lives."""
+    outer = faiss.downcast_index(index)
+    if not isinstance(outer, faiss.IndexPreTransform):
+        return None, outer
+    return faiss.downcast_VectorTransform(outer.chain.at(0)), faiss.downcast_index(outer.index)
+
+
+def read_pq(path: Path) -> PQ:
+    """Read the product quantizer out of an IndexPQ, with or without a rotation before it.
+
+    Raises:
+        InputError: the index is of another kind, or K is not 256.
+    """
+    owner = read_index(path)  # the parts are views into it: it must outlive them
+    transform, index = _parts(owner)
+    if not isinstance(index, faiss.IndexPQ) or index.pq.nbits != 8:
+        remedy = "Give an index made by the opq or pq stage"
+        raise InputError(path, f"is a {type(index).__name__}, no 8-bit PQ", remedy)
+    pq = index.pq
+    centroids = faiss.vector_to_array(pq.centroids).reshape(pq.M, pq.ksub, pq.dsub)
+    codes = faiss.vector_to_array(index.codes).reshape(index.ntotal, pq.M)
+    rotation = np.eye(pq.d, dtype=np.float32)
+    if transform is not None:
+        rotation = faiss.vector_to_array(transform.A).reshape(transform.d_out, transform.d_in)
+    return PQ(rotation, centroids, codes)
+
+
+def replace_centroids(index: faiss.Index, centroids: np.ndarray) -> None:
+    """Put new centroids, float32[M, K, D/M], into an index; rotation and codes stay.
+
+    Raises:
+        ValueError: their number differs from the index's.
+    """
+    pq = _parts(index)[1].pq
+    if centroids.size != pq.centroids.size():
+        raise ValueError(f"{centroids.size} centroid values, the index holds {pq.centroids.size()}")
+    faiss.copy_array_to_vector(np.ascontiguousarray(centroids, np.float32).ravel(), pq.centroids)

@@ -1,0 +1,1 @@
+"""Every index behind one small protocol: build, search, size, save, load."""

@@ -1,0 +1,54 @@
+"""The build stage: train an index on a sample of the corpus, then add every document."""
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+from jointir.errors import InputError
+from jointir.progress import heartbeat, progress, say
+from jointir.quantize.fit import K, reconstruction_error
+from jointir.quantize.pq import write_index
+from jointir.search.index import new_index
+
+CHUNK = 65_536  # rows made float32 at a time: memory does not grow with N
+
+
+def sample_rows(matrix: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """Return float32[size, D] rows drawn with `seed`, in their order; all when 0 or too many."""
+    if 0 < size < len(matrix):
+        rows = np.random.default_rng(seed).choice(len(matrix), size, replace=False)
+        matrix = matrix[np.sort(rows)]
+    return np.asarray(matrix, np.float32)
+
+
+def build(
+    system: str,
+    docs: Path,
+    out: Path,
+    M: int = 0,
+    sample: int = 0,
+    iterations: int = 50,
+    seed: int = 0,
+) -> None:
+    """Build `system` over the embeddings `docs` with `M` bytes a document and write it to `out`.
+
+    sample: documents to train on, 0 for all. iterations: of OPQ.
+
+    Raises:
+        InputError: an unknown system, an M that does not fit, or fewer documents than K centroids.
+    """
+    matrix = np.load(docs, mmap_mode="r")
+    if system in ("pq", "opq") and len(matrix) < K:
+        raise InputError(docs, f"{len(matrix)} documents for K={K}", "Use a larger corpus")
+    index = new_index(system, matrix.shape[1], M, iterations)
+    train = sample_rows(matrix, sample, seed)
+    if not index.is_trained:
+        with heartbeat(f"{system} M={M}: training on {len(train)} documents"):
+            index.train(train)
+    for at in progress(range(0, len(matrix), CHUNK), f"{system} add", unit="chunks"):
+        index.add(np.asarray(matrix[at : at + CHUNK], np.float32))
+    if system in ("pq", "opq"):
+        error = reconstruction_error(index, train[:10_000])
+        say(f"{system} M={M}: reconstruction error {error:.5f}")
+    write_index(faiss.downcast_index(index), out)

@@ -1,0 +1,69 @@
+"""The registry: one factory a system, each giving an untrained faiss index."""
+
+from collections.abc import Callable
+
+import faiss
+
+from jointir.errors import InputError
+from jointir.quantize.fit import opq, pq
+
+Factory = Callable[[int, int, int], faiss.Index]  # of D, M (bytes a document) and iterations
+
+
+def itq_lsh(D: int, M: int) -> faiss.Index:
+    """Signs of 8M dimensions rotated by iterative quantization (Gong et al. 2012).
+
+    Raises:
+        InputError: 8M > D: the rotation can keep or lower the dimension, not raise it.
+    """
+    if 8 * M > D:
+        raise InputError("itq-lsh", f"{8 * M} bits, {D} dimensions", "Leave out M above D / 8")
+    transform = faiss.ITQTransform(D, 8 * M, 8 * M < D)
+    return faiss.IndexPreTransform(transform, faiss.IndexLSH(8 * M, 8 * M, False))
+
+
+FACTORIES: dict[str, Factory] = {
+    "brute-force": lambda D, M, iterations: faiss.IndexFlatIP(D),
+    "pq": lambda D, M, iterations: pq(D, M),
+    "opq": opq,
+    # signs of 8M random projections, ranked by Hamming distance (Indyk and Motwani 1998)
+    "lsh": lambda D, M, iterations: faiss.IndexLSH(D, 8 * M),
+    "itq-lsh": lambda D, M, iterations: itq_lsh(D, M),
+}
+
+
+def new_index(system: str, D: int, M: int, iterations: int) -> faiss.Index:
+    """Return an untrained index of `M` bytes a document.
+
+    Raises:
+        InputError: the system is unknown, or M does not fit D.
+    """
+    if system not in FACTORIES:
+        raise InputError("system", f"{system!r} is unknown", f"Choose one of {sorted(FACTORIES)}")
+    return FACTORIES[system](D, M, iterations)
+
+
+def index_bytes(index: faiss.Index) -> dict[str, int]:
+    """Return the bytes of codes, codebooks, rotation and ids, told apart.
+
+    Ids take none: the n-th code is the n-th document of the corpus.
+    """
+    parts = {"codes": 0, "codebooks": 0, "rotation": 0, "ids": 0}
+    index = faiss.downcast_index(index)
+    if isinstance(index, faiss.IndexPreTransform):
+        chain = (index.chain.at(i) for i in range(index.chain.size()))
+        parts["rotation"] += sum(_transform_bytes(t) for t in chain)
+        index = faiss.downcast_index(index.index)
+    if isinstance(index, faiss.IndexLSH) and index.rotate_data:
+        parts["rotation"] += 4 * index.rrot.A.size()
+    if isinstance(index, faiss.IndexPQ):
+        parts["codebooks"] = 4 * index.pq.centroids.size()
+    parts["codes"] = index.codes.size()
+    return parts
+
+
+def _transform_bytes(transform: faiss.VectorTransform) -> int:
+    transform = faiss.downcast_VectorTransform(transform)
+    if isinstance(transform, faiss.ITQTransform):
+        transform = transform.pca_then_itq
+    return 4 * (transform.A.size() + transform.b.size())
