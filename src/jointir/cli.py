@@ -1,8 +1,12 @@
 """`jointir STAGE --option value ...`: the command line of every stage, made from its signature."""
 
+import functools
 import importlib
+import inspect
 import os
 import sys
+from collections.abc import Callable
+from typing import Annotated
 
 # Idle OpenMP threads that spin triple the time of faiss' PQ training. Read once, when the
 # libraries load, so set before any stage is imported.
@@ -37,6 +41,23 @@ STAGES = {
 }
 
 
+def with_options(stage: Callable[..., None]) -> Callable[..., None]:
+    """Return `stage` as typer shall see it: every parameter is a --name, the required ones too."""
+    signature = inspect.signature(stage, eval_str=True)
+    parameters = [
+        p.replace(annotation=Annotated[p.annotation, typer.Option()], kind=p.KEYWORD_ONLY)
+        for p in signature.parameters.values()
+    ]
+
+    @functools.wraps(stage)
+    def command(**values: object) -> None:
+        stage(**values)
+
+    command.__signature__ = signature.replace(parameters=parameters)
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
+
+
 def main() -> None:
     """Run one stage; bad input ends with one line on stderr and exit code 1."""
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
@@ -48,10 +69,9 @@ def main() -> None:
         sys.exit(2 if wrong else 0)
     module, function = STAGES[name].split(":")
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(getattr(importlib.import_module(module), function))
-    sys.argv[:2] = [f"jointir {name}"]
+    app.command()(with_options(getattr(importlib.import_module(module), function)))
     try:
-        app()
+        app(sys.argv[2:], prog_name=f"jointir {name}")
     except InputError as e:
         print(f"jointir {name}: {e}", file=sys.stderr)
         sys.exit(1)

@@ -59,7 +59,8 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Delete the checkpoint: its training is finished and saved."""
-        self._path.unlink(missing_ok=True)
+        for path in self.folder.glob(f"*{self._path.name}*"):  # and what a kill left half-written
+            path.unlink()
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 
@@ -86,6 +87,8 @@ def _restore(
             with torch.no_grad():
                 p.copy_(tensors[f"weight/{name}"])
             for key in ("step", "exp_avg", "exp_avg_sq"):
+                if f"{key}/{name}" not in tensors:  # a weight that the loss does not reach
+                    continue
                 value = tensors[f"{key}/{name}"]
                 optimizer.state[p][key] = value.clone() if key == "step" else value.to(p.device)
 
