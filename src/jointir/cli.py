@@ -68,7 +68,9 @@ def main() -> None:
         print(text, file=sys.stderr if wrong else sys.stdout)
         sys.exit(2 if wrong else 0)
     module, function = STAGES[name].split(":")
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    # no markup: a docstring's [n, D] is no tag
+    plain = {"rich_markup_mode": None, "pretty_exceptions_enable": False}
+    app = typer.Typer(add_completion=False, **plain)
     app.command()(with_options(getattr(importlib.import_module(module), function)))
     try:
         app(sys.argv[2:], prog_name=f"jointir {name}")

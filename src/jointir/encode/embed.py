@@ -13,6 +13,7 @@ from jointir.errors import InputError
 from jointir.files import atomic, read_json, sha256, write_json
 from jointir.progress import progress
 
+KINDS = ("document", "query")
 CHUNK = 16_384  # texts sorted by length at a time: bounds memory whatever N
 
 
@@ -77,9 +78,15 @@ def embed(
     file records dimension, dtype, kind and the encoder's hash.
 
     Raises:
-        InputError: an embedding is not finite, also after rounding to `dtype`.
+        InputError: an unknown kind, no query of the splits, or an embedding that is not finite,
+            also after rounding to `dtype`.
     """
+    if kind not in KINDS:
+        raise InputError("kind", f"{kind!r} is unknown", f"Choose one of {KINDS}")
     ids, texts = _texts(collection, kind, split or [])
+    if not texts:
+        remedy = "Name the splits whose queries to embed, with --split"
+        raise InputError(collection, f"holds no {kind} of the splits {split}", remedy)
     begin, end = len(ids) * shard // shards, len(ids) * (shard + 1) // shards
     model = DualEncoder.load(encoder).to(best_device()).eval()
     bf16 = choose_bf16(model, model.tokenize(texts[begin : begin + 256], kind), precision)

@@ -39,8 +39,10 @@ class TrainablePQ(torch.nn.Module):
         """Return eq. 20: int64[B, n], the highest-scored rows that are not relevant, best first.
 
         positives: int64[B, P] relevant rows, padded; valid: bool[B, P]. Exact: documents are
-        decoded in chunks and scored by one matrix product each, with a running top n.
+        decoded in chunks and scored by one matrix product each, with a running top n. In a
+        collection of fewer than n + P documents, the list is shorter.
         """
+        n = min(n, len(self.codes) - positives.shape[1])  # else relevant ones would fill the list
         M, _, sub = self.centroids.shape
         rotated = queries.float() @ self.rotation.T  # [B, D]
         slots = torch.arange(M, device=queries.device)

@@ -64,13 +64,15 @@ def read_pq(path: Path) -> PQ:
     """Read the product quantizer out of an IndexPQ, with or without a rotation before it.
 
     Raises:
-        InputError: the index is of another kind, or K is not 256.
+        InputError: the index is of another kind or metric, or K is not 256.
     """
     owner = read_index(path)  # the parts are views into it: it must outlive them
     transform, index = _parts(owner)
+    remedy = "Give an index made by `jointir build`"
     if not isinstance(index, faiss.IndexPQ) or index.pq.nbits != 8:
-        remedy = "Give an index made by the opq or pq stage"
         raise InputError(path, f"is a {type(index).__name__}, no 8-bit PQ", remedy)
+    if index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        raise InputError(path, "ranks by distance, not by inner product", remedy)
     pq = index.pq
     centroids = faiss.vector_to_array(pq.centroids).reshape(pq.M, pq.ksub, pq.dsub)
     codes = faiss.vector_to_array(index.codes).reshape(index.ntotal, pq.M)

@@ -41,6 +41,8 @@ def build(
     matrix = np.load(docs, mmap_mode="r")
     if system in ("pq", "opq") and len(matrix) < K:
         raise InputError(docs, f"{len(matrix)} documents for K={K}", "Use a larger corpus")
+    if system in ("pq", "opq") and 0 < sample < K:
+        raise InputError("sample", f"{sample} documents for K={K}", f"Set it to {K} or more")
     index = new_index(system, matrix.shape[1], M, iterations)
     train = sample_rows(matrix, sample, seed)
     if not index.is_trained:

@@ -40,6 +40,8 @@ def new_index(system: str, D: int, M: int, iterations: int) -> faiss.Index:
     """
     if system not in FACTORIES:
         raise InputError("system", f"{system!r} is unknown", f"Choose one of {sorted(FACTORIES)}")
+    if system != "brute-force" and M < 1:  # on 0 bits faiss divides by zero
+        raise InputError("M", f"{M} bytes a document for {system}", "Choose 1 or more")
     return FACTORIES[system](D, M, iterations)
 
 
@@ -49,16 +51,16 @@ def index_bytes(index: faiss.Index) -> dict[str, int]:
     Ids take none: the n-th code is the n-th document of the corpus.
     """
     parts = {"codes": 0, "codebooks": 0, "rotation": 0, "ids": 0}
-    index = faiss.downcast_index(index)
-    if isinstance(index, faiss.IndexPreTransform):
-        chain = (index.chain.at(i) for i in range(index.chain.size()))
+    inner = faiss.downcast_index(index)  # a view: `index` keeps the memory, so it stays bound
+    if isinstance(inner, faiss.IndexPreTransform):
+        chain = (inner.chain.at(i) for i in range(inner.chain.size()))
         parts["rotation"] += sum(_transform_bytes(t) for t in chain)
-        index = faiss.downcast_index(index.index)
-    if isinstance(index, faiss.IndexLSH) and index.rotate_data:
-        parts["rotation"] += 4 * index.rrot.A.size()
-    if isinstance(index, faiss.IndexPQ):
-        parts["codebooks"] = 4 * index.pq.centroids.size()
-    parts["codes"] = index.codes.size()
+        inner = faiss.downcast_index(inner.index)
+    if isinstance(inner, faiss.IndexLSH) and inner.rotate_data:
+        parts["rotation"] += 4 * inner.rrot.A.size()
+    if isinstance(inner, faiss.IndexPQ):
+        parts["codebooks"] = 4 * inner.pq.centroids.size()
+    parts["codes"] = inner.codes.size()
     return parts
 
 

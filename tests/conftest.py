@@ -1,0 +1,91 @@
+"""What the tests of the workflow share: a copy of the repository, and one real run of it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+CI = "params/presets/ci.yaml"
+# what a clone holds that a run needs
+FILES = [
+    *("Snakefile", "workflow", "profiles", "src", "params", "environment.yml", "pyproject.toml"),
+    *("dvc.yaml", ".dvc", ".dvcignore", ".gitignore"),
+]
+# sources and tools of the tested copy and of this interpreter, wherever pytest was started from
+ENV = os.environ | {
+    "PYTHONPATH": "src",
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "DVC_NO_ANALYTICS": "1",
+}
+
+
+def run(*command: str | Path, cwd: Path, ok: bool = True) -> str:
+    """Return stdout and stderr of a command that must end well (`ok`) or badly."""
+    done = subprocess.run(
+        [str(c) for c in command], cwd=cwd, env=ENV, text=True, capture_output=True, check=False
+    )
+    assert (done.returncode == 0) == ok, (command, done.stdout[-8000:] + done.stderr[-8000:])
+    return done.stdout + done.stderr
+
+
+def bridge(command: str, cwd: Path) -> str:
+    """Run one command of workflow/scripts/dvc_bridge.py."""
+    return run(sys.executable, "workflow/scripts/dvc_bridge.py", command, cwd=cwd)
+
+
+def clone(to: Path) -> Path:
+    """Copy the repository's files, not its results, to `to`."""
+    skip = shutil.ignore_patterns("__pycache__", "*.egg-info", "cache", "tmp", "config.local")
+    for name in FILES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, to / name, ignore=skip, dirs_exist_ok=True)
+        elif (ROOT / name).exists():
+            to.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, to / name)
+    return to
+
+
+def merge(base: dict, overlay: dict) -> dict:
+    """Return `base` with `overlay` merged into it, as `snakemake --configfile` does."""
+    both = {k: merge(base[k], v) for k, v in overlay.items() if isinstance(base.get(k), dict)}
+    return base | overlay | both
+
+
+def edit_params(folder: Path, overlay: dict) -> None:
+    """Merge `overlay` into the files of params/ that its keys are in."""
+    for path in sorted((folder / "params").glob("*.yaml")):
+        old = yaml.safe_load(path.read_text())
+        new = merge(old, {key: overlay[key] for key in old if key in overlay})
+        if new != old:
+            path.write_text(yaml.safe_dump(new, sort_keys=False))
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A finished run of the `ci` preset. Copy the folder, never change it."""
+
+    folder: Path
+    log: str
+    seconds: float
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory) -> Pipeline:
+    """Run the whole DAG once: real sources, real encoder, real training, on 1,500 documents.
+
+    JOINTIR_TEST_RUN, a folder that is kept, saves all of it that did not change since.
+    """
+    kept = os.environ.get("JOINTIR_TEST_RUN")
+    folder = clone(Path(kept) if kept else tmp_path_factory.mktemp("pipeline"))
+    begin = time.monotonic()
+    log = run("snakemake", "--configfile", CI, "--cores", "2", cwd=folder)
+    seconds = time.monotonic() - begin
+    print(f"\npipeline of the ci preset: {seconds:.0f} s", file=sys.__stderr__)
+    return Pipeline(folder, log, seconds)

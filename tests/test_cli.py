@@ -1,0 +1,147 @@
+"""The command line: every stage answers, bad input is one line, and nothing unsafe is loaded."""
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jointir import cli
+from jointir.cli import STAGES, with_options
+from tiny import save_collection
+
+SRC = Path(cli.__file__).parent
+FILES = sorted(SRC.rglob("*.py"))
+
+
+def call(monkeypatch, capsys, *words: object) -> tuple[int, str, str]:
+    """Run the command line in this process; return exit code, stdout and stderr."""
+    monkeypatch.setattr(sys, "argv", ["jointir", *map(str, words)])
+    with pytest.raises(SystemExit) as e:
+        cli.main()
+    return e.value.code or 0, *capsys.readouterr()
+
+
+def function(name: str):
+    module, attribute = STAGES[name].split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_has_help_a_docstring_and_named_options(name, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "dumb")
+    code, out, _ = call(monkeypatch, capsys, name, "--help")
+    assert code == 0
+    stage = function(name)
+    assert stage.__doc__.splitlines()[0] in " ".join(out.split())  # lines may be broken anew
+    assert f"Usage: jointir {name} [OPTIONS]" in out
+    for parameter in inspect.signature(stage).parameters:
+        assert f"--{parameter.replace('_', '-')} " in out
+    for parameter in inspect.signature(stage, eval_str=True).parameters.values():
+        assert parameter.annotation is not parameter.empty
+
+
+def test_options_reach_the_stage_by_name_and_type():
+    seen = {}
+
+    def stage(path: Path, many: list[Path], M: int, rate: float = 0.5, text: str = "") -> None:
+        """Remember."""
+        seen.update(locals())
+
+    app = cli.typer.Typer()
+    app.command()(with_options(stage))
+    words = ["--many", "b", "--path", "a", "--many", "c", "--M", "3"]
+    app(words, standalone_mode=False)
+    seen.pop("seen", None)
+    expected = {"path": Path("a"), "many": [Path("b"), Path("c")], "M": 3}
+    assert seen == expected | {"rate": 0.5, "text": ""}
+
+
+def test_bad_input_is_one_line_and_exit_code_1(tmp_path):
+    save_collection(tmp_path / "c")
+    words = ["--collection", tmp_path / "c", "--encoder", tmp_path, "--kind", "document"]
+    done = subprocess.run(
+        [sys.executable, "-m", "jointir", "embed", *words, "--out", tmp_path / "d.npy"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    expected = (
+        f"jointir embed: {tmp_path}: holds no jointir.json. Make it with `jointir checkpoint`\n"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
+
+
+def test_a_missing_checkpoint_is_one_line(monkeypatch, capsys, tmp_path):
+    words = ["--checkpoint", "/no/such", "--out", tmp_path / "e"]
+    lengths = ["--query-max-length", 5, "--document-max-length", 5]
+    code, _, err = call(monkeypatch, capsys, "checkpoint", *words, *lengths)
+    assert code == 1
+    lines = [x for x in err.splitlines() if x.startswith("jointir")]
+    assert len(lines) == 1
+    assert err.endswith(lines[0] + "\n")
+    assert lines[0].startswith("jointir checkpoint: encoder.checkpoint: cannot load '/no/such'")
+    assert lines[0].endswith("Name a folder, a hub id (with internet), or package:MODULE/FOLDER")
+    assert "Traceback" not in err
+
+
+def test_an_unknown_stage_or_option_is_exit_code_2(monkeypatch, capsys):
+    code, out, err = call(monkeypatch, capsys, "jqp", "--help")
+    assert (code, out) == (2, "")
+    assert err.startswith("jointir: no stage 'jqp'\nusage: jointir STAGE")
+    assert all(name in err for name in STAGES)
+    assert call(monkeypatch, capsys, "gather", "--oout", "x")[0] == 2
+    assert call(monkeypatch, capsys, "gather")[0] == 2
+    assert call(monkeypatch, capsys, "build", "--system", "pq", "--M", "many")[0] == 2
+
+
+def test_help_lists_every_stage(monkeypatch, capsys):
+    for words in ([], ["--help"], ["-h"]):
+        code, out, err = call(monkeypatch, capsys, *words)
+        assert (code, err) == (0, "")
+        assert out.split("stages: ")[1].split() == list(STAGES)
+
+
+def test_idle_threads_do_not_spin_and_torch_is_not_loaded_for_help():
+    code = (
+        "import os, sys, jointir.cli; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={})
+    assert done.stdout.split() == ["PASSIVE", "False"]
+
+
+def names(tree: ast.AST) -> set[str]:
+    """Return modules that a source imports and dotted names that it calls."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module} | {f"{node.module}.{a.name}" for a in node.names}
+        elif isinstance(node, ast.Call):
+            found.add(ast.unparse(node.func))
+    return found
+
+
+UNSAFE = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "pickle.load", "pickle.loads"}
+UNSAFE |= {"torch.load", "torch.save", "yaml.load", "yaml.unsafe_load", "eval", "exec", "os.system"}
+
+
+def test_the_check_for_unsafe_loading_sees_it():
+    source = "import pickle\nfrom torch import load\ndef f(): return yaml.load(x), np.load(x)"
+    assert names(ast.parse(source)) & UNSAFE == {"pickle", "torch.load", "yaml.load"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(SRC).as_posix())
+def test_nothing_unsafe_is_loaded(path):
+    tree = ast.parse(path.read_text())
+    assert not names(tree) & UNSAFE
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword):
+            assert node.arg not in ("allow_pickle", "trust_remote_code", "shell")
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None

@@ -1,0 +1,140 @@
+"""DVC and Snakemake stay in step, on copies of one real run (params/presets/ci.yaml)."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conftest import CI, bridge, edit_params, run
+
+DATA = "data/apidocs-ci"
+METRICS = "reports/metrics/effectiveness.json"
+
+
+def mtimes(folder: Path, pattern: str) -> dict[str, int]:
+    """Return when each file that `pattern` matches was written."""
+    files = [p for p in folder.glob(pattern) if p.is_file()]
+    assert files, pattern
+    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in files}
+
+
+def copy(of: Path, to: Path) -> Path:
+    """Copy a folder, times included: Snakemake and DVC look at them."""
+    run("cp", "-a", of, to, cwd=of)
+    return to
+
+
+def commit(folder: Path) -> None:
+    """Commit what git does not ignore."""
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+    run("git", "add", "--all", cwd=folder)
+    run("git", *who, "commit", "--quiet", "--message", "state", cwd=folder)
+
+
+def metrics(folder: Path) -> dict:
+    """Return {system: {setting: {measure: value}}}."""
+    return json.loads((folder / METRICS).read_text())["apidocs-ci"]
+
+
+def idle(folder: Path) -> None:
+    """Check that neither tool wants to do anything."""
+    assert json.loads(run("dvc", "status", "--json", cwd=folder)) == {}
+    assert "Nothing to be done" in run("snakemake", "-n", cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def adopted(pipeline, tmp_path_factory) -> Path:
+    """Return the run, its overlay made the params, known to git, and adopted by `dvc repro`."""
+    folder = copy(pipeline.folder, tmp_path_factory.mktemp("dvc") / "adopted")
+    edit_params(folder, yaml.safe_load((folder / CI).read_text()))
+    bridge("write", folder)
+    run("git", "init", "--quiet", cwd=folder)
+    commit(folder)
+    before = mtimes(folder, f"{DATA}/**/*")
+    log = run("dvc", "repro", cwd=folder)
+    assert log.count("Nothing to be done") == len(
+        yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]
+    )
+    assert mtimes(folder, f"{DATA}/**/*") == before, "adopted, not made again"
+    commit(folder)
+    return folder
+
+
+def test_after_snakemake_dvc_has_nothing_to_do_and_the_other_way_round(adopted):
+    idle(adopted)
+    log = run("dvc", "repro", cwd=adopted)
+    assert "Running stage" not in log and "up to date" in log
+
+
+def test_git_holds_the_numbers_and_dvc_the_rest(adopted):
+    tracked = set(run("git", "ls-files", cwd=adopted).split())
+    assert {METRICS, "reports/tables/results.csv", "dvc.lock", ".dvc/config"} <= tracked
+    assert [p for p in tracked if p.startswith("data/") or p.endswith(".pdf")] == []
+
+
+def test_clone_pull_and_edit_trains_again(adopted, tmp_path):
+    """The trap: models restored from the cache must not be locked with an edited parameter."""
+    folder = copy(adopted, tmp_path / "clone")
+    opq = mtimes(folder, f"{DATA}/systems/opq/**/*")
+    shutil.rmtree(folder / ".snakemake")  # a fresh clone after dvc pull: files, no records
+    old, results = metrics(folder), (folder / "reports/tables/results.csv").read_text()
+    lr = 10 * yaml.safe_load((folder / "params/joint.yaml").read_text())["jpq"]["lr"]
+    edit_params(folder, {"jpq": {"lr": lr}})
+    diff = json.loads(run("dvc", "params", "diff", "--json", cwd=folder))
+    assert diff == {
+        "params/joint.yaml": {"jpq.lr": {"old": lr / 10, "new": lr, "diff": lr - lr / 10}}
+    }
+    run("dvc", "repro", cwd=folder)
+    new = metrics(folder)
+    assert {s for s in old if old[s] != new[s]} == {"jpq"}
+    assert mtimes(folder, f"{DATA}/systems/opq/**/*") == opq
+    locked = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]["jpq"]
+    assert locked["params"]["params/joint.yaml"]["jpq"]["lr"] == lr
+    assert json.loads(run("dvc", "status", "--json", cwd=folder)) == {}
+    bridge("sync", folder)
+    idle(folder)
+    changed = json.loads(run("dvc", "metrics", "diff", "--json", cwd=folder))[METRICS]
+    assert changed and all(key.startswith("apidocs-ci.jpq.") for key in changed)
+    _restored(folder, results)
+
+
+def _restored(folder: Path, results: str) -> None:
+    """Go back to the committed state: `dvc checkout`, then the bridge's `sync`."""
+    run("git", "checkout", "--quiet", ".", cwd=folder)
+    run("dvc", "checkout", "--quiet", cwd=folder)
+    assert (folder / "reports/tables/results.csv").read_text() == results
+    bridge("sync", folder)
+    idle(folder)
+
+
+def test_one_failed_training_costs_one(adopted, tmp_path):
+    folder = copy(adopted, tmp_path / "failed")
+    kept = mtimes(folder, f"{DATA}/systems/[op]*q/M16/*")
+    edit_params(folder, {"sweep": {"M": [16, 20]}})  # 20 does not divide 384: pq and opq fail
+    bridge("write", folder)
+    log = run("dvc", "repro", "quantize", cwd=folder, ok=False)
+    assert "20 does not divide the dimension 384" in log
+    made = mtimes(folder, f"{DATA}/systems/lsh/M20/*")
+    assert kept == mtimes(folder, f"{DATA}/systems/[op]*q/M16/*")
+    assert made, "the other trainings went on"
+    edit_params(folder, {"sweep": {"M": [16, 24]}})
+    bridge("write", folder)
+    run("dvc", "repro", "quantize", cwd=folder)
+    assert kept == mtimes(folder, f"{DATA}/systems/[op]*q/M16/*")
+    assert len(mtimes(folder, f"{DATA}/systems/[op]*q/M24/*")) == 2
+
+
+def test_metrics_and_plots_are_shown(adopted):
+    shown = json.loads(run("dvc", "metrics", "show", "--json", cwd=adopted))
+    assert shown[""]["data"][METRICS]["data"]["apidocs-ci"] == metrics(adopted)
+    (plot,) = json.loads(run("dvc", "plots", "show", "--json", cwd=adopted))["data"][
+        "effectiveness"
+    ]
+    drawn = json.loads(plot["content"]) if isinstance(plot["content"], str) else plot["content"]
+    rows = drawn["data"]["values"]
+    results = (adopted / "reports/tables/results.csv").read_text().splitlines()
+    assert len(rows) == len(results) - 1
+    x, y = (drawn["spec"]["encoding"][axis]["field"] for axis in "xy")
+    assert (x, y) == ("bytes_per_doc", "value") and {x, y, "system", "split"} <= rows[0].keys()

@@ -1,0 +1,201 @@
+"""JPQ's scores, negatives and loss against loops over one query, and what its stage may change."""
+
+import faiss
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file
+from sentence_transformers import SentenceTransformer
+
+from jointir.encode.embed import embed_texts
+from jointir.encode.encoder import DualEncoder
+from jointir.encode.star import training_pairs
+from jointir.errors import InputError
+from jointir.files import sha256
+from jointir.joint import index as module
+from jointir.joint.index import TrainablePQ
+from jointir.joint.jpq import JPQ, jpq, pad
+from jointir.quantize.pq import PQ, read_pq
+from test_lambdarank import pair_weights
+from tiny import LENGTHS, D, N, make, save_encoder
+
+OPTIONS = {"steps": 30, "batch": 8, "negatives": 20, "lr": 1e-3, "centroid_lr": 1e-2}
+OPTIONS |= {"warmup": 3, "lambda_cut": 10, "scale": 20.0, "seed": 5}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("jpq"))
+
+
+@pytest.fixture(scope="module")
+def trained(tiny, tmp_path_factory):
+    """Return the folder in which the stage wrote index.faiss and encoder."""
+    out = tmp_path_factory.mktemp("trained")
+    paths = (out / "index.faiss", out / "encoder", out / "scratch")
+    jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS)
+    return out
+
+
+def random_pq(rng: np.random.Generator, n: int) -> PQ:
+    """Return a quantizer of 8 dimensions, M=4, K=5, with a rotation, over n documents."""
+    rotation = np.linalg.qr(rng.normal(size=(8, 8)))[0].astype("f4")
+    centroids = rng.normal(size=(4, 5, 2)).astype("f4")
+    return PQ(rotation, centroids, rng.integers(0, 5, (n, 4)).astype(np.uint8))
+
+
+def test_scores_are_inner_products_with_decoded_documents(tiny):
+    pq, queries = read_pq(tiny.opq), np.load(tiny.queries)
+    index = TrainablePQ(pq)
+    rows = np.random.default_rng(0).integers(0, N, (len(queries), 30))
+    found = index.scores(torch.from_numpy(queries), torch.from_numpy(rows)).detach().numpy()
+    for q, own, scores in zip(queries, rows, found, strict=True):
+        np.testing.assert_allclose(scores, pq.decode(own) @ (pq.rotation @ q), atol=1e-5)
+
+
+def test_scores_and_order_are_those_of_a_faiss_search(tiny):
+    queries = np.load(tiny.queries)
+    scores, rows = faiss.read_index(str(tiny.opq)).search(queries, N)
+    index = TrainablePQ(read_pq(tiny.opq))
+    found = index.scores(torch.from_numpy(queries), torch.from_numpy(rows)).detach()
+    np.testing.assert_allclose(found, scores, atol=1e-5)
+    nothing = torch.zeros(len(queries), 1, dtype=torch.long)
+    top = index.top_negatives(torch.from_numpy(queries), nothing, nothing.bool(), 50)
+    by_top = index.scores(torch.from_numpy(queries), top).detach()
+    np.testing.assert_allclose(by_top, scores[:, :50], atol=1e-5)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 40), st.sampled_from([1, 3, 7, 64]))
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_negatives_equal_a_naive_sort_whatever_the_chunk(monkeypatch, seed, n, chunk):
+    rng = np.random.default_rng(seed)
+    pq = random_pq(rng, 30)
+    queries = rng.normal(size=(5, 8)).astype("f4")
+    relevant = [rng.permutation(30)[: rng.integers(1, 5)] for _ in queries]
+    monkeypatch.setattr(module, "CHUNK", chunk)
+    positives, valid = pad(relevant)
+    found = TrainablePQ(pq).top_negatives(torch.from_numpy(queries), positives, valid, n).numpy()
+    assert found.shape == (5, min(n, 30 - positives.shape[1]))
+    for query, own, rows in zip(queries, relevant, found, strict=True):
+        assert not set(rows) & set(own)  # not even when n is more than there are others
+        assert len(set(rows)) == len(rows)
+        scores = pq.decode() @ (pq.rotation @ query)
+        others = np.delete(scores, own)
+        # equal codes are tied: compare scores, not rows
+        np.testing.assert_allclose(scores[rows], -np.sort(-others)[: len(rows)], atol=1e-5)
+
+
+def loop_loss(model: JPQ, tokens, relevant, n: int, cut: int, scale: float) -> torch.Tensor:
+    """Eq. 21, a query and a pair at a time, on reconstructed documents (eq. 14, 15)."""
+    index, losses = model.index, []
+    M = index.centroids.shape[0]
+    for own, positives in zip(tokens, relevant, strict=True):
+        q = index.rotation @ model.encoder([own])[0]
+        s = []
+        for code in index.codes.tolist():
+            s.append(torch.cat([index.centroids[i, code[i]] for i in range(M)]) @ q)
+        others = [d for d in range(len(s)) if d not in positives]
+        others = sorted(others, key=lambda d: -s[d].item())[:n]
+        plus, minus = [s[d] for d in positives], [s[d] for d in others]
+        values = ([x.item() for x in plus], [x.item() for x in minus])
+        for (i, j), weight in pair_weights(*values, cut).items():
+            losses.append(weight * torch.log1p(torch.exp(scale * (minus[j] - plus[i]))))
+    return sum(losses) / len(tokens)
+
+
+def test_batch_loss_and_its_gradients_equal_the_loop(tiny):
+    pq = read_pq(tiny.opq)
+    few = PQ(pq.rotation, pq.centroids, np.unique(pq.codes, axis=0)[:60])
+    texts, relevant = ["w1 w2 w3", "w4", "w5 w6 w7 w8"], [np.array([3]), np.array([9, 50]), [59]]
+    relevant = [np.array(r) for r in relevant]
+    gradients, values = [], []
+    for way in ("batch", "loop"):
+        model = JPQ(DualEncoder.load(tiny.encoder), TrainablePQ(few)).eval()
+        tokens = model.encoder.tokenize(texts, "query")
+        if way == "batch":
+            loss = model.loss(tokens, *pad(relevant), 12, 6, 3.0, False)
+        else:
+            loss = loop_loss(model, tokens, [r.tolist() for r in relevant], 12, 6, 3.0)
+        loss.backward()
+        values.append(loss.item())
+        gradients.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
+    assert values[0] == pytest.approx(values[1], abs=1e-5)
+    batch, loop = gradients
+    assert set(batch) == set(loop)
+    assert {"index.centroids"} < set(batch)
+    for name, gradient in batch.items():
+        torch.testing.assert_close(gradient, loop[name], atol=1e-5, rtol=1e-4)
+    assert batch["index.centroids"].abs().max() > 1e-3
+
+
+@given(st.lists(st.sets(st.integers(0, 29), min_size=1, max_size=6), min_size=1, max_size=5))
+@settings(deadline=None)
+def test_relevant_documents_are_never_negatives(judged):
+    rng = np.random.default_rng(len(judged))
+    index = TrainablePQ(random_pq(rng, 30))
+    positives, valid = pad([np.array(sorted(j)) for j in judged])
+    queries = torch.from_numpy(rng.normal(size=(len(judged), 8)).astype("f4"))
+    for n in (3, 30):
+        found = index.top_negatives(queries, positives, valid, n).tolist()
+        assert all(not own & set(rows) for own, rows in zip(judged, found, strict=True))
+
+
+@given(st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=5), min_size=1, max_size=6))
+def test_padding_keeps_every_row(rows):
+    padded, valid = pad([np.array(r) for r in rows])
+    assert [p[v].tolist() for p, v in zip(padded, valid, strict=True)] == rows
+    assert padded.shape == valid.shape == (len(rows), max(map(len, rows)))
+
+
+def test_only_query_encoder_and_centroids_change(tiny, trained):
+    before, after = read_pq(tiny.opq), read_pq(trained / "index.faiss")
+    assert np.array_equal(before.codes, after.codes)
+    assert np.array_equal(before.rotation, after.rotation)
+    assert np.abs(before.centroids - after.centroids).max() > 1e-3
+    old, new = (load_file(f / "model.safetensors") for f in (tiny.encoder, trained / "encoder"))
+    assert set(old) == set(new)
+    assert any(np.abs(old[name] - new[name]).max() > 1e-3 for name in old)
+    names = [p.name for p in (trained / "encoder").rglob("*")]
+    assert not [n for n in names if n.endswith((".bin", ".pt", ".pkl"))]
+    assert sorted(p.name for p in trained.iterdir()) == ["encoder", "index.faiss"]
+
+
+def test_training_ranks_relevant_documents_higher(tiny, trained):
+    texts, relevant = training_pairs(tiny.collection)
+
+    def mean_reciprocal_rank(index, encoder) -> float:
+        queries = embed_texts(DualEncoder.load(encoder).eval(), texts, "query", 256, False)
+        _, rows = faiss.read_index(str(index)).search(queries, N)
+        return np.mean(
+            [1 / (1 + np.isin(r, p).argmax()) for r, p in zip(rows, relevant, strict=True)]
+        )
+
+    before = mean_reciprocal_rank(tiny.opq, tiny.encoder)
+    assert mean_reciprocal_rank(trained / "index.faiss", trained / "encoder") > before + 0.1
+
+
+def test_the_saved_query_encoder_is_a_standard_one(trained):
+    plain = SentenceTransformer(str(trained / "encoder"), device="cpu")
+    assert plain.max_seq_length == LENGTHS["query"]
+    texts = ["w1 w2", "w3 w4 w5 w6 w7 w8 w9 w10 w11"]
+    ours = embed_texts(DualEncoder.load(trained / "encoder").eval(), texts, "query", 64, False)
+    np.testing.assert_allclose(plain.encode_query(texts), ours, atol=1e-5)
+
+
+def test_inputs_are_left_as_they_were(tiny, tmp_path):
+    before = sha256(tiny.encoder), sha256(tiny.opq), sha256(tiny.collection)
+    paths = (tmp_path / "i.faiss", tmp_path / "e", tmp_path / "s")
+    jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **(OPTIONS | {"steps": 1}))
+    assert before == (sha256(tiny.encoder), sha256(tiny.opq), sha256(tiny.collection))
+
+
+def test_an_index_of_another_dimension_is_refused(tiny, tmp_path):
+    other = save_encoder(tmp_path / "other", hidden=16)
+    paths = (tmp_path / "i.faiss", tmp_path / "e", tmp_path / "s")
+    with pytest.raises(InputError, match=rf"opq\.faiss: has {D} dimensions, the encoder 16\. Use"):
+        jpq(tiny.collection, other, tiny.opq, *paths, **OPTIONS)
+    assert not any(p.exists() for p in paths)

@@ -1,0 +1,104 @@
+"""The schema of params/: what it refuses, and with which words."""
+
+import pytest
+import yaml
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+from conftest import ROOT, merge, run
+
+SCHEMA = ROOT / "workflow" / "schemas" / "params.schema.yaml"
+IR = {"kind": "ir_datasets", "corpus_id": "a", "splits": {"train": "a", "dev": "a", "test": "a"}}
+
+
+@pytest.fixture
+def params() -> dict:
+    return {
+        key: value
+        for path in sorted((ROOT / "params").glob("*.yaml"))
+        for key, value in yaml.safe_load(path.read_text()).items()
+    }
+
+
+def test_the_default_is_valid(params):
+    validate(params, SCHEMA, set_default=False)
+
+
+@pytest.mark.parametrize("preset", sorted((ROOT / "params/presets").glob("*.yaml")), ids=str)
+def test_every_preset_is_valid(params, preset):
+    merged = merge(params, yaml.safe_load(preset.read_text()))
+    validate(merged, SCHEMA, set_default=False)
+    assert set(merged["figure4"]["datasets"]) <= set(merged["datasets"])
+
+
+@pytest.mark.parametrize(
+    ("overlay", "words"),
+    [
+        ({"jqp": {}}, ["'jqp' was unexpected"]),
+        ({"jpq": {"learning_rate": 1}}, ["'learning_rate' was unexpected", "jpq"]),
+        ({"jpq": {"steps": "many"}}, ["'many' is not of type 'integer'", "steps"]),
+        ({"jpq": {"steps": 0}}, ["0 is less than the minimum of 1", "steps"]),
+        ({"jpq": {"lr": 0}}, ["0 is less than or equal to the minimum of 0", "lr"]),
+        ({"jpq": {"lr": 2}}, ["2 is greater than the maximum of 1", "lr"]),
+        ({"star": {"seed": -1}}, ["-1 is less than the minimum of 0", "seed"]),
+        ({"star": {"batch": 1}}, ["1 is less than the minimum of 2", "batch"]),
+        ({"embed": {"dtype": "int8"}}, ["'int8' is not one of ['float16', 'float32']", "dtype"]),
+        ({"sweep": {"M": []}}, ["[]", "M"]),
+        ({"sweep": {"M": [16, 16]}}, ["[16, 16] has non-unique elements", "M"]),
+        ({"sweep": {"M": [16.5]}}, ["16.5 is not of type 'integer'", "M"]),
+        ({"retrieve": {"k": 0}}, ["0 is less than the minimum of 1", "k"]),
+        ({"results": {"samples": 10}}, ["10 is less than the minimum of 100", "samples"]),
+        ({"figure4": {"datasets": "apidocs"}}, ["'apidocs' is not of type 'array'", "datasets"]),
+        ({"datasets": {"mine": {"kind": "csv"}}}, ["'csv' is not one of", "kind", "mine"]),
+        ({"datasets": {"mine": {"kind": "beir"}}}, ["'folder' is a required property", "mine"]),
+        ({"datasets": {"mine": IR | {"folder": "x"}}}, ["'folder' was unexpected", "mine"]),
+        ({"datasets": {"My Docs": IR}}, ["'My Docs' does not match"]),
+        ({"datasets": {"apidocs": {"sha256": "abc"}}}, ["'abc' does not match", "sha256"]),
+    ],
+    ids=str,
+)
+def test_bad_params_are_refused_by_name(params, overlay, words):
+    with pytest.raises(WorkflowError) as caught:
+        validate(merge(params, overlay), SCHEMA, set_default=False)
+    text = str(caught.value)
+    assert [word for word in words if word not in text] == []
+
+
+def test_every_key_is_required(params):
+    for key in params:
+        with pytest.raises(WorkflowError, match=f"'{key}' is a required property"):
+            validate({k: v for k, v in params.items() if k != key}, SCHEMA, set_default=False)
+
+
+def test_snakemake_says_which_dataset_is_unknown():
+    text = run("snakemake", "-n", "--config", "figure4={datasets: [apidcos]}", cwd=ROOT, ok=False)
+    assert "figure4.datasets: 'apidcos' is not under `datasets`" in text and "['apidocs']" in text
+
+
+def test_snakemake_refuses_a_typo_before_it_plans():
+    text = run("snakemake", "-n", "--config", "jpq={leraning_rate: 1}", cwd=ROOT, ok=False)
+    assert "'leraning_rate' was unexpected" in text and "Job stats" not in text
+
+
+def undescribed(node: object, defs: dict, path: str = "") -> list[str]:
+    """Return the properties that neither they nor their $ref describe."""
+    found = []
+    if isinstance(node, dict):
+        for name, value in node.get("properties", {}).items():
+            reference = defs.get(str(value.get("$ref", "")).rpartition("/")[2], {})
+            constant = "const" in value or path.endswith(
+                ("splits", "datasets/additionalProperties")
+            )
+            if not constant and "description" not in value and "description" not in reference:
+                found.append(f"{path}/{name}")
+        for name, value in node.items():
+            children = value.items() if name == "properties" else [(name, value)]
+            for key, child in children:
+                found += undescribed(child, defs, f"{path}/{key}")
+    return found
+
+
+def test_every_parameter_is_described():
+    schema = yaml.safe_load(SCHEMA.read_text())
+    assert undescribed(schema, schema["$defs"]) == []
+    assert undescribed({"properties": {"a": {"properties": {"b": {}}}}}, {}) == ["/a", "/a/b"]

@@ -1,0 +1,163 @@
+"""Codes, centroids and decoded documents are faiss' own, and a wrong index is refused."""
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jointir.errors import InputError
+from jointir.quantize.fit import check_divides, opq, pq, reconstruction_error
+from jointir.quantize.pq import read_index, read_pq, replace_centroids, write_index
+from jointir.search.build import build
+from tiny import D, M, N
+
+
+def matrix(n: int = N, seed: int = 0) -> np.ndarray:
+    """Return float32[n, D] rows of length 1."""
+    rows = np.random.default_rng(seed).normal(size=(n, D)).astype("f4")
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def docs(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("quantize") / "docs.npy"
+    np.save(path, matrix())
+    return path
+
+
+@pytest.fixture(scope="module", params=["pq", "opq"])
+def index(request, docs) -> Path:
+    path = docs.parent / f"{request.param}.faiss"
+    build(request.param, docs, path, M, iterations=2)
+    return path
+
+
+def test_codes_are_those_of_faiss(index):
+    whole = faiss.read_index(str(index))
+    found = read_pq(index)
+    assert (found.codes.dtype, found.codes.shape) == (np.uint8, (N, M))
+    assert np.array_equal(found.codes, whole.sa_encode(matrix()))
+    assert found.centroids.shape == (M, 256, D // M)
+
+
+def test_decoded_documents_are_those_of_faiss(index):
+    whole = faiss.read_index(str(index))
+    found = read_pq(index)
+    np.testing.assert_allclose(
+        found.decode() @ found.rotation, whole.sa_decode(found.codes), atol=1e-6
+    )
+    np.testing.assert_allclose(
+        found.decode(np.array([7, 3])) @ found.rotation,
+        np.stack([whole.reconstruct(7), whole.reconstruct(3)]),
+        atol=1e-6,
+    )
+    inner = whole.index if isinstance(whole, faiss.IndexPreTransform) else whole
+    assert np.array_equal(found.decode(), faiss.downcast_index(inner).sa_decode(found.codes))
+    assert np.array_equal(found.decode(slice(4, 9)), found.decode()[4:9])
+
+
+def test_the_rotation_is_orthogonal_and_comes_first(index):
+    found = read_pq(index)
+    np.testing.assert_allclose(found.rotation @ found.rotation.T, np.eye(D), atol=1e-5)
+    assert np.array_equal(found.rotation, np.eye(D)) == (index.name == "pq.faiss")
+    whole = faiss.read_index(str(index))
+    if index.name == "opq.faiss":
+        rotated = faiss.downcast_VectorTransform(whole.chain.at(0)).apply(matrix())
+        np.testing.assert_allclose(matrix() @ found.rotation.T, rotated, atol=1e-6)
+
+
+def test_new_centroids_change_scores_and_nothing_else(index, tmp_path):
+    whole, before = read_index(index), read_pq(index)
+    new = before.centroids[:, ::-1] * 1.5
+    replace_centroids(whole, new)
+    write_index(whole, tmp_path / "new.faiss")
+    after = read_pq(tmp_path / "new.faiss")
+    assert np.array_equal(after.centroids, new)
+    assert np.array_equal(after.codes, before.codes)
+    assert np.array_equal(after.rotation, before.rotation)
+    queries = matrix(5, seed=1)
+    scores, rows = read_index(tmp_path / "new.faiss").search(queries, 10)
+    expected = queries @ after.rotation.T @ after.decode().T
+    np.testing.assert_allclose(scores, np.take_along_axis(expected, rows, 1), atol=1e-5)
+    np.testing.assert_allclose(scores, -np.sort(-expected, axis=1)[:, :10], atol=1e-5)
+    assert (tmp_path / "new.faiss").stat().st_size == index.stat().st_size
+
+
+def test_centroids_of_another_number_are_refused(index):
+    with pytest.raises(ValueError, match=rf"8 centroid values, the index holds {256 * D}"):
+        replace_centroids(read_index(index), np.zeros((1, 4, 2), "f4"))
+
+
+def test_reconstruction_error_is_the_mean_squared_distance(index):
+    whole, decoded = faiss.read_index(str(index)), read_pq(index)
+    exact = matrix() - decoded.decode() @ decoded.rotation
+    found = reconstruction_error(whole, matrix())
+    assert found == pytest.approx(float((exact**2).sum(1).mean()), rel=1e-4)
+    assert 0 < found < 0.5
+
+
+@given(st.integers(1, 800), st.integers(-3, 900))
+def test_m_must_divide_d(dim, m):
+    if m > 0 and (dim / m).is_integer():
+        check_divides(dim, m)
+    else:
+        with pytest.raises(InputError, match=f"M: {m} does not divide the dimension {dim}. Choose"):
+            check_divides(dim, m)
+
+
+@pytest.mark.parametrize("make", [pq, lambda d, m: opq(d, m, 1)])
+def test_m_that_does_not_divide_names_those_that_do(make):
+    with pytest.raises(
+        InputError, match=r"M: 5 .* dimension 12\. Choose one of \[1, 2, 3, 4, 6, 12\]"
+    ):
+        make(12, 5)
+
+
+@pytest.mark.parametrize("system", ["pq", "opq"])
+def test_fewer_documents_than_centroids(tmp_path, system):
+    np.save(tmp_path / "few.npy", matrix(255))
+    with pytest.raises(InputError, match=r"few\.npy: 255 documents for K=256\. Use a larger"):
+        build(system, tmp_path / "few.npy", tmp_path / "out.faiss", M)
+    assert [p.name for p in tmp_path.iterdir()] == ["few.npy"]
+
+
+@pytest.mark.parametrize("system", ["pq", "opq"])
+def test_a_sample_smaller_than_k(docs, tmp_path, system):
+    with pytest.raises(
+        InputError, match=r"sample: 255 documents for K=256\. Set it to 256 or more"
+    ):
+        build(system, docs, tmp_path / "out.faiss", M, sample=255)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kept", [0, 3, 60, -1])
+def test_a_truncated_index(index, tmp_path, kept):
+    (tmp_path / "cut.faiss").write_bytes(index.read_bytes()[:kept])
+    with pytest.raises(
+        InputError, match=r"cut\.faiss: faiss cannot read it .*rerun the stage"
+    ) as e:
+        read_pq(tmp_path / "cut.faiss")
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("make", ["Flat", "PQ8x4", "ITQ16,LSH", "IVF4,Flat", "OPQ8,PQ8x4", "LSH"])
+def test_an_index_of_another_kind(tmp_path, make):
+    other = faiss.index_factory(D, make)
+    other.train(matrix())
+    other.add(matrix())
+    faiss.write_index(other, str(tmp_path / "other.faiss"))
+    with pytest.raises(
+        InputError, match=r"other\.faiss: is a Index\w+, no 8-bit PQ\. Give an index"
+    ):
+        read_pq(tmp_path / "other.faiss")
+
+
+def test_an_index_that_ranks_by_distance_is_refused(tmp_path):
+    other = faiss.IndexPQ(D, M, 8)
+    other.train(matrix())
+    faiss.write_index(other, str(tmp_path / "l2.faiss"))
+    with pytest.raises(InputError, match=r"l2\.faiss: ranks by distance, not by inner product"):
+        read_pq(tmp_path / "l2.faiss")

@@ -1,0 +1,140 @@
+"""STAR's loss against a double loop, its negatives against a naive ranking, its training."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sentence_transformers import SentenceTransformer
+
+from jointir.data.store import read_corpus, read_qrels, read_queries
+from jointir.encode import star as module
+from jointir.encode.embed import embed_texts
+from jointir.encode.encoder import DualEncoder
+from jointir.encode.star import Batches, mine, star, star_loss, training_pairs
+from tiny import make
+
+OPTIONS = {"steps": 30, "batch": 8, "lr": 1e-3, "warmup": 3, "scale": 20.0}
+OPTIONS |= {"random_weight": 0.1, "depth": 20, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("star"))
+
+
+def loop_loss(scores: np.ndarray, relevant: np.ndarray, random_weight: float) -> float:
+    """L_hard + w L_random, pair by pair."""
+    B = len(scores)
+    hard, random = [], []
+    for b in range(B):
+        for c in range(2 * B):
+            pair = math.log1p(math.exp(scores[b, c] - scores[b, b]))
+            if c == B + b:
+                hard.append(pair)
+            elif not relevant[b, c]:
+                random.append(pair)
+    return np.mean(hard) + random_weight * (np.mean(random) if random else 0)
+
+
+@given(st.integers(1, 6), st.integers(0, 10**6), st.floats(0, 1))
+@settings(deadline=None)
+def test_loss_equals_the_double_loop(B, seed, random_weight):
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(size=(B, 2 * B)) * 3
+    relevant = rng.random((B, 2 * B)) < 0.2
+    relevant[np.arange(B), np.arange(B)] = True
+    relevant[np.arange(B), B + np.arange(B)] = False
+    mask = torch.from_numpy(relevant)
+    found = star_loss(torch.from_numpy(scores), mask, random_weight).item()
+    assert found == pytest.approx(loop_loss(scores, relevant, random_weight), abs=1e-6)
+    assert np.array_equal(mask.numpy(), relevant)  # left as it was
+
+
+def test_relevant_documents_get_no_gradient_as_negatives():
+    scores = torch.zeros(2, 4, requires_grad=True)
+    relevant = torch.tensor([[1, 1, 0, 0], [0, 1, 1, 0]]).bool()
+    star_loss(scores, relevant, 1.0).backward()
+    # hard: 1/2 at (0, 2), (1, 3); random: the pairs (0, 3) and (1, 0); each sigmoid(0) / 2
+    expected = torch.tensor([[-0.5, 0, 0.25, 0.25], [0.25, -0.5, 0, 0.25]])
+    torch.testing.assert_close(scores.grad, expected)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 12))
+@settings(deadline=None, max_examples=30)
+def test_mined_rows_equal_a_naive_ranking(seed, depth):
+    rng = np.random.default_rng(seed)
+    docs, queries = rng.normal(size=(15, 4)).astype("f2"), rng.normal(size=(3, 4)).astype("f4")
+    positives = [rng.permutation(15)[: rng.integers(1, 5)] for _ in queries]
+    found = mine(queries, docs, positives, depth)
+    most = max(len(p) for p in positives)
+    assert found.shape == (3, min(depth, 15 - most))
+    for query, relevant, row in zip(queries, positives, found, strict=True):
+        ranked = np.argsort(-(docs.astype("f4") @ query), kind="stable")
+        expected = [r for r in ranked if r not in relevant]
+        assert row.tolist() == expected[: len(row)]
+
+
+def test_training_pairs_are_the_relevant_ones_of_the_training_split(tiny):
+    texts, rows = training_pairs(tiny.collection)
+    queries = read_queries(tiny.collection, "train")
+    assert texts == queries["text"].tolist()
+    qrels = read_qrels(tiny.collection / "qrels" / "train.trec")
+    ids = read_corpus(tiny.collection)["doc_id"].to_numpy()
+    for query, found in zip(queries["query_id"], rows, strict=True):
+        judged = qrels[qrels["query_id"].eq(query) & qrels["relevance"].gt(0)]
+        assert sorted(ids[found]) == sorted(judged["doc_id"])
+    assert (qrels["relevance"] == 0).sum() == 1  # there is something to leave out
+    assert {len(r) for r in rows} == {1, 2}
+
+
+def test_a_batch_knows_every_relevant_pair(tiny):
+    model = DualEncoder.load(tiny.encoder)
+    texts, positives = training_pairs(tiny.collection)
+    queries = embed_texts(model.eval(), texts, "query", 256, False)
+    negatives = mine(queries, np.load(tiny.docs), positives, 5)
+    batches = Batches(model, texts, positives, negatives, tiny.collection, 20, 0)
+    corpus = read_corpus(tiny.collection)
+    everything = (corpus["title"] + " " + corpus["text"]).str.strip().tolist()
+    row = {tuple(t): i for i, t in enumerate(model.tokenize(everything, "document"))}
+    number = {tuple(t): i for i, t in enumerate(model.tokenize(texts, "query"))}
+    for step in range(4):
+        q, d, relevant = batches(step)
+        assert (len(q), len(d), relevant.shape) == (20, 40, (20, 40))
+        assert relevant[:, :20].diagonal().all()
+        assert not relevant[:, 20:].diagonal().any()
+        docs = [row[tuple(t)] for t in d]
+        for b, tokens in enumerate(q):
+            mine_of = number[tuple(tokens)]
+            assert relevant[b].tolist() == [x in positives[mine_of] for x in docs]
+            assert docs[20 + b] in negatives[mine_of]
+
+
+def test_training_lowers_the_loss_and_saves_a_standard_encoder(tiny, tmp_path, monkeypatch):
+    losses = []
+    train = module.train
+    monkeypatch.setattr(module, "train", lambda *args: losses.extend(train(*args)))
+    out = tmp_path / "star"
+    star(tiny.collection, tiny.encoder, tiny.docs, out, tmp_path / "scratch", **OPTIONS)
+    assert len(losses) == 30
+    assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
+    assert [p.name for p in tmp_path.iterdir()] == ["star"]  # the scratch folder is gone
+    assert not [p for p in out.rglob("*") if p.suffix in (".bin", ".pt", ".pkl", ".pth")]
+    assert list(out.rglob("*.safetensors"))
+    texts = ["w1 w2 w3", "w4"]
+    plain = SentenceTransformer(str(out), device="cpu").encode_document(texts)
+    ours = embed_texts(DualEncoder.load(out).eval(), texts, "document", 64, False)
+    before = embed_texts(DualEncoder.load(tiny.encoder).eval(), texts, "document", 64, False)
+    np.testing.assert_allclose(ours, plain, atol=1e-5)
+    assert np.abs(ours - before).max() > 1e-3
+
+
+def test_the_same_seed_gives_the_same_bytes_another_seed_others(tiny, tmp_path):
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        options = OPTIONS | {"steps": 3, "seed": seed}
+        star(tiny.collection, tiny.encoder, tiny.docs, tmp_path / name, tmp_path / "s", **options)
+    a, b, c = (next((tmp_path / n).rglob("*.safetensors")).read_bytes() for n in "abc")
+    assert a == b
+    assert a != c

@@ -1,0 +1,190 @@
+"""The workflow itself: its DAG, its two faces (Snakemake, DVC), its style. Nothing is trained."""
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conftest import ROOT, bridge, clone, run
+
+sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+import dvc_bridge
+
+PRESETS = sorted((ROOT / "params" / "presets").glob("*.yaml"))
+# Jobs by rule of the default params: 6 values of M; ITQ+LSH has 4.
+JOBS = {
+    "download": 1,
+    "corpus": 1,
+    "checkpoint": 1,
+    "star": 1,
+    "embed_documents": 4,  # 2 shards, 2 encoders
+    "gather": 2,
+    "embed_queries": 2,
+    "embed_queries_jpq": 6,
+    "brute_force": 2,
+    "build": 22,  # 3 x 6 + 4
+    "jpq": 6,
+    "retrieve": 30,  # 22 + 6 + 2
+    "measure": 60,  # dev and test
+    "results": 1,
+    "compare_star": 1,
+    "sizes": 1,
+    "metrics": 1,
+    "figure4": 1,
+    "figure4_table": 1,
+}
+
+
+@pytest.fixture
+def inside(monkeypatch):
+    """Be in the repository's root, where the workflow expects to be read."""
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return clone(tmp_path_factory.mktemp("workflow"))
+
+
+def test_dvc_yaml_is_current(folder):
+    bridge("check", folder)
+    (folder / "dvc.yaml").write_text("stages: {}\n")
+    stale = run(sys.executable, "workflow/scripts/dvc_bridge.py", "check", cwd=folder, ok=False)
+    assert "dvc.yaml is stale" in stale
+    bridge("write", folder)
+    assert (folder / "dvc.yaml").read_text() == (ROOT / "dvc.yaml").read_text()
+
+
+def test_jobs_of_the_default_params(inside):
+    jobs = dvc_bridge.load().jobs
+    assert Counter(job.rule.name for mine in jobs.values() for job in mine) == JOBS
+
+
+def test_dvc_never_sees_temporary_files_and_knows_the_code(inside):
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    outs = [(path, how) for s in stages.values() for o in s["outs"] for path, how in o.items()]
+    assert not [path for path, _ in outs if "shards" in path or "scratch" in path]
+    assert all(how["persist"] for _, how in outs)
+    in_git = {path for path, how in outs if how.get("cache") is False}
+    assert in_git == {path for path, _ in outs if re.search(r"\.(json|csv|md|png)$", path)} - {
+        path for path, _ in outs if path.startswith("data/")
+    }
+    assert "params/sources/apidocs.txt" in stages["download"]["deps"]
+    assert "src/jointir/joint/jpq.py" in stages["jpq"]["deps"]
+    assert "src/jointir/joint/jpq.py" not in stages["search"]["deps"]
+
+
+def leaves(tree: dict, path: tuple = ()) -> Iterator[tuple[tuple, object]]:
+    """Yield the path and value of every parameter."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*path, key))
+        else:
+            yield (*path, key), value
+
+
+def another(path: tuple, value: object) -> object:
+    """Return another value that the schema accepts."""
+    known = {
+        "requirements": "params/sources/apidocs-ci.txt",
+        "sha256": "0" * 64,
+        "dtype": "float32",
+        "precision": "float32",
+        "M": [16, 32],
+        "measures": ["RR@10"],
+    }
+    if path[-1] in known:
+        return known[path[-1]]
+    return (
+        f"{value}x" if isinstance(value, str) else type(value)(value * 2 + isinstance(value, int))
+    )
+
+
+def stages_now(overrides: dict) -> dict[str, tuple[dict, set]]:
+    """Return, for every stage, what dvc.yaml says of it and what its jobs do."""
+    dag = dvc_bridge.load(overrides)
+    return {
+        name: (
+            {k: v for k, v in dvc_bridge.stage(name, jobs, []).items() if k != "params"},
+            {(str(job.output), repr(sorted(job.params.items())), job.shellcmd) for job in jobs},
+        )
+        for name, jobs in dag.jobs.items()
+    }
+
+
+def test_dvc_notices_every_parameter(inside):
+    """A stage whose jobs change with a parameter names it, or has other inputs and outputs."""
+    params = {}
+    for path in sorted(Path("params").glob("*.yaml")):
+        params |= yaml.safe_load(path.read_text())
+    listed, before = dvc_bridge.load().params, stages_now({})
+    assert set(listed) == set(before)
+    missed, without_effect = [], []
+    for path, value in leaves(params):
+        if (path[-1] in ("kind", "seed") and path[0] == "datasets") or path[0] == "figure4":
+            continue  # a kind has params of its own; other datasets are other outputs
+        overrides = another(path, value)
+        for key in reversed(path):
+            overrides = {key: overrides}
+        after = stages_now(overrides)
+        changed = [name for name in before if after[name][1] != before[name][1]]
+        named = {name for name in changed if {path[0], ".".join(path)} & set(listed[name])}
+        missed += [(path, n) for n in changed if n not in named and after[n][0] == before[n][0]]
+        without_effect += [] if changed else [path]
+    assert missed == []
+    assert without_effect == []
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_every_preset_resolves(preset):
+    text = run("snakemake", "-n", "--forceall", "--configfile", preset, cwd=ROOT)
+    (name,) = yaml.safe_load(preset.read_text())["figure4"]["datasets"]
+    assert f"data/{name}/collection" in text and "This was a dry-run" in text
+
+
+def test_a_beir_folder_needs_no_download(tmp_path):
+    mine = {"kind": "beir", "folder": str(tmp_path)}
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text(
+        yaml.safe_dump({"datasets": {"mine": mine}, "figure4": {"datasets": ["mine"]}})
+    )
+    text = run("snakemake", "-n", "--forceall", "--configfile", overlay, "-p", cwd=ROOT)
+    assert f"jointir corpus-beir --folder '{tmp_path}' --out data/mine/collection" in text
+    assert "rule download" not in text
+
+
+def test_lint_and_format():
+    assert "good condition" in run("snakemake", "--lint", cwd=ROOT)
+    run("snakefmt", "--check", "Snakefile", "workflow", cwd=ROOT)
+    run("ruff", "check", ".", cwd=ROOT)
+    run("ruff", "format", "--check", ".", cwd=ROOT)
+
+
+def test_the_snakefile_is_short():
+    assert len((ROOT / "Snakefile").read_text().splitlines()) < 40
+
+
+def test_every_rule_has_a_log_and_a_benchmark():
+    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
+        text = path.read_text()
+        rules = len(re.findall(r"^(?:use )?rule \w", text, re.M))
+        assert [len(re.findall(rf"^    {k}:$", text, re.M)) for k in ("log", "benchmark")] == [
+            rules,
+            rules,
+        ], path.name
+
+
+def test_the_environment_is_the_locked_one():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    (python,) = (d for d in environment if str(d).startswith("python="))
+    (pip,) = (d["pip"] for d in environment if isinstance(d, dict))
+    assert pip == ["-c requirements.lock", "-e .[test]"]
+    assert (ROOT / "requirements.lock").is_file()
+    required = re.search(r'requires-python = ">=(3\.\d+)"', (ROOT / "pyproject.toml").read_text())[
+        1
+    ]
+    assert tuple(map(int, python.split("=")[1].split("."))) >= tuple(map(int, required.split(".")))

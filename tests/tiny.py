@@ -1,0 +1,101 @@
+"""A dual encoder and a collection so small that a test trains on them in seconds."""
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as cli.py does, before faiss is loaded
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pandas as pd
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer import modules
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from jointir.data.store import Dataset, write_dataset
+from jointir.encode.embed import embed
+from jointir.encode.encoder import DualEncoder
+from jointir.search.build import build
+
+faiss.omp_set_num_threads(1)
+torch.set_num_threads(1)  # operators this small are slower on two, and much slower on a busy one
+WORDS = [f"w{i}" for i in range(200)]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "query:", "passage:"]
+N, D, M = 320, 32, 8
+LENGTHS = {"query": 8, "document": 16}
+PROMPTS = {"query": "query: ", "document": "passage: "}
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    """Return a tokenizer with one token a word, in BERT's form: [CLS] words [SEP]."""
+    vocab = {word: i for i, word in enumerate(SPECIAL + WORDS)}
+    raw = Tokenizer(models.WordLevel(vocab, unk_token="[UNK]"))
+    raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    raw.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    return PreTrainedTokenizerFast(tokenizer_object=raw, **names)
+
+
+def save_encoder(out: Path, seed: int = 0, hidden: int = D, kind: str = "document") -> Path:
+    """Write an encoder of random weights: 2 layers, `hidden` dimensions, mean pooling."""
+    torch.manual_seed(seed)
+    sizes = {"hidden_size": hidden, "intermediate_size": 64, "num_hidden_layers": 2}
+    sizes |= {"num_attention_heads": 2, "max_position_embeddings": 32}
+    # weights so large that texts differ: with BERT's own 0.02 every embedding is about the same
+    config = BertConfig(vocab_size=len(SPECIAL + WORDS), initializer_range=0.3, **sizes)
+    bert = out.parent / f"{out.name}-bert"
+    BertModel(config).save_pretrained(bert)
+    tokenizer().save_pretrained(bert)
+    parts = [modules.Transformer(str(bert)), modules.Pooling(hidden), modules.Normalize()]
+    model = SentenceTransformer(modules=parts, device="cpu", prompts=PROMPTS)
+    DualEncoder(model, LENGTHS).save(out, kind)
+    return out
+
+
+def save_collection(out: Path) -> Path:
+    """Write N documents and 60 queries made of their words; every fourth has two relevant ones."""
+    rng = np.random.default_rng(0)
+    docs = [rng.choice(WORDS, rng.integers(6, 24)).tolist() for _ in range(N)]
+    corpus = {
+        "doc_id": [f"d{i}" for i in range(N)],
+        "title": [" ".join(d[:2]) if i % 3 else "" for i, d in enumerate(docs)],
+        "text": [" ".join(d[2:]) for d in docs],
+    }
+    rows = rng.permutation(N)[:60]
+    splits = ["train"] * 40 + ["dev"] * 10 + ["test"] * 10
+    texts = [" ".join(rng.choice(docs[r], 4)) for r in rows]
+    queries = {"query_id": [f"q{r}" for r in rows], "text": texts, "split": splits}
+    pairs = [(f"q{r}", f"d{r}", 1, s) for r, s in zip(rows, splits, strict=True)]
+    seconds = zip(rows[::4], splits[::4], strict=True)
+    pairs += [(f"q{r}", f"d{(r + 1) % N}", 2, s) for r, s in seconds]
+    pairs += [(f"q{rows[1]}", f"d{(rows[1] + 1) % N}", 0, splits[1])]  # judged, not relevant
+    qrels = pd.DataFrame(pairs, columns=["query_id", "doc_id", "relevance", "split"])
+    write_dataset(Dataset(pd.DataFrame(corpus), pd.DataFrame(queries), qrels), out, "tiny")
+    return out
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """The files that stages pass on."""
+
+    collection: Path
+    encoder: Path
+    docs: Path
+    queries: Path
+    opq: Path
+
+
+def make(folder: Path) -> Tiny:
+    """Write collection, encoder, embeddings of documents and of dev and test queries, and OPQ."""
+    files = ("collection", "encoder", "docs.npy", "queries.npy", "opq.faiss")
+    tiny = Tiny(*(folder / name for name in files))
+    save_collection(tiny.collection)
+    save_encoder(tiny.encoder)
+    embed(tiny.collection, tiny.encoder, tiny.docs, "document", dtype="float32")
+    embed(tiny.collection, tiny.encoder, tiny.queries, "query", ["dev", "test"], dtype="float32")
+    build("opq", tiny.docs, tiny.opq, M, iterations=2)
+    return tiny
