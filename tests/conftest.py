@@ -10,6 +10,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
+
+# The same examples in every run, on a busy machine too: a red CI is a defect, not a bad moment.
+settings.register_profile(
+    "jointir", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("jointir")
 
 ROOT = Path(__file__).parents[1]
 CI = "params/presets/ci.yaml"

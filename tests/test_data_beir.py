@@ -190,9 +190,7 @@ TSV = st.binary() | st.lists(st.text("q1d\t\r-9²\n"), max_size=5).map(
 
 
 @given(corpus=LINES, queries=LINES, qrels=TSV)
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50
-)
+@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=50)
 def test_arbitrary_bytes_are_a_dataset_or_an_input_error(
     folder: Path, corpus: bytes, queries: bytes, qrels: bytes
 ):

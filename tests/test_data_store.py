@@ -168,7 +168,7 @@ def test_no_judgements_still_have_their_types(tmp_path: Path):
 @given(st.binary())
 @example(b"q 0 d --1\n")
 @example("q 0 d ²\n".encode())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=list(HealthCheck), deadline=None)
 def test_arbitrary_bytes_are_qrels_or_an_input_error(tmp_path: Path, content: bytes):
     path = tmp_path / "any.trec"
     path.write_bytes(content)

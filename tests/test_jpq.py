@@ -68,9 +68,7 @@ def test_scores_and_order_are_those_of_a_faiss_search(tiny):
 
 
 @given(st.integers(0, 10**6), st.integers(1, 40), st.sampled_from([1, 3, 7, 64]))
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_negatives_equal_a_naive_sort_whatever_the_chunk(monkeypatch, seed, n, chunk):
     rng = np.random.default_rng(seed)
     pq = random_pq(rng, 30)
