@@ -14,6 +14,7 @@ rule jpq:
     conda:
         "../../environment.yml"
     threads: 1
+    priority: 10  # the longest jobs first, or the last of them runs alone
     resources:
         mem_mb=3000,
         runtime=1440,

@@ -13,6 +13,7 @@ rule build:
     conda:
         "../../environment.yml"
     threads: 1
+    priority: 5  # jpq waits for opq
     resources:
         mem_mb=2000,
         runtime=240,
