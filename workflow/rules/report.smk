@@ -67,6 +67,9 @@ rule figure4:
         code=code("cli", "report.figure4"),
         style="src/jointir/report/matplotlibrc",
         results=rules.results.output.table,
+        # not drawn: who asks for the figure gets its numbers too
+        table=rules.figure4_table.output.table,
+        metrics=rules.metrics.output.metrics,
     output:
         pdf=report(
             "reports/figure4.pdf",
