@@ -1,6 +1,7 @@
 """The workflow itself: its DAG, its two faces (Snakemake, DVC), its style. Nothing is trained."""
 
 import re
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -144,6 +145,18 @@ def test_every_preset_resolves(preset):
     text = run("snakemake", "-n", "--forceall", "--configfile", preset, cwd=ROOT)
     (name,) = yaml.safe_load(preset.read_text())["figure4"]["datasets"]
     assert f"data/{name}/collection" in text and "This was a dry-run" in text
+
+
+@pytest.mark.parametrize("target", ["reports/figure4.pdf", "reports/tables/figure4.md"])
+def test_committed_numbers_do_not_pass_for_those_of_a_run(tmp_path, target):
+    folder = clone(tmp_path / "clone")
+    shutil.copytree(ROOT / "reports", folder / "reports")
+    (folder / target).unlink(missing_ok=True)
+    for path in (folder / "reports").rglob("*"):
+        path.touch()  # as git may: newer than the sources
+    text = run("snakemake", "-n", target, cwd=folder)
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE))
+    assert (jobs["download"], jobs["star"], jobs["jpq"]) == ("1", "1", "6")
 
 
 def test_a_beir_folder_needs_no_download(tmp_path):

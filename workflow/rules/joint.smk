@@ -11,10 +11,10 @@ rule jpq:
         "logs/{dataset}/jpq/M{M}.log",
     benchmark:
         "logs/{dataset}/jpq/M{M}.tsv"
+    priority: 10  # the longest jobs first, or the last of them runs alone
     conda:
         "../../environment.yml"
     threads: 1
-    priority: 10  # the longest jobs first, or the last of them runs alone
     resources:
         mem_mb=3000,
         runtime=1440,

@@ -10,10 +10,10 @@ rule build:
         "logs/{dataset}/{system}/M{M}-build.tsv"
     wildcard_constraints:
         system="opq|pq|lsh|itq-lsh",
+    priority: 5  # jpq waits for opq
     conda:
         "../../environment.yml"
     threads: 1
-    priority: 5  # jpq waits for opq
     resources:
         mem_mb=2000,
         runtime=240,

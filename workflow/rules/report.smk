@@ -23,6 +23,7 @@ rule metrics:
     input:
         code=code("cli", "report.tables"),
         results=rules.results.output.table,
+        made=rules.results.output.made,
     output:
         metrics="reports/metrics/effectiveness.json",
     log:
@@ -42,6 +43,7 @@ rule figure4_table:
     input:
         code=code("cli", "report.tables"),
         results=rules.results.output.table,
+        made=rules.results.output.made,
         sizes=rules.sizes.output.table,
         star=each_dataset(rules.compare_star.output.comparison),
     output:
@@ -67,6 +69,7 @@ rule figure4:
         code=code("cli", "report.figure4"),
         style="src/jointir/report/matplotlibrc",
         results=rules.results.output.table,
+        made=rules.results.output.made,
         # not drawn: who asks for the figure gets its numbers too
         table=rules.figure4_table.output.table,
         metrics=rules.metrics.output.metrics,

@@ -11,7 +11,7 @@ STAGES = {
     "quantize": each_system(rules.build.output.index, ["opq", "pq", "itq-lsh", "lsh"]),
     "jpq": each_system("data/{dataset}/systems/jpq/{size}/queries.npy", ["jpq"]),
     "search": each_system(rules.retrieve.output.meta),
-    "measure": [rules.results.output.table, *each_dataset(rules.compare_star.output.comparison)],
+    "measure": [*rules.results.output, *each_dataset(rules.compare_star.output.comparison)],
     "report": [*rules.figure4.output, *rules.figure4_table.output, *rules.metrics.output],
 }
 STAGE_PARAMS = {
