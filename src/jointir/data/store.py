@@ -1,6 +1,7 @@
 """A dataset on disk: corpus.parquet, queries.parquet and qrels/{split}.trec, read and validated."""
 
 import gzip
+import hashlib
 import re
 import zlib
 from collections.abc import Iterable, Iterator
@@ -209,8 +210,6 @@ def read_qrels(path: Path) -> pd.DataFrame:
 
 def content_hash(folder: Path) -> str:
     """Return a SHA-256 over the dataset's values, whatever the parquet version that stored them."""
-    import hashlib
-
     digest = hashlib.sha256()
     for frame in (read_corpus(folder), read_queries(folder)):
         for row in frame.itertuples(index=False):

@@ -8,7 +8,7 @@ from sentence_transformers import SentenceTransformer
 from transformers.utils import logging
 
 from jointir.errors import InputError
-from jointir.files import atomic, read_json
+from jointir.files import atomic, read_json, write_json
 
 SETTINGS = "jointir.json"  # beside the sentence-transformers files, which have one length for both
 logging.disable_progress_bar()  # the stages have their own
@@ -115,13 +115,7 @@ class DualEncoder(torch.nn.Module):
         with atomic(out) as scratch:
             self.model.max_seq_length = self.max_length[kind]
             self.model.save(str(scratch), create_model_card=False)
-            _write_settings(scratch, self.max_length)
-
-
-def _write_settings(folder: Path, max_length: dict[str, int]) -> None:
-    from jointir.files import write_json
-
-    write_json(folder / SETTINGS, {"max_length": max_length})
+            write_json(scratch / SETTINGS, {"max_length": self.max_length})
 
 
 def checkpoint(

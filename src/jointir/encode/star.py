@@ -7,6 +7,7 @@ high and over the other documents of the batch.
 
 from pathlib import Path
 
+import faiss
 import numpy as np
 import torch
 from torch.nn.functional import softplus
@@ -42,8 +43,6 @@ def mine(
 
     queries: float32[Q, D]; docs: [N, D]; positives: the relevant rows of each query.
     """
-    import faiss
-
     most = max(len(p) for p in positives)
     depth = min(depth, len(docs) - most)
     index = faiss.IndexFlatIP(docs.shape[1])
