@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from jointir.data.store import read_corpus
+from jointir.data.store import document_texts, read_corpus
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import choose_bf16
@@ -60,8 +60,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=5000, help="documents")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    corpus = read_corpus(options.collection).head(options.n)
-    texts = (corpus["title"] + " " + corpus["text"]).str.strip().tolist()
+    texts = document_texts(read_corpus(options.collection).head(options.n))
     compared = contenders(options.encoder, texts)
     answers = {name: embed(texts[:64]) for name, embed in compared.items()}  # also warms up
     seconds: dict[str, list[float]] = {name: [] for name in compared}

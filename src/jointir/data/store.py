@@ -183,6 +183,11 @@ def read_corpus(folder: Path) -> pd.DataFrame:
     return pd.read_parquet(folder / "corpus.parquet")
 
 
+def document_texts(corpus: pd.DataFrame) -> list[str]:
+    """Return the text of each document as encoders read it: title, a space, text."""
+    return (corpus["title"] + " " + corpus["text"]).str.strip().tolist()
+
+
 def read_queries(folder: Path, split: str | None = None) -> pd.DataFrame:
     """Return the columns query_id, text, split, of all splits or one."""
     queries = pd.read_parquet(folder / "queries.parquet")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from jointir.data.store import read_corpus, read_queries
+from jointir.data.store import document_texts, read_corpus, read_queries
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import autocast, choose_bf16
 from jointir.errors import InputError
@@ -53,8 +53,7 @@ def check_finite(matrix: np.ndarray, ids: list[str], where: Path) -> None:
 def _texts(collection: Path, kind: str, splits: list[str]) -> tuple[list[str], list[str]]:
     if kind == "document":
         corpus = read_corpus(collection)
-        texts = (corpus["title"] + " " + corpus["text"]).str.strip()
-        return corpus["doc_id"].tolist(), texts.tolist()
+        return corpus["doc_id"].tolist(), document_texts(corpus)
     queries = read_queries(collection)
     queries = queries[queries["split"].isin(splits)]
     return queries["query_id"].tolist(), queries["text"].tolist()

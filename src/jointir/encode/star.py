@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.nn.functional import softplus
 
-from jointir.data.store import read_corpus, read_qrels, read_queries
+from jointir.data.store import document_texts, read_corpus, read_qrels, read_queries
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import autocast, has_bf16
@@ -131,8 +131,7 @@ class Batches:
         batch: int,
         seed: int,
     ):
-        corpus = read_corpus(collection)
-        self.docs = corpus["title"] + " " + corpus["text"]
+        self.docs = document_texts(read_corpus(collection))
         self.model, self.batch, self.seed = model, min(batch, len(texts)), seed
         self.texts, self.positives, self.negatives = texts, positives, negatives
 
@@ -144,5 +143,5 @@ class Batches:
         docs = np.array(positive + hard)
         relevant = np.stack([np.isin(docs, self.positives[i]) for i in rows])
         queries = self.model.tokenize([self.texts[i] for i in rows], "query")
-        documents = self.model.tokenize(self.docs.iloc[docs].str.strip().tolist(), "document")
+        documents = self.model.tokenize([self.docs[i] for i in docs], "document")
         return queries, documents, torch.from_numpy(relevant)

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,13 @@ def warmup_linear(step: int, warmup: int, steps: int) -> float:
     return max(0.0, (steps - step) / max(1, steps - warmup))
 
 
+@lru_cache(maxsize=1)  # a batch needs a slice of it, and an epoch has many batches
+def _permutation(n: int, seed: int, epoch: int) -> np.ndarray:
+    order = np.random.default_rng([seed, epoch]).permutation(n)
+    order.flags.writeable = False
+    return order
+
+
 def shuffled(n: int, batch: int, step: int, seed: int) -> np.ndarray:
     """Return the rows of batch `step`: every epoch is a new permutation of the n rows.
 
@@ -107,7 +115,7 @@ def shuffled(n: int, batch: int, step: int, seed: int) -> np.ndarray:
     """
     batch = min(batch, n)
     per_epoch = n // batch
-    order = np.random.default_rng([seed, step // per_epoch]).permutation(n)
+    order = _permutation(n, seed, step // per_epoch)
     at = step % per_epoch * batch
     return order[at : at + batch]
 
