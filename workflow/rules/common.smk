@@ -26,8 +26,16 @@ wildcard_constraints:
 
 
 def code(*modules):
-    """Return the source files that a stage runs: an edit reruns what it touches, nothing else."""
+    """Return the source files that a stage runs: an edit reruns what it touches, nothing else.
+
+    Not cli.py: it only reads options, and every new stage edits it.
+    """
     return sources("src", *(f"jointir.{m}" for m in modules))
+
+
+def share(parts):
+    """Return the threads of one of `parts` equal jobs that run at once."""
+    return max(1, (workflow.cores or parts) // parts)
 
 
 def sizes(system):

@@ -1,6 +1,6 @@
 rule download:
     input:
-        code=code("cli", "data.download"),
+        code=code("data.download"),
         requirements=lambda w: dataset(w)["requirements"],
     output:
         wheels=directory("data/{dataset}/source"),

@@ -3,7 +3,7 @@ SHARDS = config["embed"]["shards"]
 
 rule checkpoint:
     input:
-        code=code("cli", "encode.encoder"),
+        code=code("encode.encoder"),
     output:
         model=directory("data/{dataset}/pretrained/model"),
     log:
@@ -27,7 +27,7 @@ rule checkpoint:
 
 rule embed_documents:
     input:
-        code=code("cli", "encode.embed"),
+        code=code("encode.embed"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/{encoder}/model",
     output:
@@ -39,7 +39,7 @@ rule embed_documents:
         "logs/{dataset}/{encoder}/embed-{shard}.tsv"
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: share(SHARDS)
     resources:
         mem_mb=4000,
         runtime=720,
@@ -54,7 +54,7 @@ rule embed_documents:
 
 rule gather:
     input:
-        code=code("cli", "encode.embed"),
+        code=code("encode.embed"),
         shards=expand(rules.embed_documents.output.shard, shard=range(SHARDS), allow_missing=True),
         facts=expand(rules.embed_documents.output.facts, shard=range(SHARDS), allow_missing=True),
     output:
@@ -77,7 +77,7 @@ rule gather:
 
 rule star:
     input:
-        code=code("cli", "encode.star"),
+        code=code("encode.star"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/pretrained/model",
         docs="data/{dataset}/pretrained/docs.npy",
@@ -108,7 +108,7 @@ rule star:
 
 rule embed_queries:
     input:
-        code=code("cli", "encode.embed"),
+        code=code("encode.embed"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/{encoder}/model",
     output:
@@ -135,7 +135,7 @@ rule embed_queries:
 
 use rule embed_queries as embed_queries_jpq with:
     input:
-        code=code("cli", "encode.embed"),
+        code=code("encode.embed"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/systems/jpq/{size}/query_encoder",
     output:

@@ -1,6 +1,6 @@
 rule jpq:
     input:
-        code=code("cli", "joint.jpq"),
+        code=code("joint.jpq"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/star/model",
         index="data/{dataset}/systems/opq/M{M}/index.faiss",

@@ -1,6 +1,6 @@
 rule retrieve:
     input:
-        code=code("cli", "measure.retrieve"),
+        code=code("measure.retrieve"),
         collection="data/{dataset}/collection",
         index=lambda w: index_of(w)[0],
         queries=lambda w: index_of(w)[1],
@@ -31,7 +31,7 @@ rule retrieve:
 
 rule measure:
     input:
-        code=code("cli", "measure.effectiveness"),
+        code=code("measure.effectiveness"),
         collection="data/{dataset}/collection",
         run="data/{dataset}/runs/{system}/{size}/{split}.trec.gz",
     output:
@@ -57,7 +57,7 @@ rule measure:
 
 rule results:
     input:
-        code=code("cli", "measure.results"),
+        code=code("measure.results"),
         values=expand(each_system(rules.measure.output.values), split=SPLITS),
         meta=each_system(rules.retrieve.output.meta),
     output:
@@ -85,7 +85,7 @@ rule results:
 
 rule compare_star:
     input:
-        code=code("cli", "measure.results"),
+        code=code("measure.results"),
         star="data/{dataset}/measures/brute-force/flat/dev.parquet",
         pretrained="data/{dataset}/measures/brute-force-pretrained/flat/dev.parquet",
     output:

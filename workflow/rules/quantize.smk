@@ -1,6 +1,6 @@
 rule build:
     input:
-        code=code("cli", "search.build"),
+        code=code("search.build"),
         docs="data/{dataset}/star/docs.npy",
     output:
         index="data/{dataset}/systems/{system}/M{M}/index.faiss",
@@ -29,7 +29,7 @@ rule build:
 
 rule brute_force:
     input:
-        code=code("cli", "search.build"),
+        code=code("search.build"),
         docs="data/{dataset}/{encoder}/docs.npy",
     output:
         index="data/{dataset}/{encoder}/flat.faiss",

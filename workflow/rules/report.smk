@@ -1,6 +1,6 @@
 rule sizes:
     input:
-        code=code("cli", "report.tables"),
+        code=code("report.tables"),
         meta=each_system(rules.retrieve.output.meta),
     output:
         table="reports/tables/sizes.csv",
@@ -21,7 +21,7 @@ rule sizes:
 
 rule metrics:
     input:
-        code=code("cli", "report.tables"),
+        code=code("report.tables"),
         results=rules.results.output.table,
         made=rules.results.output.made,
     output:
@@ -41,7 +41,7 @@ rule metrics:
 
 rule figure4_table:
     input:
-        code=code("cli", "report.tables"),
+        code=code("report.tables"),
         results=rules.results.output.table,
         made=rules.results.output.made,
         sizes=rules.sizes.output.table,
@@ -66,7 +66,7 @@ rule figure4_table:
 
 rule figure4:
     input:
-        code=code("cli", "report.figure4"),
+        code=code("report.figure4"),
         style="src/jointir/report/matplotlibrc",
         results=rules.results.output.table,
         made=rules.results.output.made,

@@ -67,7 +67,7 @@ def embed(
     split: list[str] | None = None,
     shard: int = 0,
     shards: int = 1,
-    batch_tokens: int = 4096,
+    batch_tokens: int = 1024,
     dtype: str = "float16",
     precision: str = "auto",
 ) -> None:
