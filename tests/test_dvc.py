@@ -126,6 +126,19 @@ def test_one_failed_training_costs_one(adopted, tmp_path):
     assert len(mtimes(folder, f"{DATA}/systems/[op]*q/M24/*")) == 2
 
 
+def test_an_experiment_changes_one_parameter_and_is_kept(adopted, tmp_path):
+    folder = copy(adopted, tmp_path / "experiment")
+    old = metrics(folder)
+    typo = "params/joint.yaml:jpq.stpes=9"
+    assert "'stpes' was unexpected" in run("dvc", "exp", "run", "-S", typo, cwd=folder, ok=False)
+    run("git", "checkout", "--quiet", ".", cwd=folder)
+    change = ("--set-param", "params/joint.yaml:jpq.steps=9")
+    run("dvc", "exp", "run", "--name", "fewer-steps", *change, cwd=folder)
+    assert {s for s in old if old[s] != metrics(folder)[s]} == {"jpq"}
+    assert yaml.safe_load((folder / "params/joint.yaml").read_text())["jpq"]["steps"] == 9
+    assert "fewer-steps" in run("dvc", "exp", "list", "--name-only", cwd=folder)
+
+
 def test_metrics_and_plots_are_shown(adopted):
     shown = json.loads(run("dvc", "metrics", "show", "--json", cwd=adopted))
     assert shown[""]["data"][METRICS]["data"]["apidocs-ci"] == metrics(adopted)
