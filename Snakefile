@@ -7,6 +7,7 @@ configfile: "params/data.yaml"
 configfile: "params/encode.yaml"
 configfile: "params/quantize.yaml"
 configfile: "params/joint.yaml"
+configfile: "params/generative.yaml"
 configfile: "params/report.yaml"
 
 
@@ -18,8 +19,10 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/encode.smk"
 include: "workflow/rules/quantize.smk"
 include: "workflow/rules/joint.smk"
+include: "workflow/rules/generative.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/asi.smk"
 include: "workflow/rules/stages.smk"
 
 
@@ -27,4 +30,5 @@ rule all:
     default_target: True
     input:
         STAGES["report"],
+        STAGES["asi_report"],
     localrule: True

@@ -23,6 +23,10 @@ wildcard_constraints:
     size=r"flat|M\d+",
     M=r"\d+",
     shard=r"\d+",
+    variant="[a-z0-9+-]+",
+    seed=r"\d+",
+    decoding="free|constrained",
+    split="|".join(SPLITS),
 
 
 def code(*modules):

@@ -40,8 +40,6 @@ rule measure:
         "logs/{dataset}/{system}/{size}-measure-{split}.log",
     benchmark:
         "logs/{dataset}/{system}/{size}-measure-{split}.tsv"
-    wildcard_constraints:
-        split="|".join(SPLITS),
     conda:
         "../../environment.yml"
     resources:

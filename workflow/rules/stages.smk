@@ -12,6 +12,22 @@ STAGES = {
     "jpq": each_system("data/{dataset}/systems/jpq/{size}/queries.npy", ["jpq"]),
     "search": each_system(rules.retrieve.output.meta),
     "measure": [*rules.results.output, *each_dataset(rules.compare_star.output.comparison)],
+    "asi": [
+        *each_training(
+            rules.measure_ids.output.values, decoding=["free", "constrained"], split=SPLITS
+        ),
+        *each_training(rules.cold_start.output.table, only="holdout"),
+    ],
+    "asi_report": [
+        rules.asi_results.output.table,
+        rules.asi_results.output.made,
+        *rules.asi_table1.output,
+        *rules.asi_table3.output,
+        *rules.asi_table4.output,
+        *rules.asi_figure3.output,
+        *rules.asi_figure5.output,
+        *rules.asi_figure6.output,
+    ],
     "report": [*rules.figure4.output, *rules.figure4_table.output, *rules.metrics.output],
 }
 STAGE_PARAMS = {
@@ -24,6 +40,8 @@ STAGE_PARAMS = {
     "jpq": ["jpq", "embed"],
     "search": ["retrieve", *(f"{k}.seed" for k in ["star", "jpq", "opq", "pq", "itq-lsh", "lsh"])],
     "measure": ["measure", "results"],
+    "asi": ["asi", "embed"],
+    "asi_report": ["asi", "results"],
     "report": ["figure4"],
 }
 

@@ -1,0 +1,1 @@
+"""Generative retrieval: documents are found by decoding their identifiers (ASI, ASI++)."""

@@ -1,0 +1,178 @@
+"""The `asi` stage: train ASI or ASI++ end to end (Liu et al. 2024)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from jointir.data.store import read_corpus
+from jointir.encode.embed import embed_texts
+from jointir.encode.encoder import DualEncoder, best_device
+from jointir.encode.precision import has_bf16
+from jointir.encode.training import Checkpoint, train
+from jointir.errors import InputError
+from jointir.files import atomic, sha256
+from jointir.generative.bank import Bank, DocumentBank
+from jointir.generative.controls import IDS, given_ids
+from jointir.generative.model import GenerativeRetriever
+from jointir.generative.objective import Criteria, Objective
+from jointir.generative.pairs import Pairs
+from jointir.generative.warm import distil
+from jointir.progress import say
+
+BATCH_TOKENS = 4096  # of the queries embedded once, before training
+
+
+def seen_documents(N: int, holdout: float, seed: int) -> np.ndarray:
+    """Return int64[n], the sorted corpus rows that training may see: all but a share `holdout`."""
+    order = np.random.default_rng([seed, 4]).permutation(N)
+    return np.sort(order[round(N * holdout) :])
+
+
+def asi(
+    collection: Path,
+    encoder: Path,
+    docs: Path,
+    out: Path,
+    scratch: Path,
+    indexer: str,
+    length: int,
+    vocabulary: int,
+    layers: int,
+    steps: int,
+    batch: int,
+    fresh: int,
+    pool: int,
+    decoded: int,
+    nearest: int,
+    refresh: int,
+    lr: float,
+    head_lr: float,
+    warmup: int,
+    alpha: float,
+    gamma: float,
+    beta: float,
+    lambda_first: float,
+    lambda_last: float,
+    scale: float,
+    seed: int,
+    density: bool = True,
+    bottleneck: bool = True,
+    information: bool = True,
+    warm_start: bool = False,
+    holdout: float = 0.0,
+    fixed: str = "",
+    checkpoint_minutes: float = 5,
+) -> None:
+    """Train encoder, semantic indexing module and decoder together; write the folder `out`.
+
+    docs: the collection's embeddings by the starting `encoder`, with which the bank begins.
+    length, vocabulary: L and V. fresh: documents of a batch encoded with gradient. head_lr: of
+    indexing module and decoder, which start from nothing. holdout: the share of documents, and
+    their queries, that training does not see. warm_start: the indexing module first learns residual
+    codes of `docs`. fixed: train the decoder only, for identifiers of one of controls.KINDS.
+    Without `density`, `bottleneck` and `information` this is ASI.
+
+    Raises:
+        InputError: an unknown indexer, `docs` of another collection, or settings that do not fit.
+    """
+    fingerprint = {k: str(v) for k, v in locals().items() if k not in ("out", "checkpoint_minutes")}
+    inputs = {"collection": collection, "encoder": encoder, "docs": docs}
+    fingerprint |= {name: sha256(path) for name, path in inputs.items()}
+    torch.manual_seed(seed)
+    dual = DualEncoder.load(encoder).to(best_device())
+    matrix = _embeddings(docs, collection)
+    kept = seen_documents(len(matrix), holdout, seed)
+    _check(len(kept), vocabulary, fresh, batch)
+    criteria = Criteria(
+        *(alpha, gamma, beta, lambda_first, lambda_last, scale),
+        *(density, bottleneck, information, pool, decoded, nearest, bool(fixed)),
+    )
+    model = GenerativeRetriever(dual, indexer, length, vocabulary, layers).to(dual.device)
+    pairs = Pairs(collection, dual, kept, seed)
+    objective = make_objective(model, matrix[kept], pairs, criteria)
+    begin(objective, warm_start, fixed, seed)
+    groups = [
+        {"params": list(dual.parameters())},
+        {"params": [*model.indexer.parameters(), *model.decoder.parameters()], "lr": head_lr},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
+    loss_of = refreshed(objective, lambda s: objective.loss(s, batch, fresh), refresh)
+    keeper = AtRefresh(scratch, checkpoint_minutes, fingerprint, every=refresh)
+    weights = list(model.parameters())
+    train(objective, optimizer, loss_of, steps, warmup, seed, weights, keeper, "asi")
+    with atomic(out) as folder:
+        model.save(folder)
+        if fixed:
+            np.save(folder / IDS, objective.documents.ids.numpy().astype(np.int16))
+    keeper.remove()
+
+
+def make_objective(
+    model: GenerativeRetriever, matrix: np.ndarray, pairs: Pairs, criteria: Criteria
+) -> Objective:
+    """Return the objective; its banks hold `matrix`, float[n, D], and the queries as embedded now.
+
+    matrix: the embeddings, by the starting encoder, of the documents that training may see.
+    """
+    encoder = model.encoder.eval()
+    bf16 = has_bf16(encoder.device)
+    queries = Bank(embed_texts(encoder, pairs.queries, "query", BATCH_TOKENS, bf16))
+    return Objective(model, queries, DocumentBank(matrix), pairs, criteria, bf16)
+
+
+def begin(objective: Objective, warm_start: bool, fixed: str, seed: int) -> None:
+    """Give the indexing module its start, or all documents their fixed identifiers."""
+    indexer, documents = objective.model.indexer, objective.documents
+    e = documents.embeddings.detach()
+    if fixed:
+        ids = given_ids(fixed, e.numpy(), indexer.L, indexer.V, seed)
+        documents.keep_ids(torch.from_numpy(ids))
+        return
+    e = e.to(objective.model.encoder.device)
+    distil(indexer, e, seed) if warm_start else indexer.start(e, seed)
+
+
+def _embeddings(docs: Path, collection: Path) -> np.ndarray:
+    matrix, N = np.load(docs, mmap_mode="r"), len(read_corpus(collection))
+    if len(matrix) != N:
+        found = f"holds {len(matrix)} embeddings, the collection {N} documents"
+        raise InputError(docs, found, "Embed this collection again")
+    return matrix
+
+
+def _check(documents: int, vocabulary: int, fresh: int, batch: int) -> None:
+    if documents < vocabulary:
+        found = f"{vocabulary} tokens a position, but {documents} documents"
+        raise InputError("asi.vocabulary", found, "Choose a vocabulary below the documents")
+    if not 0 < fresh <= batch:
+        raise InputError("asi.fresh", f"{fresh} of a batch of {batch}", "Choose 1 to asi.batch")
+
+
+def refreshed(
+    objective: Objective, loss_of: Callable[[int], torch.Tensor], every: int
+) -> Callable[[int], torch.Tensor]:
+    """Return `loss_of`, with new identifiers for all documents before every so many steps."""
+
+    def with_refresh(step: int) -> torch.Tensor:
+        documents = objective.documents
+        if step % every == 0 and not objective.criteria.fixed:
+            unique = documents.refresh(objective.model.indexer)
+            say(f"asi: step {step}, {unique} unique ids for {len(documents)} documents")
+        return loss_of(step)
+
+    return with_refresh
+
+
+class AtRefresh(Checkpoint):
+    """Saves only where the next step begins with a refresh: a resumed training repeats it."""
+
+    def __init__(self, folder: Path, minutes: float, fingerprint: dict, every: int):
+        super().__init__(folder, minutes, fingerprint)
+        self.every = every
+
+    def save(self, step: int, module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Write as Checkpoint does, after a multiple of `every` steps."""
+        if step % self.every == 0:
+            super().save(step, module, optimizer)

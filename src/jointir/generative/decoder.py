@@ -1,0 +1,62 @@
+"""The autoregressive decoder of identifiers, trained from scratch (ASI++, section 3.1)."""
+
+import torch
+from torch import nn
+from transformers import BartConfig
+from transformers.models.bart.modeling_bart import BartDecoder
+
+
+class IdDecoder(nn.Module):
+    """BART's decoder over L x V + 2 tokens: position i has [i V, (i + 1) V), then bos and eos.
+
+    Every identifier is L tokens long and position i only ever holds a token of its own range, so
+    the softmax runs over that range: no probability is lost on what cannot be, and eos is never
+    decoded. The vocabulary keeps it for the paper's layout.
+
+    The decoder reads the dense representation e alone (the "representation bottleneck" of section
+    2.3), not the encoder's token states: what it learns from documents, whose e is at hand, then
+    holds for queries too.
+    """
+
+    def __init__(self, D: int, L: int, V: int, layers: int):
+        super().__init__()
+        self.L, self.V, self.bos = L, V, L * V
+        heads = max(1, D // 64)
+        config = BartConfig(
+            vocab_size=L * V + 2,
+            max_position_embeddings=L + 1,
+            d_model=D,
+            decoder_layers=layers,
+            decoder_attention_heads=heads,
+            decoder_ffn_dim=4 * D,
+            dropout=0.0,  # slowed it, from nothing and for few steps: reports/LOG.md
+            pad_token_id=L * V + 1,
+            bos_token_id=L * V,
+            eos_token_id=L * V + 1,
+        )
+        self.layers = BartDecoder(config)
+
+    def log_p(self, e: torch.Tensor, prefix: torch.Tensor) -> torch.Tensor:
+        """Return log p(id_i | id_<i, e), float[B, t + 1, V], after each part of a prefix.
+
+        e: float[B, D], embeddings of length 1. prefix: int64[B, t], t < L, tokens in [0, V).
+        """
+        B, t = prefix.shape
+        offsets = self.V * torch.arange(t, device=prefix.device)
+        tokens = torch.cat([prefix.new_full((B, 1), self.bos), prefix + offsets], 1)
+        # components of 1/sqrt(D) would be too small an input for fresh layers
+        state = e[:, None] * e.shape[1] ** 0.5  # [B, 1, D]
+        hidden = self.layers(
+            input_ids=tokens,
+            attention_mask=torch.ones_like(tokens),
+            encoder_hidden_states=state,
+            encoder_attention_mask=tokens.new_ones(B, 1),
+            use_cache=False,
+        ).last_hidden_state  # [B, t + 1, D]
+        vocabulary = self.layers.embed_tokens.weight[: self.L * self.V]  # tied, as in BART
+        own = vocabulary.view(self.L, self.V, -1)[: t + 1]
+        return torch.einsum("btd,tvd->btv", hidden, own).log_softmax(2)
+
+    def forward(self, e: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """Return float[B, L, V] for whole identifiers int64[B, L]: teacher forcing."""
+        return self.log_p(e, ids[:, :-1])

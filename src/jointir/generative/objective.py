@@ -1,0 +1,184 @@
+"""The training objective of ASI and ASI++ (Liu et al. 2024, sections 2.1 to 2.4) for one step.
+
+Decisions where the paper is silent:
+- of a batch, `fresh` pairs are encoded with gradient; the other queries and documents come from
+  banks of all training queries and documents;
+- negatives (eq. 1) and neighbours (eq. 4 to 6) are the batch's documents and a pool drawn from the
+  bank, those that collide with a document of the batch first;
+- D' of eq. 5 are the `nearest` of the pool under eq. 1's distance;
+- eq. 2 has a second term, from documents to their own identifiers, over a part of the pool: the
+  identifiers of documents without a query would never be decoded in training (the paper generates
+  queries for all documents instead, with docT5query);
+- eq. 6's inner products are multiplied by `scale`, as in STAR and JPQ: embeddings have length 1;
+- the first epoch, over which lambda grows, is over the documents: the bank shows the indexing
+  module batch and pool at every step;
+- ASI's collision loss (sequence-oriented reverse cross-entropy) is part of eq. 1 for both models.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from jointir.encode.precision import autocast
+from jointir.generative import losses
+from jointir.generative.bank import Bank, DocumentBank
+from jointir.generative.model import GenerativeRetriever
+from jointir.generative.pairs import Batch, Pairs
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """Which losses, and the paper's symbols."""
+
+    alpha: float  # margin of eq. 1
+    gamma: float  # eq. 6
+    beta: float  # eq. 9
+    lambda_first: float  # the scaling coefficient at step 0, and after the first epoch
+    lambda_last: float
+    scale: float
+    density: bool  # L_di, eq. 5
+    bottleneck: bool  # L_bot, eq. 6
+    information: bool  # L_ib, eq. 9
+    pool: int  # documents drawn from the bank
+    decoded: int  # of the pool, those that the decoder learns too
+    nearest: int
+    fixed: bool = False  # identifiers were given in advance: eq. 2 alone
+
+    def coefficient(self, step: int, epoch: int) -> float:
+        """Return lambda at a step: linear over the first `epoch` steps, then constant."""
+        done = min(1.0, step / epoch)
+        return self.lambda_first + done * (self.lambda_last - self.lambda_first)
+
+
+@dataclass
+class Encoded:
+    """One step's tensors. A queries; P documents of the pool, the first A the queries' own."""
+
+    e_q: torch.Tensor  # [A, D]
+    e_pool: torch.Tensor  # [P, D]
+    fresh: int  # the first so many queries, and documents, were encoded now
+    ids_pool: torch.Tensor  # [P, L]
+    irrelevant: torch.Tensor  # bool[A, P], of queries and pool
+    different: torch.Tensor  # bool[A, P], of the queries' documents and pool
+
+
+@dataclass
+class Indexed:
+    """What the indexing module makes of them."""
+
+    log_q: torch.Tensor  # [A, L, V]
+    log_pool: torch.Tensor  # [P, L, V]
+    ids_q: torch.Tensor  # [A, L]
+
+
+class Objective(nn.Module):
+    """Model, banks and criteria; holds everything that a checkpoint has to."""
+
+    def __init__(
+        self,
+        model: GenerativeRetriever,
+        queries: Bank,
+        documents: DocumentBank,
+        pairs: Pairs,
+        criteria: Criteria,
+        bf16: bool,
+    ):
+        super().__init__()
+        self.model, self.queries, self.documents = model, queries, documents
+        self.pairs, self.criteria, self.bf16 = pairs, criteria, bf16
+
+    def loss(self, step: int, batch: int, fresh: int) -> torch.Tensor:
+        """Return the total loss of one step."""
+        drawn = self.pairs(step, batch)
+        x = self.encode(drawn, fresh, np.random.default_rng([self.pairs.seed, 3, step]))
+        if self.criteria.fixed:
+            return self.generation(x)
+        indexer = self.model.indexer
+        log_pool = indexer.log_p(x.e_pool, balance=True)
+        y = Indexed(indexer.log_p(x.e_q), log_pool, indexer.ids(x.e_q))
+        epoch = max(1, len(self.documents) // len(x.e_pool))
+        weight = self.criteria.coefficient(step, epoch)
+        return self.asi(x, y) + weight * self.plus(x, y) + indexer.penalty(x.e_pool, log_pool)
+
+    def encode(self, batch: Batch, fresh: int, rng: np.random.Generator) -> Encoded:
+        """Encode the fresh pairs, renew the banks with them, draw the pool."""
+        fresh, device = min(fresh, len(batch.docs)), self.model.encoder.device
+        queries, docs = torch.from_numpy(batch.queries), torch.from_numpy(batch.docs)
+        with autocast(device, self.bf16):
+            e_q = self.model.encoder(self.pairs.query_tokens(batch.queries[:fresh])).float()
+            e_d = self.model.encoder(self.pairs.document_tokens(batch.docs[:fresh])).float()
+        self.queries.update(queries[:fresh], e_q)
+        self.documents.update(docs[:fresh], e_d)
+        pool = self.documents.neighbours(docs.unique(), self.criteria.pool, rng)
+        rows = torch.cat([docs, pool])
+        e_pool = torch.cat([e_d, self.documents.rows(rows[fresh:]).to(device)])
+        given = self.documents.ids[rows].to(device) if self.criteria.fixed else None
+        relevant = np.stack([np.isin(rows.numpy(), r) for r in batch.relevant])
+        return Encoded(
+            e_q=torch.cat([e_q, self.queries.rows(queries[fresh:]).to(device)]),
+            e_pool=e_pool,
+            fresh=fresh,
+            ids_pool=self.model.indexer.ids(e_pool) if given is None else given,
+            irrelevant=torch.from_numpy(~relevant).to(device),
+            different=(docs[:, None] != rows).to(device),
+        )
+
+    def generation(self, x: Encoded) -> torch.Tensor:
+        """Return L_CE, eq. 2, from queries and from documents."""
+        A = len(x.e_q)
+        part = slice(A, A + self.criteria.decoded)
+        from_queries = self.model.decoder(x.e_q, x.ids_pool[:A])
+        total = losses.generation(from_queries, x.ids_pool[:A])
+        if self.criteria.decoded:
+            from_documents = self.model.decoder(x.e_pool[part], x.ids_pool[part])
+            total = total + losses.generation(from_documents, x.ids_pool[part])
+        return total
+
+    def asi(self, x: Encoded, y: Indexed) -> torch.Tensor:
+        """Return eq. 3: L_c (with ASI's collision loss) + L_CE."""
+        A = len(x.e_q)
+        p_pool = y.log_pool.exp()
+        apart = losses.distances(y.log_q.exp(), p_pool)  # [A, P]
+        L_c = losses.contrastive(apart.diagonal(), apart, x.irrelevant, self.criteria.alpha)
+        collide = losses.sequence_reverse_cross_entropy(y.log_pool[:A], x.ids_pool, x.different)
+        return L_c + collide + self.generation(x)
+
+    def plus(self, x: Encoded, y: Indexed) -> torch.Tensor:
+        """Return L_di + L_bot + L_ib, those that are switched on."""
+        total = x.e_q.new_zeros(())
+        if self.criteria.density:
+            total = total + self._density(x, y)
+        if self.criteria.bottleneck:
+            total = total + self._bottleneck(x)
+        if self.criteria.information:
+            total = total + self.criteria.beta * losses.information(x.e_pool[: x.fresh], x.e_pool)
+        return total
+
+    def _density(self, x: Encoded, y: Indexed) -> torch.Tensor:
+        A, k = len(x.e_q), self.criteria.nearest
+        found = []
+        for log_a, log_b, ids, mask in (
+            (y.log_pool[:A], y.log_pool, x.ids_pool, x.different),
+            (y.log_q, y.log_q, y.ids_q, x.different[:, :A]),
+        ):
+            apart = losses.distances(log_a.exp(), log_b.exp())
+            found.append(losses.density(log_a, ids, apart, nearest(apart, mask, k)))
+        return found[0] + found[1]
+
+    def _bottleneck(self, x: Encoded) -> torch.Tensor:
+        e_q, e_d, n = x.e_q[: x.fresh], x.e_pool[: x.fresh], x.fresh  # the others are constants
+        own = torch.arange(n, device=e_q.device)
+        scores = self.criteria.scale * e_q @ x.e_pool.T
+        documents = losses.inverse_distance(e_d, x.e_pool, x.different[:n])
+        queries = losses.inverse_distance(e_q, x.e_q, x.different[:n, : len(x.e_q)])
+        spread = self.criteria.gamma * (documents + queries)
+        return losses.info_nce(scores, own, x.irrelevant[:n]) + spread
+
+
+def nearest(apart: torch.Tensor, mask: torch.Tensor, k: int) -> torch.Tensor:
+    """Return bool[A, B]: of the masked pairs of float[A, B], the k nearest of each row."""
+    far = apart.detach().masked_fill(~mask, torch.inf)
+    chosen = far.topk(min(k, far.shape[1]), 1, largest=False).indices
+    return torch.zeros_like(mask).scatter(1, chosen, True) & mask

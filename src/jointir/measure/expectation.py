@@ -1,0 +1,109 @@
+"""The `measure-ids` stage: how good generated identifiers are, in both of the papers' readings.
+
+"correct id": a relevant document counts as found where its identifier was generated, at the
+identifier's rank; documents that share it cost nothing (ASI++, footnote 6).
+"expectation": documents are retrieved in the identifiers' order, those that share one in random
+order; the mean over that order, computed exactly. It is the one that counts: with one identifier
+for all documents the first reading is perfect.
+"""
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from jointir.data.store import read_qrels
+from jointir.errors import InputError
+from jointir.files import atomic
+
+CUTS = (1, 5, 10)
+RR_CUT = 10
+
+
+def first_of(n: int, r: int, most: int) -> np.ndarray:
+    """Return P(first relevant at m), m = 1..min(n, most): r relevant among n in random order."""
+    m = np.arange(1, min(n, most) + 1)
+    # P(none in the first m) falls by a factor (n - r - m + 1) / (n - m + 1) with each m
+    none = np.cumprod(np.clip((n - r - m + 1) / (n - m + 1), 0, None))
+    return np.concatenate([[1.0], none[:-1]]) - none
+
+
+def expected_recall(sizes: list[int], relevant: list[int], total: int, cut: int) -> float:
+    """Return E[R@cut] of groups in order: `sizes`, and how many of the `total` relevant in each.
+
+    The paper cuts a query's documents at 1,000 at random; no cut-off here reaches that far.
+    """
+    found, before = 0.0, 0
+    for n, r in zip(sizes, relevant, strict=True):
+        found += r * min(1.0, max(0, cut - before) / n)
+        before += n
+    return found / total
+
+
+def expected_rr(sizes: list[int], relevant: list[int], cut: int) -> float:
+    """Return E[RR@cut]: only the first group with a relevant document can hold the first one."""
+    before = 0
+    for n, r in zip(sizes, relevant, strict=True):
+        if r:
+            p = first_of(n, r, max(0, cut - before))
+            return float((p / (before + np.arange(1, len(p) + 1))).sum())
+        before += n
+    return 0.0
+
+
+def query_values(generated: list[str], group: Counter, wanted: Counter) -> dict[str, float]:
+    """Return every measure of one query.
+
+    generated: identifiers, best first; group: documents an identifier; wanted: relevant documents
+    an identifier.
+    """
+    total = wanted.total()
+    existing = [g for g in generated if group[g]]
+    sizes, relevant = [group[g] for g in existing], [wanted[g] for g in existing]
+    values = {}
+    for cut in CUTS:
+        values[f"R@{cut} correct id"] = sum(wanted[g] for g in generated[:cut]) / total
+        values[f"R@{cut} expectation"] = expected_recall(sizes, relevant, total, cut)
+    hits = [rank for rank, g in enumerate(generated[:RR_CUT], 1) if wanted[g]]
+    values[f"RR@{RR_CUT} correct id"] = 1 / hits[0] if hits else 0.0
+    values[f"RR@{RR_CUT} expectation"] = expected_rr(sizes, relevant, RR_CUT)
+    return values
+
+
+def keys(frame: pd.DataFrame) -> list[str]:
+    """Return each row's identifier as text: "12-200-3-77"."""
+    positions = [c for c in frame.columns if c.startswith("id_")]
+    return ["-".join(map(str, row)) for row in frame[positions].to_numpy().tolist()]
+
+
+def measure_ids(generated: Path, ids: Path, qrels: Path, out: Path) -> None:
+    """Measure what `generate` wrote; write query_id, measure, value as parquet.
+
+    A judged query without an answer scores 0.
+
+    Raises:
+        InputError: no query of `generated` is judged in `qrels`.
+    """
+    documents = pd.read_parquet(ids)
+    identifier = dict(zip(documents["doc_id"], keys(documents), strict=True))
+    group = Counter(identifier.values())
+    judged = read_qrels(qrels)
+    judged = judged[judged["relevance"] > 0]
+    wanted: dict[str, Counter] = defaultdict(Counter)
+    for query, doc in judged[["query_id", "doc_id"]].itertuples(index=False):
+        wanted[query][identifier[doc]] += 1
+    answers = pd.read_parquet(generated).sort_values(["query_id", "rank"])
+    answers["key"] = keys(answers)
+    lists = answers.groupby("query_id")["key"].agg(list).to_dict()
+    if not set(lists) & set(wanted):
+        remedy = "Measure the answers of a split with the qrels of that split"
+        raise InputError(generated, f"no query of it is judged in {qrels}", remedy)
+    rows = [
+        (query, measure, value)
+        for query in sorted(wanted)
+        for measure, value in query_values(lists.get(query, []), group, wanted[query]).items()
+    ]
+    frame = pd.DataFrame(rows, columns=["query_id", "measure", "value"])
+    with atomic(out) as scratch:
+        frame.to_parquet(scratch, index=False)

@@ -1,0 +1,76 @@
+"""The `asi-results` stage: one tidy table of every number about generative retrieval."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from jointir.errors import InputError
+from jointir.files import atomic, read_json
+from jointir.measure.significance import bootstrap_interval
+
+COLUMNS = ["dataset", "system", "seed", "decoding", "split", "measure", "value", "low", "high"]
+
+
+def id_statistics(ids: np.ndarray, V: int) -> dict[str, float]:
+    """Return how int64[N, L] identifiers use the space of V^L.
+
+    Entropy is in bits, of each position's tokens over all documents; perplexity is 2 to its power,
+    V at most. "alone" is the share of documents whose identifier is no other's.
+    """
+    N, L = ids.shape
+    _, counts = np.unique(ids, axis=0, return_counts=True)
+    found = {
+        "unique ids": float(len(counts)),
+        "documents an id, mean": N / len(counts),
+        "documents an id, max": float(counts.max()),
+        "alone": float((counts == 1).sum() / N),
+        "empty share": 1 - len(counts) / float(V) ** L,
+    }
+    for i in range(L):
+        p = np.bincount(ids[:, i], minlength=V) / N
+        entropy = float(-(p[p > 0] * np.log2(p[p > 0])).sum())
+        found |= {f"entropy {i + 1}": entropy, f"perplexity {i + 1}": 2**entropy}
+    return found
+
+
+def asi_results(
+    ids: list[Path],
+    meta: list[Path],
+    per_query: list[Path],
+    out: Path,
+    vocabulary: int,
+    samples: int = 1000,
+    seed: int = 1,
+) -> None:
+    """Write dataset, system, seed, decoding, split, measure, value, low, high as CSV.
+
+    ids, meta, per_query: aligned, one entry for each file of `measure-ids`; files named
+    values-{split}.parquet. low, high: bootstrap 95% over queries. Numbers about the identifiers
+    have no split and no interval.
+
+    Raises:
+        InputError: the lists are not of one length.
+    """
+    if not len(ids) == len(meta) == len(per_query):
+        found = f"{len(ids)} ids, {len(meta)} meta and {len(per_query)} per-query files"
+        raise InputError("asi-results", found, "Name the three files of each run")
+    rows: list[tuple] = []
+    for id_file, meta_file, values_file in zip(ids, meta, per_query, strict=True):
+        facts = read_json(meta_file)
+        decoding = "constrained" if facts["constrained"] else "free"
+        run = (facts["dataset"], facts["system"], facts["seed"], decoding)
+        frame = pd.read_parquet(id_file).filter(regex="^id_")
+        about = id_statistics(frame.to_numpy(np.int64), vocabulary)
+        about |= {"parameters": facts["parameters"], "ms a query": facts["ms_per_query"]}
+        rows += [(*run, "", name, value, "", "") for name, value in about.items()]
+        split = values_file.stem.removeprefix("values-")
+        wide = pd.read_parquet(values_file).pivot(
+            index="query_id", columns="measure", values="value"
+        )
+        low, high = bootstrap_interval(wide.to_numpy(), samples, seed)
+        for name, value, a, b in zip(wide, wide.mean(), low, high, strict=True):
+            rows.append((*run, split, name, value, a, b))
+    table = pd.DataFrame(rows, columns=COLUMNS).drop_duplicates(COLUMNS[:6])
+    with atomic(out) as scratch:
+        table.to_csv(scratch, index=False, float_format="%.10g")

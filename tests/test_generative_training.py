@@ -1,0 +1,282 @@
+"""The bank, the pairs, the objective, and whole trainings on a tiny collection."""
+
+import inspect
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import jointir.generative.asi as module
+import tiny as tiny_data
+from jointir.encode.encoder import DualEncoder
+from jointir.errors import InputError
+from jointir.files import sha256
+from jointir.generative.asi import asi, make_objective, seen_documents
+from jointir.generative.assign import assign_ids, read_ids
+from jointir.generative.bank import DocumentBank
+from jointir.generative.controls import given_ids
+from jointir.generative.generate import generate
+from jointir.generative.model import GenerativeRetriever
+from jointir.generative.objective import Criteria, Indexed, Objective, nearest
+from jointir.generative.pairs import Pairs
+
+N, L, V = tiny_data.N, 3, 16
+SETTINGS = {
+    **{"indexer": "mlp", "length": L, "vocabulary": V, "layers": 1, "steps": 6, "batch": 12},
+    **{
+        "fresh": 4,
+        "pool": 40,
+        "decoded": 10,
+        "nearest": 3,
+        "refresh": 2,
+        "lr": 1e-3,
+    },
+    **{"head_lr": 1e-2, "warmup": 1, "alpha": 3.0, "gamma": 0.05, "beta": 0.01},
+    **{"lambda_first": 0.01, "lambda_last": 0.25, "scale": 20.0, "seed": 1},
+    "checkpoint_minutes": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return tiny_data.make(tmp_path_factory.mktemp("tiny"))
+
+
+def train_asi(tiny, out, **changed):
+    """Train into `out`/model; return its hash."""
+    inputs = {"collection": tiny.collection, "encoder": tiny.encoder, "docs": tiny.docs}
+    paths = {"out": out / "model", "scratch": out / "scratch"}
+    asi(**inputs, **paths, **SETTINGS | changed)
+    return sha256(out / "model")
+
+
+def test_the_same_seed_gives_the_same_model(tiny, tmp_path):
+    assert train_asi(tiny, tmp_path / "a") == train_asi(tiny, tmp_path / "b")
+    assert train_asi(tiny, tmp_path / "c", seed=2) != sha256(tmp_path / "a" / "model")
+
+
+@pytest.mark.parametrize("killed_at", [3, 4])
+def test_killed_and_resumed_is_uninterrupted(tiny, tmp_path, monkeypatch, capsys, killed_at):
+    whole = train_asi(tiny, tmp_path / "a")
+    right = Objective.loss
+
+    def dies(self, step, *rest):
+        if step == killed_at:
+            raise KeyboardInterrupt
+        return right(self, step, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Objective, "loss", dies)
+        with pytest.raises(KeyboardInterrupt):
+            train_asi(tiny, tmp_path / "b")
+    assert not (tmp_path / "b" / "model").exists()
+    assert train_asi(tiny, tmp_path / "b") == whole
+    assert f"resumed after step {killed_at // 2 * 2}" in capsys.readouterr().err
+    assert not (tmp_path / "b" / "scratch").exists()
+
+
+@pytest.mark.parametrize("kind", ["mlp", "pq", "rq"])
+def test_every_module_trains_assigns_and_answers(tiny, tmp_path, kind):
+    train_asi(tiny, tmp_path, indexer=kind, length=4)
+    model, ids = tmp_path / "model", tmp_path / "ids.parquet"
+    assign_ids(tiny.collection, model, ids)
+    doc_ids, found = read_ids(ids)
+    assert doc_ids == [f"d{i}" for i in range(N)]
+    assert found.shape == (N, 4) and found.min() >= 0 and found.max() < V
+    about = {"dataset": "tiny", "system": "asi++", "seed": 1}
+    answers = {}
+    for constrained in (False, True):
+        out = tmp_path / str(constrained) / "test.parquet"
+        meta = out.with_name("meta.json")
+        generate(tiny.collection, model, ids, [out], meta, **about, constrained=constrained)
+        answers[constrained] = pd.read_parquet(out)
+    for frame in answers.values():
+        assert frame.groupby("query_id")["rank"].agg(list).map(lambda r: r == [*range(1, 11)]).all()
+        assert frame.groupby("query_id")["score"].is_monotonic_decreasing.all()
+    existing = {tuple(row) for row in found.tolist()}
+    columns = ["id_1", "id_2", "id_3", "id_4"]
+    assert {tuple(row) for row in answers[True][columns].to_numpy().tolist()} <= existing
+
+
+def test_new_documents_get_ids_without_retraining(tiny, tmp_path):
+    train_asi(tiny, tmp_path)
+    model = GenerativeRetriever.load(tmp_path / "model")
+    assign_ids(tiny.collection, tmp_path / "model", tmp_path / "ids.parquet")
+    known = read_ids(tmp_path / "ids.parquet")[1]
+    from jointir.data.store import document_texts, read_corpus
+
+    texts = document_texts(read_corpus(tiny.collection))
+    for row in (0, 7):
+        e = model.encoder(model.encoder.tokenize([texts[row]], "document"))
+        assert model.indexer.ids(e)[0].tolist() == known[row].tolist()
+
+
+def objective(tiny, **criteria):
+    """Return an objective over a fresh model, every criterion on but for those given."""
+    torch.manual_seed(0)
+    dual = DualEncoder.load(tiny.encoder)
+    names = inspect.signature(Criteria).parameters
+    values = {"density": True, "bottleneck": True, "information": True, "fixed": False}
+    values |= SETTINGS | criteria
+    chosen = Criteria(**{name: values[name] for name in names})
+    model = GenerativeRetriever(dual, "mlp", L, V, 1)
+    pairs = Pairs(tiny.collection, dual, np.arange(N), 1)
+    whole = make_objective(model, np.load(tiny.docs), pairs, chosen)
+    whole.documents.refresh(model.indexer)
+    return whole
+
+
+def encoded(whole, step=0, batch=12, fresh=4):
+    """Return one step's pairs and tensors."""
+    drawn = whole.pairs(step, batch)
+    return drawn, whole.encode(drawn, fresh, np.random.default_rng(step))
+
+
+def test_gradients_reach_encoder_module_and_decoder_but_not_the_banks(tiny):
+    whole = objective(tiny).train()
+    whole.loss(1, 12, 4).backward()
+    for part in (whole.model.encoder, whole.model.indexer, whole.model.decoder):
+        assert sum(p.grad.abs().sum() for p in part.parameters() if p.grad is not None) > 0
+    assert whole.documents.embeddings.grad is None and whole.queries.embeddings.grad is None
+
+
+@pytest.mark.parametrize("name", ["density", "bottleneck", "information"])
+def test_each_criterion_can_be_left_out(tiny, name):
+    losses_of = []
+    for on in (True, False):
+        whole = objective(tiny, **{name: on}).eval()
+        losses_of.append(whole.loss(1, 12, 4).item())
+    assert losses_of[0] != losses_of[1]
+
+
+def test_asi_is_eq_3_alone(tiny):
+    off = {"density": False, "bottleneck": False, "information": False}
+    whole = objective(tiny, **off).eval()
+    with_all, without = objective(tiny).eval().loss(1, 12, 4), whole.loss(1, 12, 4)
+    _, x = encoded(whole, 1)
+    indexer = whole.model.indexer
+    y = Indexed(indexer.log_p(x.e_q), indexer.log_p(x.e_pool), indexer.ids(x.e_q))
+    assert whole.plus(x, y).item() == 0 and with_all > without > 0
+
+
+def test_relevant_documents_are_never_negatives(tiny):
+    whole = objective(tiny)
+    for step in range(6):
+        drawn, x = encoded(whole, step, batch=30)
+        assert not x.irrelevant.diagonal().any()
+        for a, relevant in enumerate(drawn.relevant):
+            for b, row in enumerate(drawn.docs):
+                assert x.irrelevant[a, b].item() == (row not in relevant)
+
+
+def test_fresh_pairs_are_encoded_and_kept(tiny):
+    whole = objective(tiny)
+    whole.documents.embeddings.data.zero_()
+    whole.queries.embeddings.data.zero_()
+    drawn, x = encoded(whole)
+    assert x.fresh == 4
+    for bank, rows, e in (
+        (whole.documents, drawn.docs, x.e_pool),
+        (whole.queries, drawn.queries, x.e_q),
+    ):
+        kept = bank.embeddings.detach()
+        torch.testing.assert_close(kept[rows[:4]], e[:4].detach())
+        assert kept[np.setdiff1d(np.arange(len(bank)), rows[:4])].abs().sum() == 0
+        assert e[:4].requires_grad and e[:4].norm(dim=1).min() > 0.9
+    expected = whole.model.encoder(whole.pairs.document_tokens(drawn.docs[:4]))
+    torch.testing.assert_close(x.e_pool[:4], expected)
+
+
+def test_the_banks_begin_with_all_embeddings(tiny):
+    whole = objective(tiny)
+    tokens = whole.pairs.query_tokens(np.arange(len(whole.queries)))
+    torch.testing.assert_close(whole.queries.embeddings, whole.model.encoder(tokens))
+    assert len(whole.documents) == N
+
+
+def test_lambda_grows_over_the_first_epoch(tiny):
+    criteria = objective(tiny).criteria
+    assert [criteria.coefficient(s, 4) for s in (0, 2, 4, 9)] == pytest.approx(
+        [0.01, 0.13, 0.25, 0.25]
+    )
+
+
+def test_nearest_are_the_nearest_of_those_that_count():
+    apart = torch.tensor([[0.0, 1.0, 2.0, 3.0], [3.0, 0.0, 1.0, 2.0]])
+    mask = torch.tensor([[False, True, True, True], [True, False, False, True]])
+    assert nearest(apart, mask, 2).tolist() == [
+        [False, True, True, False],
+        [True, False, False, True],
+    ]
+    assert nearest(apart, mask, 9).tolist() == mask.tolist()
+
+
+def bank_of(ids):
+    """Return a bank whose indexer gives exactly these identifiers."""
+    bank = DocumentBank(np.zeros((len(ids), 4)))
+    bank.refresh(SimpleNamespace(ids=lambda e: torch.tensor(ids)))
+    return bank
+
+
+def test_the_bank_counts_ids_and_finds_who_collides():
+    bank = bank_of([[1, 1], [2, 2], [1, 1], [3, 3], [1, 1]])
+    rows = torch.tensor([0, 1, 4])
+    found = {tuple(bank.colliding(rows, np.random.default_rng(s)).tolist()) for s in range(40)}
+    assert {x for pair in found for x in pair} == {0, 2, 4}  # 1 and 3 are alone
+    assert bank.refresh(SimpleNamespace(ids=lambda e: torch.arange(5)[:, None])) == 5
+    assert len(bank.colliding(rows, np.random.default_rng(0))) == 0
+
+
+def test_neighbours_are_distinct_others_the_colliding_first():
+    ids = [[i // 2] for i in range(40)]  # 2i and 2i + 1 collide
+    rows = torch.tensor([0, 10, 20])
+    for seed in range(20):
+        found = bank_of(ids).neighbours(rows, 8, np.random.default_rng(seed)).tolist()
+        assert len(found) == len(set(found)) == 8
+        assert not set(found) & {0, 10, 20}
+        colliding = bank_of(ids).colliding(rows, np.random.default_rng(seed)).tolist()
+        assert sorted(found[: len(colliding)]) == sorted(colliding)
+
+
+def test_what_is_held_out_is_not_seen(tiny):
+    kept = seen_documents(N, 0.25, seed=1)
+    assert len(kept) == 0.75 * N and (np.diff(kept) > 0).all()
+    pairs = Pairs(tiny.collection, DualEncoder.load(tiny.encoder), kept, 1)
+    everything = Pairs(tiny.collection, DualEncoder.load(tiny.encoder), np.arange(N), 1)
+    assert 0 < len(pairs.queries) < len(everything.queries)
+    rows = dict(zip(everything.queries, everything.relevant, strict=True))
+    for text, own in zip(pairs.queries, pairs.relevant, strict=True):
+        assert kept[own].tolist() == rows[text].tolist()
+    assert pairs.document_tokens([3]) == everything.document_tokens(kept[[3]])
+
+
+@pytest.mark.parametrize("kind", ["random", "residual"])
+def test_given_ids_stay_as_they_were(tiny, tmp_path, kind):
+    for name in ("a", "b"):
+        train_asi(tiny, tmp_path / name, fixed=kind)
+        assign_ids(tiny.collection, tmp_path / name / "model", tmp_path / f"{name}.parquet")
+    assert sha256(tmp_path / "a" / "model") == sha256(tmp_path / "b" / "model")
+    ids = read_ids(tmp_path / "a.parquet")[1]
+    given = given_ids(kind, np.load(tiny.docs), L, V, 1)
+    assert ids.tolist() == given.tolist() and len(np.unique(ids, axis=0)) > 0.5 * N
+
+
+def test_bad_input_is_named(tiny, tmp_path):
+    with pytest.raises(InputError, match=r"asi\.fresh"):
+        train_asi(tiny, tmp_path, fresh=13)
+    with pytest.raises(InputError, match=r"asi\.fixed"):
+        train_asi(tiny, tmp_path, fixed="semantic")
+    with pytest.raises(InputError, match=r"asi\.vocabulary"):
+        train_asi(tiny, tmp_path, vocabulary=400)
+    np.save(tmp_path / "few.npy", np.load(tiny.docs)[:5])
+    with pytest.raises(InputError, match=r"few\.npy.*holds 5 embeddings"):
+        asi(
+            *(tiny.collection, tiny.encoder, tmp_path / "few.npy"),
+            **{"out": tmp_path / "x", "scratch": tmp_path / "y"},
+            **SETTINGS,
+        )
+    with pytest.raises(InputError, match=r"generative\.json"):
+        GenerativeRetriever.load(tiny.encoder)
+    assert not (tmp_path / "model").exists() and module.__name__ == "jointir.generative.asi"

@@ -1,0 +1,96 @@
+"""Expected effectiveness over the random order of documents that share an identifier."""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jointir.errors import InputError
+from jointir.measure.expectation import (
+    expected_recall,
+    expected_rr,
+    first_of,
+    measure_ids,
+    query_values,
+)
+
+
+def sample(sizes, relevant, cut, rng):
+    """R@cut's numerator and RR@cut of one random order within each group."""
+    ranked = []
+    for n, r in zip(sizes, relevant, strict=True):
+        ranked += rng.permutation([True] * r + [False] * (n - r)).tolist()
+    top = ranked[:cut]
+    return sum(top), 1 / (top.index(True) + 1) if any(top) else 0.0
+
+
+groups = st.lists(st.tuples(st.integers(1, 15), st.integers(0, 3)), min_size=1, max_size=5)
+
+
+@given(groups, st.sampled_from([1, 5, 10]))
+def test_expectations_agree_with_sampling(groups, cut):
+    sizes = [n for n, _ in groups]
+    relevant = [min(n, r) for n, r in groups]
+    total = sum(relevant) + 1
+    rng = np.random.default_rng(0)
+    drawn = np.array([sample(sizes, relevant, cut, rng) for _ in range(3000)])
+    near = 4 * drawn.std(0) / len(drawn) ** 0.5 + 1e-9
+    assert abs(expected_recall(sizes, relevant, total, cut) * total - drawn[:, 0].mean()) <= near[0]
+    assert abs(expected_rr(sizes, relevant, cut) - drawn[:, 1].mean()) <= near[1]
+
+
+@given(st.integers(1, 30), st.integers(0, 30))
+def test_where_the_first_relevant_document_is(n, r):
+    r = min(n, r)
+    p = first_of(n, r, n)
+    assert p.sum() == pytest.approx(1 if r else 0)
+    if r:
+        assert p[0] == pytest.approx(r / n)
+        assert p @ np.arange(1, n + 1) == pytest.approx((n + 1) / (r + 1))  # its known mean
+
+
+def test_one_identifier_for_all_is_perfect_in_one_reading_only():
+    values = query_values(["a"], Counter(a=1000), Counter(a=1))
+    assert values["R@1 correct id"] == values["RR@10 correct id"] == 1
+    assert values["R@1 expectation"] == pytest.approx(0.001)
+    assert values["R@10 expectation"] == pytest.approx(0.01)
+
+
+def test_identifiers_of_no_document_take_a_rank_but_no_place():
+    values = query_values(["none", "a"], Counter(a=1), Counter(a=1))
+    assert values["R@1 correct id"] == 0 and values["RR@10 correct id"] == 0.5
+    assert values["R@1 expectation"] == 1
+
+
+def write(folder):
+    """Write two documents that share an identifier, one that does not, and answers."""
+    ids = pd.DataFrame({"doc_id": ["x", "y", "z"], "id_1": [1, 1, 2], "id_2": [0, 0, 5]})
+    ids.to_parquet(folder / "ids.parquet")
+    answers = pd.DataFrame(
+        {"query_id": ["q1", "q1"], "rank": [1, 2], "score": [-0.1, -2.0]}
+        | {"id_1": [2, 1], "id_2": [5, 0]}
+    )
+    answers.to_parquet(folder / "test.parquet")
+    (folder / "test.trec").write_text("q1 0 x 1\nq1 0 z 0\nq2 0 z 1\n")
+    return folder / "test.parquet", folder / "ids.parquet", folder / "test.trec"
+
+
+def test_measure_ids_reads_files_and_counts_unanswered_queries(tmp_path):
+    measure_ids(*write(tmp_path), tmp_path / "values.parquet")
+    values = pd.read_parquet(tmp_path / "values.parquet").set_index(["query_id", "measure"])[
+        "value"
+    ]
+    assert values["q1", "R@1 correct id"] == 0  # z came first, and is not relevant
+    assert values["q1", "RR@10 correct id"] == 0.5
+    assert values["q1", "RR@10 expectation"] == pytest.approx((1 / 2 + 1 / 3) / 2)
+    assert values["q2"].eq(0).all()
+
+
+def test_answers_to_other_queries_are_refused(tmp_path):
+    generated, ids, qrels = write(tmp_path)
+    qrels.write_text("other 0 x 1\n")
+    with pytest.raises(InputError, match="no query of it is judged"):
+        measure_ids(generated, ids, qrels, tmp_path / "values.parquet")

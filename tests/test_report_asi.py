@@ -1,0 +1,146 @@
+"""The generative tables and figures from made-up numbers whose look is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jointir.errors import InputError
+from jointir.files import write_json
+from jointir.measure.cold_start import categories, cold_start
+from jointir.measure.identifiers import asi_results, id_statistics
+from jointir.report.asi_figure5 import branches, telling_words
+from jointir.report.asi_figures import asi_figure3, asi_figure6, sharing
+from jointir.report.asi_tables import asi_table1, asi_table3, asi_table4
+
+
+def test_statistics_of_the_id_space():
+    ids = np.array([[0, 1], [0, 1], [1, 1], [2, 3]])
+    found = id_statistics(ids, V=4)
+    assert found["unique ids"] == 3 and found["documents an id, max"] == 2
+    assert found["documents an id, mean"] == pytest.approx(4 / 3)
+    assert found["alone"] == 0.5
+    assert found["empty share"] == 1 - 3 / 16
+    assert found["entropy 1"] == pytest.approx(1.5)  # 1/2, 1/4, 1/4
+    assert found["perplexity 1"] == pytest.approx(2**1.5)
+
+
+@pytest.fixture
+def results(tmp_path):
+    """asi.csv of three systems with two seeds; seed s of system k scores k/10 + s/100."""
+    files: dict[str, list] = {"ids": [], "meta": [], "per_query": []}
+    for k, system in enumerate(["asi", "asi++", "asi++-pq"], 1):
+        for seed in (1, 2):
+            folder = tmp_path / f"{system}-{seed}"
+            folder.mkdir()
+            ids = pd.DataFrame({"doc_id": ["a", "b"], "id_1": [0, 0], "id_2": [1, k % 2]})
+            ids.to_parquet(folder / "ids.parquet")
+            facts = {"dataset": "d", "system": system, "seed": seed, "constrained": False}
+            write_json(folder / "meta.json", facts | {"parameters": 1234567, "ms_per_query": 2.5})
+            value = k / 10 + seed / 100
+            rows = [
+                (q, f"{m} {reading}", value)
+                for q in ("q1", "q2")
+                for m in ("R@1", "R@5", "R@10", "RR@10")
+                for reading in ("correct id", "expectation")
+            ]
+            values = pd.DataFrame(rows, columns=["query_id", "measure", "value"])
+            values.to_parquet(folder / "values-test.parquet")
+            names = ("ids.parquet", "meta.json", "values-test.parquet")
+            for key, name in zip(files, names, strict=True):
+                files[key].append(folder / name)
+    asi_results(**files, out=tmp_path / "asi.csv", vocabulary=4)
+    return tmp_path / "asi.csv"
+
+
+def test_results_hold_every_number_once(results):
+    rows = pd.read_csv(results, keep_default_na=False)
+    key = ["dataset", "system", "seed", "decoding", "split", "measure"]
+    assert not rows.duplicated(key).any()
+    one = rows.set_index(key).loc[("d", "asi++", 2, "free", "test", "R@10 expectation")]
+    assert [float(one[c]) for c in ("value", "low", "high")] == pytest.approx([0.22] * 3)
+
+
+def test_table1_shows_means_over_seeds_in_both_readings(results, tmp_path):
+    dense = tmp_path / "brute-force" / "test.parquet"
+    dense.parent.mkdir()
+    rows = [("q", m, 0.5) for m in ("R@1", "R@5", "R@10", "RR@10")]
+    pd.DataFrame(rows, columns=["query_id", "measure", "value"]).to_parquet(dense)
+    asi_table1(results, tmp_path / "t.md", [dense])
+    text = (tmp_path / "t.md").read_text()
+    assert "| dense (STAR, brute force) | documents | 0.500 | 0.500 | 0.500 | 0.500 |" in text
+    assert "| ASI++ | expectation, free | 0.215 ± 0.007 |" in text
+    assert "2 seed(s)" in text
+    assert "| ASI | 1 ± 0 | 2.00 ± 0.00 | 2 ± 0 | 0.000 ± 0.000 |" in text
+    assert "| ASI++ | 2 ± 0 | 1.00 ± 0.00 | 1 ± 0 | 1.000 ± 0.000 |" in text
+    assert "1,234,567 ± 0" in text
+
+
+def test_table4_names_the_modules(results, tmp_path):
+    asi_table4(results, tmp_path / "t.md")
+    text = (tmp_path / "t.md").read_text()
+    assert (
+        "| MLP | expectation, free | 0.215" in text and "| PQ | expectation, free | 0.315" in text
+    )
+
+
+def test_figures_are_drawn_and_repeat(results, tmp_path):
+    for name in ("a", "b"):
+        asi_figure3(results, tmp_path / f"{name}.pdf", tmp_path / f"{name}.png")
+    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+    ids = [results.parent / f"{s}-1" / "ids.parquet" for s in ("asi", "asi++")]
+    asi_figure6(*ids, tmp_path / "6.pdf", tmp_path / "6.png")
+    assert (tmp_path / "6.pdf").read_bytes()[:4] == b"%PDF"
+
+
+def test_results_without_the_ablation_are_refused(results, tmp_path):
+    rows = pd.read_csv(results)
+    rows["system"] = "other"
+    rows.to_csv(tmp_path / "other.csv", index=False)
+    with pytest.raises(InputError, match=r"other\.csv.*no system of the ablation"):
+        asi_figure3(tmp_path / "other.csv", tmp_path / "x.pdf", tmp_path / "x.png")
+    assert not (tmp_path / "x.pdf").exists()
+
+
+def test_sharing_counts_the_documents_of_each_identifier():
+    assert sorted(sharing(["a", "a", "b", "c", "c", "c"]).tolist()) == [1, 2, 2, 3, 3, 3]
+
+
+def test_words_tell_a_branch_from_its_siblings():
+    texts = ["matrix inverse numpy", "matrix inverse numpy", "plot axis numpy", "plot axis numpy"]
+    found = telling_words(texts, np.array([5, 5, 9, 9]))
+    assert set(found[5][:2]) == {"matrix", "inverse"} and set(found[9][:2]) == {"plot", "axis"}
+
+
+def test_branches_go_down_the_tree():
+    ids = np.array([[1, 2, 3], [1, 2, 4], [1, 5, 0], [7, 7, 7]])
+    texts = [f"word{'abcd'[i]} common" for i in range(4)]
+    lines = branches(ids, texts, list("wxyz"))
+    assert [line[1] for line in lines if line[0] == 0] == [(1,), (7,)]
+    counts = {prefix: count for depth, prefix, _, count in lines if depth < 3}
+    assert counts[(1,)] == 3 and counts[(1, 2)] == 2 and counts[(1, 2, 3)] == 1
+
+
+def test_categories_of_the_cold_start():
+    found = categories(["a", "b", "a", "c"], seen=np.array([0, 1]))
+    assert found.tolist() == ["existing", "existing", "new content", "new semantic"]
+
+
+def test_cold_start_table(tmp_path):
+    ids = pd.DataFrame({"doc_id": [f"d{i}" for i in range(10)], "id_1": range(10)})
+    ids.to_parquet(tmp_path / "ids.parquet")
+    (tmp_path / "test.trec").write_text("".join(f"q{i} 0 d{i} 1\n" for i in range(10)))
+    names = ["R@1 correct id", "R@1 expectation", "R@5 expectation", "R@10 expectation"]
+    names += ["R@5 correct id", "R@10 correct id"]
+    rows = [(f"q{i}", m, 1.0) for i in range(10) for m in names]
+    values = pd.DataFrame(rows, columns=["query_id", "measure", "value"])
+    values.to_parquet(tmp_path / "v.parquet")
+    paths = [tmp_path / n for n in ("ids.parquet", "test.trec", "v.parquet", "cold.csv")]
+    cold_start(*paths, holdout=0.3, seed=1)
+    table = pd.read_csv(tmp_path / "cold.csv").set_index(["category", "measure"])
+    assert table.loc[("existing", "R@1 expectation"), "queries"] == 7
+    assert table.loc[("new semantic", "R@1 expectation"), "queries"] == 3
+    asi_table3([tmp_path / "cold.csv"], [tmp_path / "cold.csv"], tmp_path / "t.md")
+    text = (tmp_path / "t.md").read_text()
+    assert "| ASI++ | existing | 7 | expectation | 1.000 |" in text
+    assert "| ASI | new content | 0 | expectation | - |" in text

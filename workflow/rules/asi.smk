@@ -1,0 +1,254 @@
+# The tables and figures of ASI++. Every rule draws what was trained: see `asi.variants`.
+ASI_DATASET = DATASETS[0]
+ASI_SEEDS = config["asi"]["seeds"]
+
+
+def of_variant(pattern, variant, **others):
+    """Return `pattern` for one variant and every seed of the dataset that is reported."""
+    return expand(str(pattern), dataset=ASI_DATASET, variant=variant, seed=ASI_SEEDS, **others)
+
+
+def values_and_kin():
+    """Return the aligned files of asi-results, one of each for every measured run."""
+    runs = [
+        {"dataset": ASI_DATASET, "variant": v, "seed": s, "decoding": d, "split": split}
+        for v in VARIANTS
+        for s in ASI_SEEDS
+        for d in ("free", "constrained")
+        for split in SPLITS
+    ]
+    patterns = {
+        "ids": rules.assign_ids.output.ids,
+        "meta": rules.generate.output.meta,
+        "values": rules.measure_ids.output.values,
+    }
+    return {k: [str(p).format(**run) for run in runs] for k, p in patterns.items()}
+
+
+def repeat(option, files):
+    return " ".join(f"--{option} {f}" for f in files)
+
+
+rule asi_results:
+    input:
+        **values_and_kin(),
+        code=code("measure.identifiers"),
+    output:
+        table="reports/tables/asi.csv",
+        made=touch("data/asi.made"),  # as for results.csv
+    log:
+        "logs/asi-results.log",
+    benchmark:
+        "logs/asi-results.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        **config["results"],
+        vocabulary=config["asi"]["vocabulary"],
+        files=lambda w, input: " ".join(
+            [
+                repeat("ids", input.ids),
+                repeat("meta", input.meta),
+                repeat("per-query", input.values),
+            ]
+        ),
+    shell:
+        "jointir asi-results {params.files} --out {output.table}"
+        " --vocabulary {params.vocabulary} --samples {params.samples} --seed {params.seed}"
+        " 2>&1 | tee {log}"
+
+
+use rule measure as measure_baseline with:
+    input:
+        code=code("measure.effectiveness"),
+        collection="data/{dataset}/collection",
+        run="data/{dataset}/runs/{system}/flat/{split}.trec.gz",
+    output:
+        values="data/{dataset}/generative/baselines/{system}/{split}.parquet",
+    log:
+        "logs/{dataset}/generative/baseline-{system}-{split}.log",
+    benchmark:
+        "logs/{dataset}/generative/baseline-{system}-{split}.tsv"
+    params:
+        measures="--measures R@1 --measures R@5 --measures R@10 --measures RR@10",
+
+
+rule asi_table1:
+    input:
+        code=code("report.asi_tables"),
+        results=rules.asi_results.output.table,
+        made=rules.asi_results.output.made,
+        baselines=expand(
+            rules.measure_baseline.output.values,
+            dataset=ASI_DATASET,
+            system="brute-force",
+            split="test",
+        ),
+    output:
+        table="reports/asi_table1.md",
+    log:
+        "logs/asi-table1.log",
+    benchmark:
+        "logs/asi-table1.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        baselines=lambda w, input: repeat("baseline", input.baselines),
+    shell:
+        "jointir asi-table1 --results {input.results} --out {output.table} {params.baselines}"
+        " 2>&1 | tee {log}"
+
+
+rule asi_table4:
+    input:
+        code=code("report.asi_tables"),
+        results=rules.asi_results.output.table,
+        made=rules.asi_results.output.made,
+    output:
+        table="reports/asi_table4.md",
+    log:
+        "logs/asi-table4.log",
+    benchmark:
+        "logs/asi-table4.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "jointir asi-table4 --results {input.results} --out {output.table} 2>&1 | tee {log}"
+
+
+rule cold_start:
+    input:
+        code=code("measure.cold_start"),
+        collection="data/{dataset}/collection",
+        ids=rules.assign_ids.output.ids,
+        values=f"{TRAINED}/free/values-test.parquet",
+    output:
+        table=f"{TRAINED}/cold-start.csv",
+    log:
+        "logs/{dataset}/generative/{variant}-seed{seed}-cold-start.log",
+    benchmark:
+        "logs/{dataset}/generative/{variant}-seed{seed}-cold-start.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        holdout=lambda w: VARIANTS[w.variant]["holdout"],
+    shell:
+        "jointir cold-start --ids {input.ids} --qrels {input.collection}/qrels/test.trec"
+        " --per-query {input.values} --out {output.table} --holdout {params.holdout}"
+        " --seed {wildcards.seed} 2>&1 | tee {log}"
+
+
+rule asi_table3:
+    input:
+        code=code("report.asi_tables"),
+        asi=of_variant(rules.cold_start.output.table, "asi-unseen"),
+        asi_plus=of_variant(rules.cold_start.output.table, "asi++-unseen"),
+    output:
+        table="reports/asi_table3.md",
+    log:
+        "logs/asi-table3.log",
+    benchmark:
+        "logs/asi-table3.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        asi=lambda w, input: repeat("asi", input.asi),
+        asi_plus=lambda w, input: repeat("asi-plus", input.asi_plus),
+    shell:
+        "jointir asi-table3 {params.asi} {params.asi_plus} --out {output.table} 2>&1 | tee {log}"
+
+
+rule asi_figure3:
+    input:
+        code=code("report.asi_figures"),
+        style="src/jointir/report/matplotlibrc",
+        results=rules.asi_results.output.table,
+        made=rules.asi_results.output.made,
+    output:
+        pdf=report(
+            "reports/asi_figure3.pdf",
+            caption="../report/asi_figure3.rst",
+            category="Generative retrieval",
+        ),
+        png="reports/asi_figure3.png",
+    log:
+        "logs/asi-figure3.log",
+    benchmark:
+        "logs/asi-figure3.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "jointir asi-figure3 --results {input.results} --out {output.pdf} --png {output.png}"
+        " 2>&1 | tee {log}"
+
+
+rule asi_figure5:
+    input:
+        code=code("report.asi_figure5"),
+        style="src/jointir/report/matplotlibrc",
+        collection=f"data/{ASI_DATASET}/collection",
+        ids=of_variant(rules.assign_ids.output.ids, "asi++")[0],
+    output:
+        pdf=report(
+            "reports/asi_figure5.pdf",
+            caption="../report/asi_figure5.rst",
+            category="Generative retrieval",
+        ),
+        png="reports/asi_figure5.png",
+    log:
+        "logs/asi-figure5.log",
+    benchmark:
+        "logs/asi-figure5.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "jointir asi-figure5 --collection {input.collection} --ids {input.ids}"
+        " --out {output.pdf} --png {output.png} 2>&1 | tee {log}"
+
+
+rule asi_figure6:
+    input:
+        code=code("report.asi_figures"),
+        style="src/jointir/report/matplotlibrc",
+        asi=of_variant(rules.assign_ids.output.ids, "asi")[0],
+        asi_plus=of_variant(rules.assign_ids.output.ids, "asi++")[0],
+    output:
+        pdf=report(
+            "reports/asi_figure6.pdf",
+            caption="../report/asi_figure6.rst",
+            category="Generative retrieval",
+        ),
+        png="reports/asi_figure6.png",
+    log:
+        "logs/asi-figure6.log",
+    benchmark:
+        "logs/asi-figure6.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "jointir asi-figure6 --asi {input.asi} --asi-plus {input.asi_plus}"
+        " --out {output.pdf} --png {output.png} 2>&1 | tee {log}"
