@@ -15,6 +15,7 @@ validate(config, schema="workflow/schemas/params.schema.yaml")
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/trainings.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/encode.smk"
 include: "workflow/rules/quantize.smk"

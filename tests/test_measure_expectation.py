@@ -70,19 +70,20 @@ def write(folder):
     ids = pd.DataFrame({"doc_id": ["x", "y", "z"], "id_1": [1, 1, 2], "id_2": [0, 0, 5]})
     ids.to_parquet(folder / "ids.parquet")
     answers = pd.DataFrame(
-        {"query_id": ["q1", "q1"], "rank": [1, 2], "score": [-0.1, -2.0]}
-        | {"id_1": [2, 1], "id_2": [5, 0]}
+        {"split": "test", "decoding": "free", "query_id": ["q1", "q1"], "rank": [2, 1]}
+        | {"score": [-2.0, -0.1], "id_1": [1, 2], "id_2": [0, 5]}
     )
-    answers.to_parquet(folder / "test.parquet")
-    (folder / "test.trec").write_text("q1 0 x 1\nq1 0 z 0\nq2 0 z 1\n")
-    return folder / "test.parquet", folder / "ids.parquet", folder / "test.trec"
+    answers.to_parquet(folder / "answers.parquet")
+    (folder / "qrels").mkdir()
+    (folder / "qrels" / "test.trec").write_text("q1 0 x 1\nq1 0 z 0\nq2 0 z 1\n")
+    return folder / "answers.parquet", folder / "ids.parquet", folder
 
 
 def test_measure_ids_reads_files_and_counts_unanswered_queries(tmp_path):
     measure_ids(*write(tmp_path), tmp_path / "values.parquet")
-    values = pd.read_parquet(tmp_path / "values.parquet").set_index(["query_id", "measure"])[
-        "value"
-    ]
+    values = pd.read_parquet(tmp_path / "values.parquet")
+    assert values["split"].eq("test").all() and values["decoding"].eq("free").all()
+    values = values.set_index(["query_id", "measure"])["value"]
     assert values["q1", "R@1 correct id"] == 0  # z came first, and is not relevant
     assert values["q1", "RR@10 correct id"] == 0.5
     assert values["q1", "RR@10 expectation"] == pytest.approx((1 / 2 + 1 / 3) / 2)
@@ -90,7 +91,8 @@ def test_measure_ids_reads_files_and_counts_unanswered_queries(tmp_path):
 
 
 def test_answers_to_other_queries_are_refused(tmp_path):
-    generated, ids, qrels = write(tmp_path)
-    qrels.write_text("other 0 x 1\n")
-    with pytest.raises(InputError, match="no query of it is judged"):
-        measure_ids(generated, ids, qrels, tmp_path / "values.parquet")
+    answers, ids, collection = write(tmp_path)
+    (collection / "qrels" / "test.trec").write_text("other 0 x 1\n")
+    with pytest.raises(InputError, match="no query of 'test' is judged"):
+        measure_ids(answers, ids, collection, tmp_path / "values.parquet")
+    assert not (tmp_path / "values.parquet").exists()

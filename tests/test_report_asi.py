@@ -34,18 +34,20 @@ def results(tmp_path):
             folder.mkdir()
             ids = pd.DataFrame({"doc_id": ["a", "b"], "id_1": [0, 0], "id_2": [1, k % 2]})
             ids.to_parquet(folder / "ids.parquet")
-            facts = {"dataset": "d", "system": system, "seed": seed, "constrained": False}
-            write_json(folder / "meta.json", facts | {"parameters": 1234567, "ms_per_query": 2.5})
+            facts = {"dataset": "d", "system": system, "seed": seed}
+            write_json(
+                folder / "meta.json", facts | {"parameters": 1234567, "ms_per_query": {"free": 2.5}}
+            )
             value = k / 10 + seed / 100
             rows = [
-                (q, f"{m} {reading}", value)
+                ("test", "free", q, f"{m} {reading}", value)
                 for q in ("q1", "q2")
                 for m in ("R@1", "R@5", "R@10", "RR@10")
                 for reading in ("correct id", "expectation")
             ]
-            values = pd.DataFrame(rows, columns=["query_id", "measure", "value"])
-            values.to_parquet(folder / "values-test.parquet")
-            names = ("ids.parquet", "meta.json", "values-test.parquet")
+            columns = ["split", "decoding", "query_id", "measure", "value"]
+            pd.DataFrame(rows, columns=columns).to_parquet(folder / "values.parquet")
+            names = ("ids.parquet", "meta.json", "values.parquet")
             for key, name in zip(files, names, strict=True):
                 files[key].append(folder / name)
     asi_results(**files, out=tmp_path / "asi.csv", vocabulary=4)
@@ -132,9 +134,9 @@ def test_cold_start_table(tmp_path):
     (tmp_path / "test.trec").write_text("".join(f"q{i} 0 d{i} 1\n" for i in range(10)))
     names = ["R@1 correct id", "R@1 expectation", "R@5 expectation", "R@10 expectation"]
     names += ["R@5 correct id", "R@10 correct id"]
-    rows = [(f"q{i}", m, 1.0) for i in range(10) for m in names]
-    values = pd.DataFrame(rows, columns=["query_id", "measure", "value"])
-    values.to_parquet(tmp_path / "v.parquet")
+    rows = [("test", "free", f"q{i}", m, 1.0) for i in range(10) for m in names]
+    columns = ["split", "decoding", "query_id", "measure", "value"]
+    pd.DataFrame(rows, columns=columns).to_parquet(tmp_path / "v.parquet")
     paths = [tmp_path / n for n in ("ids.parquet", "test.trec", "v.parquet", "cold.csv")]
     cold_start(*paths, holdout=0.3, seed=1)
     table = pd.read_csv(tmp_path / "cold.csv").set_index(["category", "measure"])

@@ -1,37 +1,11 @@
-# The tables and figures of ASI++. Every rule draws what was trained: see `asi.variants`.
-ASI_DATASET = DATASETS[0]
-ASI_SEEDS = config["asi"]["seeds"]
-
-
-def of_variant(pattern, variant, **others):
-    """Return `pattern` for one variant and every seed of the dataset that is reported."""
-    return expand(str(pattern), dataset=ASI_DATASET, variant=variant, seed=ASI_SEEDS, **others)
-
-
-def values_and_kin():
-    """Return the aligned files of asi-results, one of each for every measured run."""
-    runs = [
-        {"dataset": ASI_DATASET, "variant": v, "seed": s, "decoding": d, "split": split}
-        for v in VARIANTS
-        for s in ASI_SEEDS
-        for d in ("free", "constrained")
-        for split in SPLITS
-    ]
-    patterns = {
-        "ids": rules.assign_ids.output.ids,
-        "meta": rules.generate.output.meta,
-        "values": rules.measure_ids.output.values,
-    }
-    return {k: [str(p).format(**run) for run in runs] for k, p in patterns.items()}
-
-
-def repeat(option, files):
-    return " ".join(f"--{option} {f}" for f in files)
+# The tables and figures of ASI++. Every rule draws what was trained: see `asi.run`.
 
 
 rule asi_results:
     input:
-        **values_and_kin(),
+        ids=of_variants(rules.assign_ids.output.ids),
+        meta=of_variants(rules.generate.output.meta),
+        values=of_variants(rules.measure_ids.output.values),
         code=code("measure.identifiers"),
     output:
         table="reports/tables/asi.csv",
@@ -130,7 +104,7 @@ rule cold_start:
         code=code("measure.cold_start"),
         collection="data/{dataset}/collection",
         ids=rules.assign_ids.output.ids,
-        values=f"{TRAINED}/free/values-test.parquet",
+        values=rules.measure_ids.output.values,
     output:
         table=f"{TRAINED}/cold-start.csv",
     log:

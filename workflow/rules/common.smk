@@ -25,7 +25,6 @@ wildcard_constraints:
     shard=r"\d+",
     variant="[a-z0-9+-]+",
     seed=r"\d+",
-    decoding="free|constrained",
     split="|".join(SPLITS),
 
 

@@ -1,38 +1,3 @@
-VARIANTS = {v: config["asi"]["variants"].get(v) for v in config["asi"]["run"]}
-for _name, _settings in VARIANTS.items():
-    if _settings is None:
-        _known = sorted(config["asi"]["variants"])
-        raise WorkflowError(f"asi.run: {_name!r} is not under asi.variants: choose of {_known}")
-
-TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
-OWN = {"variants", "run", "seeds", "start", "beam"}  # of `asi`: not options of the training
-
-
-def training_options(wildcards):
-    """Return the options of `jointir asi` that a variant's settings give."""
-    settings = {k: v for k, v in config["asi"].items() if k not in OWN}
-    return options(settings | VARIANTS[wildcards.variant])
-
-
-def options(settings):
-    """Return --name value for each setting, --name or --no-name for those that are on or off."""
-    names = {k: k.replace("_", "-") for k in settings}
-    return " ".join(
-        f"--{'' if v else 'no-'}{names[k]}" if isinstance(v, bool) else f"--{names[k]} {v}"
-        for k, v in settings.items()
-    )
-
-
-def each_training(pattern, only="", **others):
-    """Return `pattern` for every dataset, variant and seed, and all combinations of `others`.
-
-    only: a setting; variants that do not have it are left out.
-    """
-    variants = [v for v, own in VARIANTS.items() if not only or own.get(only)]
-    seeds = config["asi"]["seeds"]
-    return expand(str(pattern), dataset=DATASETS, variant=variants, seed=seeds, **others)
-
-
 rule asi:
     input:
         code=code("generative.asi"),
@@ -92,14 +57,12 @@ rule generate:
         model=rules.asi.output.model,
         ids=rules.assign_ids.output.ids,
     output:
-        answers=expand(
-            f"{TRAINED}/{{decoding}}/{{split}}.parquet", split=SPLITS, allow_missing=True
-        ),
-        meta=f"{TRAINED}/{{decoding}}/meta.json",
+        answers=f"{TRAINED}/answers.parquet",
+        meta=f"{TRAINED}/meta.json",
     log:
-        "logs/{dataset}/generative/{variant}-seed{seed}-{decoding}.log",
+        "logs/{dataset}/generative/{variant}-seed{seed}-generate.log",
     benchmark:
-        "logs/{dataset}/generative/{variant}-seed{seed}-{decoding}.tsv"
+        "logs/{dataset}/generative/{variant}-seed{seed}-generate.tsv"
     conda:
         "../../environment.yml"
     resources:
@@ -107,14 +70,12 @@ rule generate:
         runtime=240,
     params:
         beam=config["asi"]["beam"],
-        constrained=lambda w: "--constrained" if w.decoding == "constrained" else "--no-constrained",
-        out=lambda w, output: " ".join(f"--out {o}" for o in output.answers),
+        splits=" ".join(f"--split {s}" for s in SPLITS),
     shell:
         "jointir generate --collection {input.collection} --model {input.model} --ids {input.ids}"
-        " {params.out} --meta {output.meta} --dataset {wildcards.dataset}"
-        " --system {wildcards.variant} --seed {wildcards.seed} --beam {params.beam}"
-        " {params.constrained}"
-        " 2>&1 | tee {log}"
+        " --out {output.answers} --meta {output.meta} --dataset {wildcards.dataset}"
+        " --system {wildcards.variant} --seed {wildcards.seed} {params.splits}"
+        " --beam {params.beam} 2>&1 | tee {log}"
 
 
 rule measure_ids:
@@ -122,19 +83,18 @@ rule measure_ids:
         code=code("measure.expectation"),
         collection="data/{dataset}/collection",
         ids=rules.assign_ids.output.ids,
-        answers=f"{TRAINED}/{{decoding}}/{{split}}.parquet",
+        answers=rules.generate.output.answers,
     output:
-        values=f"{TRAINED}/{{decoding}}/values-{{split}}.parquet",
+        values=f"{TRAINED}/values.parquet",
     log:
-        "logs/{dataset}/generative/{variant}-seed{seed}-{decoding}-{split}.log",
+        "logs/{dataset}/generative/{variant}-seed{seed}-measure.log",
     benchmark:
-        "logs/{dataset}/generative/{variant}-seed{seed}-{decoding}-{split}.tsv"
+        "logs/{dataset}/generative/{variant}-seed{seed}-measure.tsv"
     conda:
         "../../environment.yml"
     resources:
         mem_mb=1000,
         runtime=30,
     shell:
-        "jointir measure-ids --generated {input.answers} --ids {input.ids}"
-        " --qrels {input.collection}/qrels/{wildcards.split}.trec --out {output.values}"
-        " 2>&1 | tee {log}"
+        "jointir measure-ids --answers {input.answers} --ids {input.ids}"
+        " --collection {input.collection} --out {output.values} 2>&1 | tee {log}"

@@ -12,17 +12,13 @@ STAGES = {
     "jpq": each_system("data/{dataset}/systems/jpq/{size}/queries.npy", ["jpq"]),
     "search": each_system(rules.retrieve.output.meta),
     "measure": [*rules.results.output, *each_dataset(rules.compare_star.output.comparison)],
-    "asi": [
-        *each_training(
-            rules.measure_ids.output.values, decoding=["free", "constrained"], split=SPLITS
-        ),
-        *each_training(rules.cold_start.output.table, only="holdout"),
-    ],
+    "asi": each_training(rules.measure_ids.output.values)
+    + each_training(rules.cold_start.output.table, only="holdout"),
     "asi_report": [
         rules.asi_results.output.table,
         rules.asi_results.output.made,
         *rules.asi_table1.output,
-        *rules.asi_table3.output,
+        *(rules.asi_table3.output if {"asi-unseen", "asi++-unseen"} <= set(VARIANTS) else []),
         *rules.asi_table4.output,
         *rules.asi_figure3.output,
         *rules.asi_figure5.output,

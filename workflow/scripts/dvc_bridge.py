@@ -106,7 +106,7 @@ def out(path: str) -> dict:
     """Return DVC's entry of an output."""
     # persist: DVC would delete outputs before a stage, and one failed training would cost all
     # numbers and previews are small: in git, so that a clone shows the last results
-    in_git = path.startswith(("reports/metrics/", "reports/tables/")) or path.endswith(".png")
+    in_git = path.startswith("reports/") and not path.endswith(".pdf")
     return {path: {"persist": True} | ({"cache": False} if in_git else {})}
 
 

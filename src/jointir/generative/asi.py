@@ -68,10 +68,11 @@ def asi(
     """Train encoder, semantic indexing module and decoder together; write the folder `out`.
 
     docs: the collection's embeddings by the starting `encoder`, with which the bank begins.
-    length, vocabulary: L and V. fresh: documents of a batch encoded with gradient. head_lr: of
-    indexing module and decoder, which start from nothing. holdout: the share of documents, and
-    their queries, that training does not see. warm_start: the indexing module first learns residual
-    codes of `docs`. fixed: train the decoder only, for identifiers of one of controls.KINDS.
+    length, vocabulary: L and V. fresh: queries, and documents, of a batch encoded with gradient.
+    head_lr: of indexing module and decoder, which start from nothing. holdout: the share of
+    documents, and their queries, that training does not see. warm_start: the indexing module first
+    learns residual codes of `docs`. fixed: train the decoder only, for identifiers of one of
+    controls.KINDS.
     Without `density`, `bottleneck` and `information` this is ASI.
 
     Raises:
@@ -146,8 +147,8 @@ def _check(documents: int, vocabulary: int, fresh: int, batch: int) -> None:
     if documents < vocabulary:
         found = f"{vocabulary} tokens a position, but {documents} documents"
         raise InputError("asi.vocabulary", found, "Choose a vocabulary below the documents")
-    if not 0 < fresh <= batch:
-        raise InputError("asi.fresh", f"{fresh} of a batch of {batch}", "Choose 1 to asi.batch")
+    if not 0 < fresh <= batch // 2:
+        raise InputError("asi.fresh", f"{fresh} of a batch of {batch}", "Choose half of it at most")
 
 
 def refreshed(

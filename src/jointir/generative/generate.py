@@ -18,6 +18,7 @@ from jointir.generative.tree import PrefixTree
 from jointir.progress import progress
 
 BATCH = 64
+DECODINGS = ("free", "constrained")  # as in the paper; existing identifiers only
 
 
 @torch.inference_mode()
@@ -25,40 +26,50 @@ def generate(
     collection: Path,
     model: Path,
     ids: Path,
-    out: list[Path],
+    out: Path,
     meta: Path,
     dataset: str,
     system: str,
     seed: int,
+    split: list[str],
     beam: int = 10,
-    constrained: bool = False,
 ) -> None:
-    """Write query_id, rank (from 1), score and id_1 ... id_L for each split named in `out`.
+    """Write split, decoding, query_id, rank (from 1), score and id_1 ... id_L as parquet.
 
-    out: files named {split}.parquet. constrained: only identifiers of `ids`, through a prefix tree;
-    the paper decodes without. meta: a JSON that says what this was, with parameters and decode
+    Every query of the splits is decoded freely, as in the paper, and constrained to the identifiers
+    of `ids` by a prefix tree. meta: a JSON that says what this was, with parameters and decode
     milliseconds a query, encoder included, queries in batches of 64.
     """
     retriever = GenerativeRetriever.load(model).to(best_device())
-    tree = PrefixTree(read_ids(ids)[1], retriever.indexer.V) if constrained else None
-    seconds, answered = 0.0, 0
-    for path in out:
-        queries = read_queries(collection, path.stem)
-        begun = time.perf_counter()
-        found, scores = _decode(retriever, queries["text"].tolist(), beam, tree, path.stem)
-        seconds, answered = seconds + time.perf_counter() - begun, answered + len(queries)
-        Q, k, L = found.shape
-        frame = pd.DataFrame(found.reshape(-1, L).astype(np.int16), columns=columns(L))
-        frame.insert(0, "query_id", np.repeat(queries["query_id"].to_numpy(), k))
-        frame.insert(1, "rank", np.tile(np.arange(1, k + 1), Q))
-        frame.insert(2, "score", scores.ravel())
-        with atomic(path) as scratch:
-            frame[np.isfinite(frame["score"])].to_parquet(scratch, index=False)
-    parameters = sum(p.numel() for p in retriever.parameters())
-    facts = {"dataset": dataset, "system": system, "seed": seed, "constrained": constrained}
-    facts |= {"beam": beam, "parameters": parameters}
-    facts |= {"ms_per_query": 1000 * seconds / answered, "threads": torch.get_num_threads()}
-    write_json(meta, facts)
+    trees = {"free": None, "constrained": PrefixTree(read_ids(ids)[1], retriever.indexer.V)}
+    seconds, parts = dict.fromkeys(DECODINGS, 0.0), []
+    queries = {s: read_queries(collection, s) for s in split}
+    for name, topics in queries.items():
+        for decoding in DECODINGS:
+            begun = time.perf_counter()
+            texts = topics["text"].tolist()
+            found = _decode(retriever, texts, beam, trees[decoding], f"{name}, {decoding}")
+            seconds[decoding] += time.perf_counter() - begun
+            parts.append(_frame(topics["query_id"].to_numpy(), *found))
+            parts[-1].insert(0, "split", name)
+            parts[-1].insert(1, "decoding", decoding)
+    with atomic(out) as scratch:
+        pd.concat(parts).to_parquet(scratch, index=False)
+    answered = sum(map(len, queries.values()))
+    facts = {"dataset": dataset, "system": system, "seed": seed, "beam": beam}
+    facts["parameters"] = sum(p.numel() for p in retriever.parameters())
+    facts["ms_per_query"] = {d: 1000 * s / answered for d, s in seconds.items()}
+    write_json(meta, facts | {"threads": torch.get_num_threads()})
+
+
+def _frame(query_ids: np.ndarray, ids: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
+    """Return a row for each identifier that was found, of int64[Q, k, L] and float32[Q, k]."""
+    Q, k, L = ids.shape
+    frame = pd.DataFrame(ids.reshape(-1, L).astype(np.int16), columns=columns(L))
+    frame.insert(0, "query_id", np.repeat(query_ids, k))
+    frame.insert(1, "rank", np.tile(np.arange(1, k + 1), Q))
+    frame.insert(2, "score", scores.ravel())
+    return frame[np.isfinite(frame["score"])]
 
 
 def _decode(

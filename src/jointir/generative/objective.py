@@ -1,8 +1,10 @@
 """The training objective of ASI and ASI++ (Liu et al. 2024, sections 2.1 to 2.4) for one step.
 
 Decisions where the paper is silent:
-- of a batch, `fresh` pairs are encoded with gradient; the other queries and documents come from
-  banks of all training queries and documents;
+- of a batch, the first `fresh` queries and the next `fresh` documents are encoded with gradient;
+  all others come from banks of all training queries and documents. Never both of one pair: a fresh
+  document among stale ones would be told by its freshness (reports/LOG.md);
+- eq. 6 contrasts fresh queries with documents, and fresh documents with queries;
 - negatives (eq. 1) and neighbours (eq. 4 to 6) are the batch's documents and a pool drawn from the
   bank, those that collide with a document of the batch first;
 - D' of eq. 5 are the `nearest` of the pool under eq. 1's distance;
@@ -58,7 +60,7 @@ class Encoded:
 
     e_q: torch.Tensor  # [A, D]
     e_pool: torch.Tensor  # [P, D]
-    fresh: int  # the first so many queries, and documents, were encoded now
+    fresh: int  # F: queries [0, F) and documents [F, 2F) were encoded now
     ids_pool: torch.Tensor  # [P, L]
     irrelevant: torch.Tensor  # bool[A, P], of queries and pool
     different: torch.Tensor  # bool[A, P], of the queries' documents and pool
@@ -104,22 +106,23 @@ class Objective(nn.Module):
 
     def encode(self, batch: Batch, fresh: int, rng: np.random.Generator) -> Encoded:
         """Encode the fresh pairs, renew the banks with them, draw the pool."""
-        fresh, device = min(fresh, len(batch.docs)), self.model.encoder.device
+        F, device = min(fresh, len(batch.docs) // 2), self.model.encoder.device
         queries, docs = torch.from_numpy(batch.queries), torch.from_numpy(batch.docs)
         with autocast(device, self.bf16):
-            e_q = self.model.encoder(self.pairs.query_tokens(batch.queries[:fresh])).float()
-            e_d = self.model.encoder(self.pairs.document_tokens(batch.docs[:fresh])).float()
-        self.queries.update(queries[:fresh], e_q)
-        self.documents.update(docs[:fresh], e_d)
+            e_q = self.model.encoder(self.pairs.query_tokens(batch.queries[:F])).float()
+            e_d = self.model.encoder(self.pairs.document_tokens(batch.docs[F : 2 * F])).float()
+        self.queries.update(queries[:F], e_q)
+        self.documents.update(docs[F : 2 * F], e_d)
         pool = self.documents.neighbours(docs.unique(), self.criteria.pool, rng)
         rows = torch.cat([docs, pool])
-        e_pool = torch.cat([e_d, self.documents.rows(rows[fresh:]).to(device)])
+        stale = self.documents.rows(rows).to(device)
+        e_pool = torch.cat([stale[:F], e_d, stale[2 * F :]])
         given = self.documents.ids[rows].to(device) if self.criteria.fixed else None
         relevant = np.stack([np.isin(rows.numpy(), r) for r in batch.relevant])
         return Encoded(
-            e_q=torch.cat([e_q, self.queries.rows(queries[fresh:]).to(device)]),
+            e_q=torch.cat([e_q, self.queries.rows(queries[F:]).to(device)]),
             e_pool=e_pool,
-            fresh=fresh,
+            fresh=F,
             ids_pool=self.model.indexer.ids(e_pool) if given is None else given,
             irrelevant=torch.from_numpy(~relevant).to(device),
             different=(docs[:, None] != rows).to(device),
@@ -153,7 +156,8 @@ class Objective(nn.Module):
         if self.criteria.bottleneck:
             total = total + self._bottleneck(x)
         if self.criteria.information:
-            total = total + self.criteria.beta * losses.information(x.e_pool[: x.fresh], x.e_pool)
+            e_d = x.e_pool[x.fresh : 2 * x.fresh]
+            total = total + self.criteria.beta * losses.information(e_d, x.e_pool)
         return total
 
     def _density(self, x: Encoded, y: Indexed) -> torch.Tensor:
@@ -168,13 +172,17 @@ class Objective(nn.Module):
         return found[0] + found[1]
 
     def _bottleneck(self, x: Encoded) -> torch.Tensor:
-        e_q, e_d, n = x.e_q[: x.fresh], x.e_pool[: x.fresh], x.fresh  # the others are constants
-        own = torch.arange(n, device=e_q.device)
-        scores = self.criteria.scale * e_q @ x.e_pool.T
-        documents = losses.inverse_distance(e_d, x.e_pool, x.different[:n])
-        queries = losses.inverse_distance(e_q, x.e_q, x.different[:n, : len(x.e_q)])
-        spread = self.criteria.gamma * (documents + queries)
-        return losses.info_nce(scores, own, x.irrelevant[:n]) + spread
+        F, A = x.fresh, len(x.e_q)
+        e_q, e_d = x.e_q[:F], x.e_pool[F : 2 * F]  # the others are constants
+        own = torch.arange(F, device=e_q.device)
+        irrelevant = x.irrelevant[:, F : 2 * F].T  # [F, A]
+        to_documents = self.criteria.scale * e_q @ x.e_pool.T  # [F, P]
+        to_queries = self.criteria.scale * e_d @ x.e_q.T  # [F, A]
+        contrast = losses.info_nce(to_documents, own, x.irrelevant[:F])
+        contrast = contrast + losses.info_nce(to_queries, own + F, irrelevant)
+        documents = losses.inverse_distance(e_d, x.e_pool, x.different[F : 2 * F])
+        queries = losses.inverse_distance(e_q, x.e_q, x.different[:F, :A])
+        return contrast / 2 + self.criteria.gamma * (documents + queries)
 
 
 def nearest(apart: torch.Tensor, mask: torch.Tensor, k: int) -> torch.Tensor:

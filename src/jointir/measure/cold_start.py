@@ -31,7 +31,8 @@ def cold_start(
     """Write category, measure, value, queries as CSV.
 
     A query belongs to the category of its relevant documents; one whose documents are of several is
-    left out. per_query: a file of `measure-ids`; holdout, seed: those of the training.
+    left out. Test split, free decoding. per_query: a file of `measure-ids`; holdout, seed: those of
+    the training.
     """
     documents = pd.read_parquet(ids)
     seen = seen_documents(len(documents), holdout, seed)
@@ -42,6 +43,7 @@ def cold_start(
     groups = judged.groupby("query_id")["category"].agg(set)
     single = {query: next(iter(found)) for query, found in groups.items() if len(found) == 1}
     values = pd.read_parquet(per_query)
+    values = values[values["split"].eq("test") & values["decoding"].eq("free")].copy()
     values["category"] = values["query_id"].map(single)
     table = values.groupby(["category", "measure"], as_index=False)["value"].agg(["mean", "size"])
     table = table.rename(columns={"mean": "value", "size": "queries"})

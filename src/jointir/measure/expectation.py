@@ -77,33 +77,41 @@ def keys(frame: pd.DataFrame) -> list[str]:
     return ["-".join(map(str, row)) for row in frame[positions].to_numpy().tolist()]
 
 
-def measure_ids(generated: Path, ids: Path, qrels: Path, out: Path) -> None:
-    """Measure what `generate` wrote; write query_id, measure, value as parquet.
+def measure_ids(answers: Path, ids: Path, collection: Path, out: Path) -> None:
+    """Measure what `generate` wrote; write split, decoding, query_id, measure, value as parquet.
 
     A judged query without an answer scores 0.
 
     Raises:
-        InputError: no query of `generated` is judged in `qrels`.
+        InputError: no query of a split is judged in the collection.
     """
     documents = pd.read_parquet(ids)
     identifier = dict(zip(documents["doc_id"], keys(documents), strict=True))
     group = Counter(identifier.values())
+    found = pd.read_parquet(answers).sort_values(["query_id", "rank"])
+    found["key"] = keys(found)
+    rows = []
+    for (split, decoding), own in found.groupby(["split", "decoding"], sort=True):
+        lists = own.groupby("query_id")["key"].agg(list).to_dict()
+        wanted = _wanted(collection / "qrels" / f"{split}.trec", identifier)
+        if not set(lists) & set(wanted):
+            remedy = "Generate answers for the queries of this collection"
+            raise InputError(answers, f"no query of {split!r} is judged in {collection}", remedy)
+        rows += [
+            (split, decoding, query, measure, value)
+            for query in sorted(wanted)
+            for measure, value in query_values(lists.get(query, []), group, wanted[query]).items()
+        ]
+    columns = ["split", "decoding", "query_id", "measure", "value"]
+    with atomic(out) as scratch:
+        pd.DataFrame(rows, columns=columns).to_parquet(scratch, index=False)
+
+
+def _wanted(qrels: Path, identifier: dict[str, str]) -> dict[str, Counter]:
+    """Return for each judged query how many relevant documents each identifier has."""
     judged = read_qrels(qrels)
     judged = judged[judged["relevance"] > 0]
     wanted: dict[str, Counter] = defaultdict(Counter)
     for query, doc in judged[["query_id", "doc_id"]].itertuples(index=False):
         wanted[query][identifier[doc]] += 1
-    answers = pd.read_parquet(generated).sort_values(["query_id", "rank"])
-    answers["key"] = keys(answers)
-    lists = answers.groupby("query_id")["key"].agg(list).to_dict()
-    if not set(lists) & set(wanted):
-        remedy = "Measure the answers of a split with the qrels of that split"
-        raise InputError(generated, f"no query of it is judged in {qrels}", remedy)
-    rows = [
-        (query, measure, value)
-        for query in sorted(wanted)
-        for measure, value in query_values(lists.get(query, []), group, wanted[query]).items()
-    ]
-    frame = pd.DataFrame(rows, columns=["query_id", "measure", "value"])
-    with atomic(out) as scratch:
-        frame.to_parquet(scratch, index=False)
+    return wanted

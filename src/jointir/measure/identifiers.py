@@ -45,9 +45,9 @@ def asi_results(
 ) -> None:
     """Write dataset, system, seed, decoding, split, measure, value, low, high as CSV.
 
-    ids, meta, per_query: aligned, one entry for each file of `measure-ids`; files named
-    values-{split}.parquet. low, high: bootstrap 95% over queries. Numbers about the identifiers
-    have no split and no interval.
+    ids, meta, per_query: aligned, one entry for each training: files of `assign-ids`, `generate`
+    and `measure-ids`. low, high: bootstrap 95% over queries. Numbers about the identifiers have no
+    split and no interval.
 
     Raises:
         InputError: the lists are not of one length.
@@ -58,19 +58,22 @@ def asi_results(
     rows: list[tuple] = []
     for id_file, meta_file, values_file in zip(ids, meta, per_query, strict=True):
         facts = read_json(meta_file)
-        decoding = "constrained" if facts["constrained"] else "free"
-        run = (facts["dataset"], facts["system"], facts["seed"], decoding)
-        frame = pd.read_parquet(id_file).filter(regex="^id_")
-        about = id_statistics(frame.to_numpy(np.int64), vocabulary)
-        about |= {"parameters": facts["parameters"], "ms a query": facts["ms_per_query"]}
-        rows += [(*run, "", name, value, "", "") for name, value in about.items()]
-        split = values_file.stem.removeprefix("values-")
-        wide = pd.read_parquet(values_file).pivot(
-            index="query_id", columns="measure", values="value"
-        )
-        low, high = bootstrap_interval(wide.to_numpy(), samples, seed)
-        for name, value, a, b in zip(wide, wide.mean(), low, high, strict=True):
-            rows.append((*run, split, name, value, a, b))
-    table = pd.DataFrame(rows, columns=COLUMNS).drop_duplicates(COLUMNS[:6])
+        run = (facts["dataset"], facts["system"], facts["seed"])
+        tokens = pd.read_parquet(id_file).filter(regex="^id_").to_numpy(np.int64)
+        about = id_statistics(tokens, vocabulary) | {"parameters": facts["parameters"]}
+        values = pd.read_parquet(values_file)
+        for decoding, ms in facts["ms_per_query"].items():
+            known = about | {"ms a query": ms}
+            rows += [(*run, decoding, "", name, value, "", "") for name, value in known.items()]
+        for (decoding, split), own in values.groupby(["decoding", "split"]):
+            rows += [(*run, decoding, split, *row) for row in intervals(own, samples, seed)]
     with atomic(out) as scratch:
+        table = pd.DataFrame(rows, columns=COLUMNS)
         table.to_csv(scratch, index=False, float_format="%.10g")
+
+
+def intervals(values: pd.DataFrame, samples: int, seed: int) -> list[tuple]:
+    """Return (measure, mean, low, high) of query_id, measure, value."""
+    wide = values.pivot(index="query_id", columns="measure", values="value")
+    low, high = bootstrap_interval(wide.to_numpy(), samples, seed)
+    return list(zip(wide, wide.mean(), low, high, strict=True))

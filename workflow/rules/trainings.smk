@@ -1,0 +1,53 @@
+# What generative.smk and asi.smk ask about the trainings of ASI.
+VARIANTS = {v: config["asi"]["variants"].get(v) for v in config["asi"]["run"]}
+for _name, _settings in VARIANTS.items():
+    if _settings is None:
+        _known = sorted(config["asi"]["variants"])
+        raise WorkflowError(f"asi.run: {_name!r} is not under asi.variants: choose of {_known}")
+
+TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
+OWN = {"variants", "run", "seeds", "start", "beam"}  # of `asi`: not options of the training
+
+
+def training_options(wildcards):
+    """Return the options of `jointir asi` that a variant's settings give."""
+    settings = {k: v for k, v in config["asi"].items() if k not in OWN}
+    return options(settings | VARIANTS[wildcards.variant])
+
+
+def options(settings):
+    """Return --name value for each setting, --name or --no-name for those that are on or off."""
+    names = {k: k.replace("_", "-") for k in settings}
+    return " ".join(
+        f"--{'' if v else 'no-'}{names[k]}" if isinstance(v, bool) else f"--{names[k]} {v}"
+        for k, v in settings.items()
+    )
+
+
+def each_training(pattern, only=""):
+    """Return `pattern` for every dataset, variant and seed.
+
+    only: a setting; variants that do not have it are left out.
+    """
+    variants = [v for v, own in VARIANTS.items() if not only or own.get(only)]
+    seeds = config["asi"]["seeds"]
+    return expand(str(pattern), dataset=DATASETS, variant=variants, seed=seeds)
+
+
+ASI_DATASET = DATASETS[0]
+
+
+def of_variant(pattern, variant):
+    """Return `pattern` for one variant and every seed of the dataset that is reported."""
+    seeds = config["asi"]["seeds"]
+    return expand(str(pattern), dataset=ASI_DATASET, variant=variant, seed=seeds)
+
+
+def of_variants(pattern):
+    """Return `pattern` for every variant and seed of the dataset that is reported."""
+    return [path for variant in VARIANTS for path in of_variant(pattern, variant)]
+
+
+def repeat(option, files):
+    """Return --option file for each file."""
+    return " ".join(f"--{option} {f}" for f in files)
