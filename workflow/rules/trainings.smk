@@ -16,11 +16,14 @@ def training_options(wildcards):
 
 
 def options(settings):
-    """Return --name value for each setting, --name or --no-name for those that are on or off."""
+    """Return --name value for each setting, --name or --no-name for those that are on or off.
+
+    Sorted: an overlay's keys come first, and another order would be other params to Snakemake.
+    """
     names = {k: k.replace("_", "-") for k in settings}
     return " ".join(
         f"--{'' if v else 'no-'}{names[k]}" if isinstance(v, bool) else f"--{names[k]} {v}"
-        for k, v in settings.items()
+        for k, v in sorted(settings.items())
     )
 
 
