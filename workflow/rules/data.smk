@@ -22,7 +22,6 @@ rule download:
 rule corpus:
     input:
         code=lambda w: code(
-            "cli",
             "data.corpus",
             {"apidocs": "data.apidocs", "beir": "data.beir", "ir_datasets": "data.irds"}[
                 dataset(w)["kind"]
