@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -128,15 +129,17 @@ def test_one_failed_training_costs_one(adopted, tmp_path):
 
 def test_an_experiment_changes_one_parameter_and_is_kept(adopted, tmp_path):
     folder = copy(adopted, tmp_path / "experiment")
-    old = metrics(folder)
-    typo = "params/joint.yaml:jpq.stpes=9"
-    assert "'stpes' was unexpected" in run("dvc", "exp", "run", "-S", typo, cwd=folder, ok=False)
+    table, models = folder / "reports/tables/results.csv", mtimes(folder, f"{DATA}/systems/**/*")
+    old = pd.read_csv(table)
+    typo = "params/report.yaml:results.smaples=150"
+    assert "'smaples' was unexpected" in run("dvc", "exp", "run", "-S", typo, cwd=folder, ok=False)
     run("git", "checkout", "--quiet", ".", cwd=folder)
-    change = ("--set-param", "params/joint.yaml:jpq.steps=9")
-    run("dvc", "exp", "run", "--name", "fewer-steps", *change, cwd=folder)
-    assert {s for s in old if old[s] != metrics(folder)[s]} == {"jpq"}
-    assert yaml.safe_load((folder / "params/joint.yaml").read_text())["jpq"]["steps"] == 9
-    assert "fewer-steps" in run("dvc", "exp", "list", "--name-only", cwd=folder)
+    change = "params/report.yaml:results.samples=150"
+    run("dvc", "exp", "run", "--name", "fewer-samples", "-S", change, cwd=folder)
+    new = pd.read_csv(table)
+    assert new["value"].equals(old["value"]) and not new["low"].equals(old["low"])
+    assert mtimes(folder, f"{DATA}/systems/**/*") == models
+    assert "fewer-samples" in run("dvc", "exp", "list", "--name-only", cwd=folder)
 
 
 def test_metrics_and_plots_are_shown(adopted):
