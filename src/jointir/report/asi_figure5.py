@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ROOTS, BRANCHES, LEAVES, WORDS = 2, 3, 2, 4
-LEVELS = ("first token", "second token", "third token", "a document with that prefix")
+LONGEST = 68  # characters of a label
 
 
 def telling_words(texts: list[str], groups: np.ndarray) -> dict[int, list[str]]:
@@ -72,11 +72,8 @@ def asi_figure5(collection: Path, ids: Path, out: Path, png: Path) -> None:
 
     corpus = read_corpus(collection)
     texts = (corpus["title"] + " " + corpus["text"]).tolist()
-    lines = branches(
-        read_ids(ids)[1],
-        texts,
-        corpus["title"].where(corpus["title"] != "", corpus["doc_id"]).tolist(),
-    )
+    titles = corpus["title"].where(corpus["title"] != "", corpus["doc_id"]).tolist()
+    lines = branches(read_ids(ids)[1], texts, titles)
     with matplotlib.rc_context(fname=RC):
         fig = Figure(figsize=(7.0, 0.6 + 0.19 * len(lines)))
         draw(fig.subplots(), lines)
@@ -95,16 +92,19 @@ def draw(ax: "Axes", lines: list[tuple]) -> None:
             top = last[depth - 1]
             ax.plot([x - 0.05, x - 0.05, x - 0.01], [top + 0.35, y, y], color="#999999", lw=0.7)
         last[depth] = y
-        token = "-".join(map(str, prefix))
-        text = f"e.g. {label}" if depth == 3 else f"{label}"
-        weight = "normal" if depth == 3 else "bold"
-        if depth < 3:
-            ax.text(x, y, token, va="center", fontsize=7.5, weight=weight)
-            ax.text(0.33, y, text, va="center", fontsize=7.5)
-            ax.text(0.98, y, f"{count:,}", va="center", ha="right", fontsize=7.5)
-        else:
-            ax.text(x, y, text, va="center", fontsize=7, color="#555555")
+        _write(ax, x, y, prefix if depth < 3 else (), label, count)
     heading = {"va": "center", "fontsize": 7.5, "style": "italic", "color": "#555555"}
     ax.text(0.02, -0.9, "identifier's first tokens", **heading)
     ax.text(0.33, -0.9, "words that set its documents apart from its siblings'", **heading)
     ax.text(0.98, -0.9, "documents", ha="right", **heading)
+
+
+def _write(ax: "Axes", x: float, y: float, prefix: tuple, label: str, count: int) -> None:
+    """Write the line of a branch: tokens, words, documents; or, without tokens, an example."""
+    short = label if len(label) <= LONGEST else f"{label[: LONGEST - 3]}..."
+    if not prefix:
+        ax.text(x, y, f"e.g. {short}", va="center", fontsize=7, color="#555555")
+        return
+    ax.text(x, y, "-".join(map(str, prefix)), va="center", fontsize=7.5, weight="bold")
+    ax.text(0.33, y, short, va="center", fontsize=7.5)
+    ax.text(0.98, y, f"{count:,}", va="center", ha="right", fontsize=7.5)

@@ -95,6 +95,7 @@ def asi_figure6(asi: Path, asi_plus: Path, out: Path, png: Path) -> None:
             weights = np.full(len(counts), 100 / len(counts))
             ax.hist(counts, edges, weights=weights, label=label, **styles[name])
         ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:g}")
         ax.set_xlabel("documents with the same identifier (log scale)")
         ax.set_ylabel("% of documents")
         ax.legend()

@@ -28,7 +28,7 @@ NUMBERS = {  # of the identifiers, and with how many digits
     "documents an id, mean": 2,
     "documents an id, max": 0,
     "alone": 3,
-    "empty share": 6,
+    "empty share": 8,
     "parameters": 0,
     "ms a query": 1,
 }
