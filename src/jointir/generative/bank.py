@@ -12,6 +12,7 @@ from torch import nn
 
 from jointir.generative.indexers import SemanticIndexer
 
+COLLIDING = 4  # with 1, the crowd around an identifier dissolved too slowly: reports/LOG.md
 CHUNK = 16_384  # documents whose distributions are in memory at a time
 
 
@@ -61,8 +62,8 @@ class DocumentBank(Bank):
         return len(count)
 
     def colliding(self, rows: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-        """Return one other document with the same identifier for each of `rows` that has one."""
-        crowded = rows[self._count[rows] > 1]
+        """Return others of the same identifier, COLLIDING draws for each of `rows` that has any."""
+        crowded = rows[self._count[rows] > 1].repeat(COLLIDING)
         drawn = torch.from_numpy(rng.random(len(crowded)))
         found = self._order[self._start[crowded] + (drawn * self._count[crowded]).long()]
         return found[found != crowded]

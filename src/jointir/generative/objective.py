@@ -131,7 +131,8 @@ class Objective(nn.Module):
     def generation(self, x: Encoded) -> torch.Tensor:
         """Return L_CE, eq. 2, from queries and from documents."""
         A = len(x.e_q)
-        part = slice(A, A + self.criteria.decoded)
+        # the last of the pool are drawn at random; the first collide with the batch
+        part = slice(max(A, len(x.e_pool) - self.criteria.decoded), None)
         from_queries = self.model.decoder(x.e_q, x.ids_pool[:A])
         total = losses.generation(from_queries, x.ids_pool[:A])
         if self.criteria.decoded:
