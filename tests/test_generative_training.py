@@ -13,11 +13,13 @@ import tiny as tiny_data
 from jointir.encode.encoder import DualEncoder
 from jointir.errors import InputError
 from jointir.files import sha256
-from jointir.generative.asi import asi, make_objective, seen_documents
-from jointir.generative.assign import assign_ids, read_ids
+from jointir.generative.asi import asi, make_objective
+from jointir.generative.assign import assign_ids
 from jointir.generative.bank import DocumentBank
 from jointir.generative.controls import given_ids
 from jointir.generative.generate import generate
+from jointir.generative.holdout import seen_documents
+from jointir.generative.ids import read_ids
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.objective import Criteria, Indexed, Objective, nearest
 from jointir.generative.pairs import Pairs

@@ -15,6 +15,7 @@ from jointir.errors import InputError
 from jointir.files import atomic, sha256
 from jointir.generative.bank import Bank, DocumentBank
 from jointir.generative.controls import IDS, given_ids
+from jointir.generative.holdout import seen_documents
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.objective import Criteria, Objective
 from jointir.generative.pairs import Pairs
@@ -22,12 +23,6 @@ from jointir.generative.warm import distil
 from jointir.progress import say
 
 BATCH_TOKENS = 4096  # of the queries embedded once, before training
-
-
-def seen_documents(N: int, holdout: float, seed: int) -> np.ndarray:
-    """Return int64[n], the sorted corpus rows that training may see: all but a share `holdout`."""
-    order = np.random.default_rng([seed, 4]).permutation(N)
-    return np.sort(order[round(N * holdout) :])
 
 
 def asi(

@@ -13,19 +13,8 @@ from jointir.encode.precision import choose_bf16
 from jointir.errors import InputError
 from jointir.files import atomic
 from jointir.generative.controls import IDS
+from jointir.generative.ids import columns
 from jointir.generative.model import GenerativeRetriever
-
-
-def columns(L: int) -> list[str]:
-    """Return the names of an identifier's positions: id_1 to id_L."""
-    return [f"id_{i}" for i in range(1, L + 1)]
-
-
-def read_ids(path: Path) -> tuple[list[str], np.ndarray]:
-    """Return doc_ids and int64[N, L] of what `assign_ids` wrote."""
-    frame = pd.read_parquet(path)
-    positions = [c for c in frame.columns if c.startswith("id_")]
-    return frame["doc_id"].tolist(), frame[positions].to_numpy(np.int64)
 
 
 @torch.inference_mode()

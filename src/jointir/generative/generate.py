@@ -11,8 +11,8 @@ from jointir.data.store import read_queries
 from jointir.encode.encoder import best_device
 from jointir.encode.precision import autocast, has_bf16
 from jointir.files import atomic, write_json
-from jointir.generative.assign import columns, read_ids
 from jointir.generative.beam import beam_search
+from jointir.generative.ids import columns, read_ids
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.tree import PrefixTree
 from jointir.progress import progress

@@ -7,8 +7,8 @@ import pandas as pd
 
 from jointir.data.store import read_qrels
 from jointir.files import atomic
-from jointir.generative.asi import seen_documents
-from jointir.measure.expectation import keys
+from jointir.generative.holdout import seen_documents
+from jointir.generative.ids import keys
 
 CATEGORIES = ("existing", "new content", "new semantic")
 

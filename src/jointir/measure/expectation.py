@@ -16,6 +16,7 @@ import pandas as pd
 from jointir.data.store import read_qrels
 from jointir.errors import InputError
 from jointir.files import atomic
+from jointir.generative.ids import keys
 
 CUTS = (1, 5, 10)
 RR_CUT = 10
@@ -69,12 +70,6 @@ def query_values(generated: list[str], group: Counter, wanted: Counter) -> dict[
     values[f"RR@{RR_CUT} correct id"] = 1 / hits[0] if hits else 0.0
     values[f"RR@{RR_CUT} expectation"] = expected_rr(sizes, relevant, RR_CUT)
     return values
-
-
-def keys(frame: pd.DataFrame) -> list[str]:
-    """Return each row's identifier as text: "12-200-3-77"."""
-    positions = [c for c in frame.columns if c.startswith("id_")]
-    return ["-".join(map(str, row)) for row in frame[positions].to_numpy().tolist()]
 
 
 def measure_ids(answers: Path, ids: Path, collection: Path, out: Path) -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.files import atomic, read_json
+from jointir.generative.ids import read_ids
 from jointir.measure.significance import bootstrap_interval
 
 COLUMNS = ["dataset", "system", "seed", "decoding", "split", "measure", "value", "low", "high"]
@@ -59,8 +60,9 @@ def asi_results(
     for id_file, meta_file, values_file in zip(ids, meta, per_query, strict=True):
         facts = read_json(meta_file)
         run = (facts["dataset"], facts["system"], facts["seed"])
-        tokens = pd.read_parquet(id_file).filter(regex="^id_").to_numpy(np.int64)
-        about = id_statistics(tokens, vocabulary) | {"parameters": facts["parameters"]}
+        about = id_statistics(read_ids(id_file)[1], vocabulary) | {
+            "parameters": facts["parameters"]
+        }
         values = pd.read_parquet(values_file)
         for decoding, ms in facts["ms_per_query"].items():
             known = about | {"ms a query": ms}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jointir.data.store import read_corpus
-from jointir.generative.assign import read_ids
+from jointir.generative.ids import read_ids
 from jointir.report.asi_figures import save
 from jointir.report.figure4 import RC
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.files import atomic
-from jointir.measure.expectation import keys
+from jointir.generative.ids import keys
 from jointir.report.asi_tables import human, read_asi
 from jointir.report.figure4 import RC
 
