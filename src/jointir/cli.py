@@ -28,6 +28,7 @@ STAGES = {
     "embed": "jointir.encode.embed:embed",
     "gather": "jointir.encode.embed:gather",
     "star": "jointir.encode.star:star",
+    "bm25": "jointir.search.bm25:bm25",
     "build": "jointir.search.build:build",
     "jpq": "jointir.joint.jpq:jpq",
     "asi": "jointir.generative.asi:asi",

@@ -55,12 +55,7 @@ rule asi_table1:
         code=code("report.asi_tables"),
         results=rules.asi_results.output.table,
         made=rules.asi_results.output.made,
-        baselines=expand(
-            rules.measure_baseline.output.values,
-            dataset=ASI_DATASET,
-            system="brute-force",
-            split="test",
-        ),
+        baselines=of_baselines(rules.measure_baseline.output.values),
     output:
         table="reports/asi_table1.md",
     log:

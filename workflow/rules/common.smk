@@ -8,12 +8,15 @@ from workflow.scripts.sources import sources
 DATASETS = config["figure4"]["datasets"]
 SPLITS = ["dev", "test"]  # tuned on dev, reported on test
 
-for _name in DATASETS:
-    if _name not in config["datasets"]:
-        _known = sorted(config["datasets"])
-        raise WorkflowError(
-            f"figure4.datasets: {_name!r} is not under `datasets`: describe it there, or choose of {_known}"
-        )
+ASI_DATASET = config["asi"]["dataset"]
+
+for _option, _names in (("figure4.datasets", DATASETS), ("asi.dataset", [ASI_DATASET])):
+    for _name in _names:
+        if _name not in config["datasets"]:
+            _known = sorted(config["datasets"])
+            raise WorkflowError(
+                f"{_option}: {_name!r} is not under `datasets`: describe it there, or choose of {_known}"
+            )
 
 
 wildcard_constraints:

@@ -29,6 +29,30 @@ rule retrieve:
         " --setting '{params.setting}' --seed {params.seed} --k {params.k} 2>&1 | tee {log}"
 
 
+rule bm25:
+    input:
+        code=code("search.bm25"),
+        collection="data/{dataset}/collection",
+    output:
+        runs=expand("data/{{dataset}}/runs/bm25/flat/{split}.trec.gz", split=SPLITS),
+    log:
+        "logs/{dataset}/bm25.log",
+    benchmark:
+        "logs/{dataset}/bm25.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        **config["bm25"],
+        k=config["retrieve"]["k"],
+        runs=lambda w, output: " ".join(f"--out {r}" for r in output.runs),
+    shell:
+        "jointir bm25 --collection {input.collection} {params.runs} --k1 {params.k1}"
+        " --b {params.b} --k {params.k} 2>&1 | tee {log}"
+
+
 rule measure:
     input:
         code=code("measure.effectiveness"),

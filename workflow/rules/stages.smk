@@ -12,6 +12,10 @@ STAGES = {
     "jpq": each_system("data/{dataset}/systems/jpq/{size}/queries.npy", ["jpq"]),
     "search": each_system(rules.retrieve.output.meta),
     "measure": [*rules.results.output, *each_dataset(rules.compare_star.output.comparison)],
+    "asi_dataset": [
+        f"data/{ASI_DATASET}/{config['asi']['start']}/docs.npy",
+        *of_baselines(rules.measure_baseline.output.values),
+    ],
     "asi": each_training(rules.measure_ids.output.values)
     + each_training(rules.cold_start.output.table, only="holdout"),
     "asi_report": [
@@ -27,8 +31,8 @@ STAGES = {
     "report": [*rules.figure4.output, *rules.figure4_table.output, *rules.metrics.output],
 }
 STAGE_PARAMS = {
-    "download": ["datasets"],
-    "corpus": ["datasets"],
+    "download": [f"datasets.{d}" for d in DATASETS],
+    "corpus": [f"datasets.{d}" for d in DATASETS],
     "pretrained": ["encoder", "embed"],
     "star": ["star"],
     "embed": ["embed"],
@@ -36,6 +40,15 @@ STAGE_PARAMS = {
     "jpq": ["jpq", "embed"],
     "search": ["retrieve", *(f"{k}.seed" for k in ["star", "jpq", "opq", "pq", "itq-lsh", "lsh"])],
     "measure": ["measure", "results"],
+    "asi_dataset": [
+        f"datasets.{ASI_DATASET}",
+        "encoder",
+        "embed",
+        "star",
+        "retrieve",
+        "bm25",
+        "asi.dataset",
+    ],
     "asi": ["asi", "embed"],
     "asi_report": ["asi", "results"],
     "report": ["figure4"],

@@ -6,7 +6,14 @@ for _name, _settings in VARIANTS.items():
         raise WorkflowError(f"asi.run: {_name!r} is not under asi.variants: choose of {_known}")
 
 TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
-OWN = {"variants", "run", "seeds", "start", "beam"}  # of `asi`: not options of the training
+OWN = {
+    "dataset",
+    "variants",
+    "run",
+    "seeds",
+    "start",
+    "beam",
+}  # of `asi`: not options of the training
 
 
 def training_options(wildcards):
@@ -28,16 +35,13 @@ def options(settings):
 
 
 def each_training(pattern, only=""):
-    """Return `pattern` for every dataset, variant and seed.
+    """Return `pattern` for every variant and seed.
 
     only: a setting; variants that do not have it are left out.
     """
     variants = [v for v, own in VARIANTS.items() if not only or own.get(only)]
     seeds = config["asi"]["seeds"]
-    return expand(str(pattern), dataset=DATASETS, variant=variants, seed=seeds)
-
-
-ASI_DATASET = DATASETS[0]
+    return expand(str(pattern), dataset=ASI_DATASET, variant=variants, seed=seeds)
 
 
 def of_variant(pattern, variant):
@@ -49,6 +53,12 @@ def of_variant(pattern, variant):
 def of_variants(pattern):
     """Return `pattern` for every variant and seed of the dataset that is reported."""
     return [path for variant in VARIANTS for path in of_variant(pattern, variant)]
+
+
+def of_baselines(pattern):
+    """Return `pattern` for every system that ranks documents and stands beside the generative."""
+    systems = ["bm25", "brute-force"]
+    return expand(str(pattern), dataset=ASI_DATASET, system=systems, split="test")
 
 
 def repeat(option, files):

@@ -131,7 +131,9 @@ def pipeline() -> str:
     results = "reports/tables/results.csv"
     plot = {"x": {results: "bytes_per_doc"}, "y": {results: "value"}, "template": "effectiveness"}
     content = {
-        "stages": {name: stage(name, jobs, dag.params[name]) for name, jobs in dag.jobs.items()},
+        "stages": {
+            name: stage(name, jobs, dag.params[name]) for name, jobs in dag.jobs.items() if jobs
+        },
         "metrics": sorted(path for path in made if path.startswith("reports/metrics/")),
         "plots": [{"effectiveness": plot}],  # drawn by .dvc/plots/effectiveness.json
     }
