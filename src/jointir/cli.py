@@ -33,6 +33,8 @@ STAGES = {
     "jpq": "jointir.joint.jpq:jpq",
     "asi": "jointir.generative.asi:asi",
     "assign-ids": "jointir.generative.assign:assign_ids",
+    "given-ids": "jointir.generative.controls:given_ids",
+    "settle": "jointir.generative.settle:settle",
     "generate": "jointir.generative.generate:generate",
     "measure-ids": "jointir.measure.expectation:measure_ids",
     "retrieve": "jointir.measure.retrieve:retrieve",

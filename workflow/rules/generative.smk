@@ -5,15 +5,17 @@ rule asi:
         model=f"data/{{dataset}}/{config['asi']['start']}/model",
         docs=f"data/{{dataset}}/{config['asi']['start']}/docs.npy",
     output:
-        model=directory(f"{TRAINED}/model"),
+        model=directory(f"{TRAINED}/joint"),
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}.log",
     benchmark:
         "logs/{dataset}/generative/{variant}-seed{seed}.tsv"
+    wildcard_constraints:
+        variant=any_of(LEARNED),
     priority: 5
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: share(2)
     resources:
         mem_mb=4000,
         runtime=1440,
@@ -33,13 +35,16 @@ rule assign_ids:
         model=rules.asi.output.model,
     output:
         ids=f"{TRAINED}/ids.parquet",
+        docs=f"{TRAINED}/docs.npy",
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}-ids.log",
     benchmark:
         "logs/{dataset}/generative/{variant}-seed{seed}-ids.tsv"
+    wildcard_constraints:
+        variant=any_of(LEARNED),
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: share(2)
     resources:
         mem_mb=4000,
         runtime=720,
@@ -47,14 +52,82 @@ rule assign_ids:
         batch_tokens=config["embed"]["batch_tokens"],
     shell:
         "jointir assign-ids --collection {input.collection} --model {input.model}"
-        " --out {output.ids} --batch-tokens {params.batch_tokens} 2>&1 | tee {log}"
+        " --out {output.ids} --docs {output.docs} --batch-tokens {params.batch_tokens} 2>&1 | tee {log}"
+
+
+rule given_ids:
+    input:
+        code=code("generative.controls"),
+        collection="data/{dataset}/collection",
+        model=f"data/{{dataset}}/{config['asi']['start']}/model",
+        docs=f"data/{{dataset}}/{config['asi']['start']}/docs.npy",
+    output:
+        model=directory(f"{TRAINED}/joint"),
+        ids=f"{TRAINED}/ids.parquet",
+    log:
+        "logs/{dataset}/generative/{variant}-seed{seed}-ids.log",
+    benchmark:
+        "logs/{dataset}/generative/{variant}-seed{seed}-ids.tsv"
+    wildcard_constraints:
+        variant=any_of(GIVEN),
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        kind=lambda w: VARIANTS[w.variant]["given"],
+        length=config["asi"]["length"],
+        vocabulary=config["asi"]["vocabulary"],
+        layers=config["asi"]["layers"],
+    shell:
+        "jointir given-ids --collection {input.collection} --encoder {input.model}"
+        " --docs {input.docs} --out {output.model} --ids {output.ids} --kind {params.kind}"
+        " --length {params.length} --vocabulary {params.vocabulary} --layers {params.layers}"
+        " --seed {wildcards.seed} 2>&1 | tee {log}"
+
+
+rule settle:
+    input:
+        code=code("generative.settle"),
+        collection="data/{dataset}/collection",
+        model=f"{TRAINED}/joint",
+        ids=f"{TRAINED}/ids.parquet",
+        docs=lambda w: (
+            f"data/{{dataset}}/{config['asi']['start']}/docs.npy"
+            if w.variant in GIVEN
+            else f"{TRAINED}/docs.npy"
+        ),
+    output:
+        model=directory(f"{TRAINED}/model"),
+    log:
+        "logs/{dataset}/generative/{variant}-seed{seed}-settle.log",
+    benchmark:
+        "logs/{dataset}/generative/{variant}-seed{seed}-settle.tsv"
+    priority: 5
+    conda:
+        "../../environment.yml"
+    threads: share(2)
+    resources:
+        mem_mb=4000,
+        runtime=1440,
+    params:
+        training=options(config["asi"]["settle"]),
+        holdout=lambda w: VARIANTS[w.variant].get("holdout", config["asi"]["holdout"]),
+        minutes=config["asi"]["checkpoint_minutes"],
+        scratch="data/{dataset}/scratch/{variant}-seed{seed}-settle",
+    shell:
+        "jointir settle --collection {input.collection} --model {input.model} --ids {input.ids}"
+        " --docs {input.docs} --out {output.model} --scratch {params.scratch} {params.training}"
+        " --holdout {params.holdout} --checkpoint-minutes {params.minutes}"
+        " --seed {wildcards.seed} 2>&1 | tee {log}"
 
 
 rule generate:
     input:
         code=code("generative.generate"),
         collection="data/{dataset}/collection",
-        model=rules.asi.output.model,
+        model=rules.settle.output.model,
         ids=rules.assign_ids.output.ids,
     output:
         answers=f"{TRAINED}/answers.parquet",

@@ -1,3 +1,5 @@
+import re
+
 # What generative.smk and asi.smk ask about the trainings of ASI.
 VARIANTS = {v: config["asi"]["variants"].get(v) for v in config["asi"]["run"]}
 for _name, _settings in VARIANTS.items():
@@ -5,15 +7,23 @@ for _name, _settings in VARIANTS.items():
         _known = sorted(config["asi"]["variants"])
         raise WorkflowError(f"asi.run: {_name!r} is not under asi.variants: choose of {_known}")
 
+GIVEN = [v for v, own in VARIANTS.items() if "given" in own]  # identifiers without training
+LEARNED = [v for v in VARIANTS if v not in GIVEN]
 TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
 OWN = {
     "dataset",
+    "settle",
     "variants",
     "run",
     "seeds",
     "start",
     "beam",
 }  # of `asi`: not options of the training
+
+
+def any_of(names):
+    """Return the regular expression of exactly these names; of none, one that nothing matches."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def training_options(wildcards):

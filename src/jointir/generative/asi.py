@@ -12,17 +12,14 @@ from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import has_bf16
 from jointir.encode.training import Checkpoint, train
 from jointir.errors import InputError
-from jointir.files import atomic, sha256
+from jointir.files import sha256
 from jointir.generative.bank import Bank, DocumentBank
-from jointir.generative.controls import IDS, given_ids
 from jointir.generative.holdout import seen_documents
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.objective import Criteria, Objective
-from jointir.generative.pairs import Pairs
+from jointir.generative.pairs import BATCH_TOKENS, Pairs
 from jointir.generative.warm import distil
 from jointir.progress import say
-
-BATCH_TOKENS = 4096  # of the queries embedded once, before training
 
 
 def asi(
@@ -57,7 +54,6 @@ def asi(
     information: bool = True,
     warm_start: bool = False,
     holdout: float = 0.0,
-    fixed: str = "",
     checkpoint_minutes: float = 5,
 ) -> None:
     """Train encoder, semantic indexing module and decoder together; write the folder `out`.
@@ -66,9 +62,7 @@ def asi(
     length, vocabulary: L and V. fresh: queries, and documents, of a batch encoded with gradient.
     head_lr: of indexing module and decoder, which start from nothing. holdout: the share of
     documents, and their queries, that training does not see. warm_start: the indexing module first
-    learns residual codes of `docs`. fixed: train the decoder only, for identifiers of one of
-    controls.KINDS.
-    Without `density`, `bottleneck` and `information` this is ASI.
+    learns residual codes of `docs`. Without `density`, `bottleneck` and `information` this is ASI.
 
     Raises:
         InputError: an unknown indexer, `docs` of another collection, or settings that do not fit.
@@ -83,12 +77,12 @@ def asi(
     _check(len(kept), vocabulary, fresh, batch)
     criteria = Criteria(
         *(alpha, gamma, beta, lambda_first, lambda_last, scale),
-        *(density, bottleneck, information, pool, decoded, nearest, bool(fixed)),
+        *(density, bottleneck, information, pool, decoded, nearest),
     )
     model = GenerativeRetriever(dual, indexer, length, vocabulary, layers).to(dual.device)
     pairs = Pairs(collection, dual, kept, seed)
     objective = make_objective(model, matrix[kept], pairs, criteria)
-    begin(objective, warm_start, fixed, seed)
+    begin(objective, warm_start, seed)
     groups = [
         {"params": list(dual.parameters())},
         {"params": [*model.indexer.parameters(), *model.decoder.parameters()], "lr": head_lr},
@@ -98,10 +92,7 @@ def asi(
     keeper = AtRefresh(scratch, checkpoint_minutes, fingerprint, every=refresh)
     weights = list(model.parameters())
     train(objective, optimizer, loss_of, steps, warmup, seed, weights, keeper, "asi")
-    with atomic(out) as folder:
-        model.save(folder)
-        if fixed:
-            np.save(folder / IDS, objective.documents.ids.numpy().astype(np.int16))
+    model.save(out)
     keeper.remove()
 
 
@@ -118,16 +109,14 @@ def make_objective(
     return Objective(model, queries, DocumentBank(matrix), pairs, criteria, bf16)
 
 
-def begin(objective: Objective, warm_start: bool, fixed: str, seed: int) -> None:
-    """Give the indexing module its start, or all documents their fixed identifiers."""
-    indexer, documents = objective.model.indexer, objective.documents
-    e = documents.embeddings.detach()
-    if fixed:
-        ids = given_ids(fixed, e.numpy(), indexer.L, indexer.V, seed)
-        documents.keep_ids(torch.from_numpy(ids))
-        return
-    e = e.to(objective.model.encoder.device)
-    distil(indexer, e, seed) if warm_start else indexer.start(e, seed)
+def begin(objective: Objective, warm_start: bool, seed: int) -> None:
+    """Give the indexing module its start, and at a warm one the decoder too."""
+    model = objective.model
+    e = objective.documents.embeddings.detach().to(model.encoder.device)
+    if warm_start:
+        model.decoder.start(distil(model.indexer, e, seed))
+    else:
+        model.indexer.start(e, seed)
 
 
 def _embeddings(docs: Path, collection: Path) -> np.ndarray:
@@ -153,7 +142,7 @@ def refreshed(
 
     def with_refresh(step: int) -> torch.Tensor:
         documents = objective.documents
-        if step % every == 0 and not objective.criteria.fixed:
+        if step % every == 0:
             unique = documents.refresh(objective.model.indexer)
             say(f"asi: step {step}, {unique} unique ids for {len(documents)} documents")
         return loss_of(step)

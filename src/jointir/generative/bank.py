@@ -40,20 +40,12 @@ class Bank(nn.Module):
 
 
 class DocumentBank(Bank):
-    """ids: int64[N, L], the identifiers at the last `refresh`, or those given in advance."""
-
-    def __init__(self, embeddings: np.ndarray):
-        super().__init__(embeddings)
-        self.keep_ids(torch.zeros(len(embeddings), 1, dtype=torch.long))
+    """Embeddings, and which documents shared an identifier at the last `refresh`."""
 
     def refresh(self, indexer: SemanticIndexer) -> int:
         """Assign identifiers to all documents; return how many are distinct."""
         parts = self.embeddings.detach().split(CHUNK)
-        return self.keep_ids(torch.cat([indexer.ids(e) for e in parts]))
-
-    def keep_ids(self, ids: torch.Tensor) -> int:
-        """Take over identifiers int64[N, L]; return how many are distinct."""
-        self.ids = ids
+        ids = torch.cat([indexer.ids(e) for e in parts])
         unique = {"dim": 0, "return_inverse": True, "return_counts": True}
         _, group, count = (t.cpu() for t in torch.unique(ids, **unique))
         self._order = torch.argsort(group, stable=True)

@@ -1,26 +1,57 @@
-"""Identifiers given in advance, without ASI: the control rows of its table.
+"""The `given-ids` stage: identifiers that nobody learned, the control rows of ASI's table.
 
 Random identifiers (nothing to generalize from), and residual codes of the starting encoder's
 embeddings (meaning, but no end-to-end learning; as in TIGER).
 """
 
-import numpy as np
+from pathlib import Path
 
+import numpy as np
+import torch
+
+from jointir.data.store import read_corpus
+from jointir.encode.encoder import DualEncoder
 from jointir.errors import InputError
+from jointir.generative.ids import write_ids
+from jointir.generative.model import GenerativeRetriever
 from jointir.generative.warm import residual_codes
 
 KINDS = ("random", "residual")
-IDS = "ids.npy"  # in the model's folder: int16[N, L]
 
 
-def given_ids(kind: str, docs: np.ndarray, L: int, V: int, seed: int) -> np.ndarray:
-    """Return int64[N, L]: identifiers of one of KINDS.
+def given_ids(
+    collection: Path,
+    encoder: Path,
+    docs: Path,
+    out: Path,
+    ids: Path,
+    kind: str,
+    length: int,
+    vocabulary: int,
+    layers: int,
+    seed: int,
+) -> None:
+    """Write an untrained model around `encoder` to `out`, and identifiers of one of KINDS.
+
+    docs: the collection's embeddings by `encoder`. length, vocabulary: L and V. With residual codes
+    the decoder's vocabulary begins as their codebooks, as after ASI++'s warm start.
 
     Raises:
-        InputError: the kind is unknown.
+        InputError: the kind is unknown, or `docs` is of another collection.
     """
+    doc_ids = read_corpus(collection)["doc_id"]
+    matrix = np.load(docs).astype(np.float32)
+    if len(matrix) != len(doc_ids):
+        found = f"holds {len(matrix)} embeddings, the collection {len(doc_ids)} documents"
+        raise InputError(docs, found, "Embed this collection again")
+    torch.manual_seed(seed)
+    model = GenerativeRetriever(DualEncoder.load(encoder), "mlp", length, vocabulary, layers)
     if kind == "random":
-        return np.random.default_rng([seed, 5]).integers(0, V, (len(docs), L))
-    if kind == "residual":
-        return residual_codes(np.asarray(docs, np.float32), L, V, seed)[0]
-    raise InputError("asi.fixed", f"{kind!r} is unknown", f"Choose one of {KINDS}")
+        codes = np.random.default_rng([seed, 5]).integers(0, vocabulary, (len(matrix), length))
+    elif kind == "residual":
+        codes, books = residual_codes(matrix, length, vocabulary, seed)
+        model.decoder.start(torch.from_numpy(books))
+    else:
+        raise InputError("asi.fixed", f"{kind!r} is unknown", f"Choose one of {KINDS}")
+    model.save(out)
+    write_ids(ids, doc_ids, codes)

@@ -35,6 +35,23 @@ class IdDecoder(nn.Module):
             eos_token_id=L * V + 1,
         )
         self.layers = BartDecoder(config)
+        self._read_e_as_it_is()
+
+    @torch.no_grad()
+    def _read_e_as_it_is(self) -> None:
+        """Let cross-attention begin as the identity: a token's logit is then <e, its vector>.
+
+        There is one state to attend to, so that e reaches the output through value and output
+        projections alone. From random ones the decoder learned slower (reports/LOG.md).
+        """
+        for layer in self.layers.layers:
+            nn.init.eye_(layer.encoder_attn.v_proj.weight)
+            nn.init.eye_(layer.encoder_attn.out_proj.weight)
+
+    @torch.no_grad()
+    def start(self, books: torch.Tensor) -> None:
+        """Begin with the codebooks float[L, V, D] of residual codes as the tokens' vectors."""
+        self.layers.embed_tokens.weight[: self.L * self.V] = books.flatten(0, 1)
 
     def log_p(self, e: torch.Tensor, prefix: torch.Tensor) -> torch.Tensor:
         """Return log p(id_i | id_<i, e), float[B, t + 1, V], after each part of a prefix.

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from jointir.files import atomic
+
 
 def columns(L: int) -> list[str]:
     """Return the names of an identifier's positions: id_1 to id_L."""
@@ -12,9 +14,17 @@ def columns(L: int) -> list[str]:
 
 
 def read_ids(path: Path) -> tuple[list[str], np.ndarray]:
-    """Return doc_ids and int64[N, L] of what `assign_ids` wrote."""
+    """Return doc_ids and int64[N, L] of what `write_ids` wrote."""
     frame = pd.read_parquet(path)
     return frame["doc_id"].tolist(), tokens(frame)
+
+
+def write_ids(out: Path, doc_ids: pd.Series, ids: np.ndarray) -> None:
+    """Write doc_id and the tokens id_1 ... id_L of int[N, L], each in [0, V), as parquet."""
+    frame = pd.DataFrame(ids.astype(np.int16), columns=columns(ids.shape[1]))
+    frame.insert(0, "doc_id", doc_ids.to_numpy())
+    with atomic(out) as scratch:
+        frame.to_parquet(scratch, index=False)
 
 
 def tokens(frame: pd.DataFrame) -> np.ndarray:

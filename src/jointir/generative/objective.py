@@ -46,7 +46,6 @@ class Criteria:
     pool: int  # documents drawn from the bank
     decoded: int  # of the pool, those that the decoder learns too
     nearest: int
-    fixed: bool = False  # identifiers were given in advance: eq. 2 alone
 
     def coefficient(self, step: int, epoch: int) -> float:
         """Return lambda at a step: linear over the first `epoch` steps, then constant."""
@@ -95,8 +94,6 @@ class Objective(nn.Module):
         """Return the total loss of one step."""
         drawn = self.pairs(step, batch)
         x = self.encode(drawn, fresh, np.random.default_rng([self.pairs.seed, 3, step]))
-        if self.criteria.fixed:
-            return self.generation(x)
         indexer = self.model.indexer
         log_pool = indexer.log_p(x.e_pool, balance=True)
         y = Indexed(indexer.log_p(x.e_q), log_pool, indexer.ids(x.e_q))
@@ -117,13 +114,12 @@ class Objective(nn.Module):
         rows = torch.cat([docs, pool])
         stale = self.documents.rows(rows).to(device)
         e_pool = torch.cat([stale[:F], e_d, stale[2 * F :]])
-        given = self.documents.ids[rows].to(device) if self.criteria.fixed else None
         relevant = np.stack([np.isin(rows.numpy(), r) for r in batch.relevant])
         return Encoded(
             e_q=torch.cat([e_q, self.queries.rows(queries[F:]).to(device)]),
             e_pool=e_pool,
             fresh=F,
-            ids_pool=self.model.indexer.ids(e_pool) if given is None else given,
+            ids_pool=self.model.indexer.ids(e_pool),
             irrelevant=torch.from_numpy(~relevant).to(device),
             different=(docs[:, None] != rows).to(device),
         )

@@ -10,6 +10,8 @@ from jointir.encode.encoder import DualEncoder
 from jointir.encode.star import training_pairs
 from jointir.encode.training import shuffled
 
+BATCH_TOKENS = 4096  # of the queries embedded once, before a training
+
 
 @dataclass(frozen=True)
 class Batch:

@@ -38,8 +38,8 @@ def residual_codes(e: np.ndarray, L: int, V: int, seed: int) -> tuple[np.ndarray
     return codes, books
 
 
-def distil(indexer: SemanticIndexer, e: torch.Tensor, seed: int) -> None:
-    """Teach the module residual codes of embeddings float[n, D].
+def distil(indexer: SemanticIndexer, e: torch.Tensor, seed: int) -> torch.Tensor:
+    """Teach the module residual codes of embeddings float[n, D]; return codebooks [L, V, D].
 
     Residual quantization takes the codebooks; a network learns the codes by cross-entropy.
 
@@ -49,7 +49,7 @@ def distil(indexer: SemanticIndexer, e: torch.Tensor, seed: int) -> None:
     codes, books = residual_codes(e.cpu().numpy(), indexer.L, indexer.V, seed)
     if isinstance(indexer, RQIndexer):
         indexer.centroids.data = torch.from_numpy(books).to(e.device)
-        return
+        return indexer.centroids.detach().clone()
     if not isinstance(indexer, MLPIndexer):
         raise InputError("asi.warm_start", "not for product quantization", "Choose mlp or rq")
     target = torch.from_numpy(codes).to(e.device)
@@ -63,3 +63,4 @@ def distil(indexer: SemanticIndexer, e: torch.Tensor, seed: int) -> None:
         optimizer.step()
         if step % 100 == 99:
             say(f"warm start: step {step + 1} cross-entropy {loss.item():.3f}")
+    return torch.from_numpy(books).to(e.device)

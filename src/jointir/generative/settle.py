@@ -1,0 +1,117 @@
+"""The `settle` stage: the decoder learns the identifiers that the documents ended up with.
+
+While encoder and indexing module train, identifiers move, and most embeddings in the banks are
+older than the encoder. Here both are frozen and every embedding is exact, so that a step costs no
+encoding: eq. 2 alone, for the decoder alone.
+
+The paper's decoder sees ten generated queries a document (docT5query). In their place: an example's
+target is its own document, or, with probability `nearby`, one drawn from softmax(scale <e, e_d>)
+over all documents. The decoder so learns what else a query could have meant (reports/LOG.md).
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from jointir.encode.embed import embed_texts
+from jointir.encode.encoder import best_device
+from jointir.encode.precision import has_bf16
+from jointir.encode.training import Checkpoint, train
+from jointir.errors import InputError
+from jointir.files import sha256
+from jointir.generative import losses
+from jointir.generative.holdout import seen_documents
+from jointir.generative.ids import read_ids
+from jointir.generative.model import GenerativeRetriever
+from jointir.generative.pairs import BATCH_TOKENS, Pairs
+
+
+class Examples:
+    """What the decoder learns from: half queries, half documents, with identifiers."""
+
+    def __init__(
+        self,
+        queries: torch.Tensor,
+        relevant: list[np.ndarray],
+        docs: torch.Tensor,
+        ids: torch.Tensor,
+        nearby: float,
+        scale: float,
+        seed: int,
+    ):
+        """queries: float[Q, D], with the rows of their documents. docs: float[N, D]; ids: [N, L].
+
+        nearby: the probability of a document near an example, drawn by `scale`, as its target.
+        """
+        self.queries, self.relevant, self.docs, self.ids = queries, relevant, docs, ids
+        self.nearby, self.scale, self.seed = nearby, scale, seed
+
+    def __call__(self, step: int, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return embeddings float[batch, D] and identifiers [batch, L], by (seed, step) alone."""
+        rng = np.random.default_rng([self.seed, 6, step])
+        q = rng.integers(0, len(self.queries), batch // 2)
+        d = rng.integers(0, len(self.docs), batch - len(q))
+        own = np.concatenate([[rng.choice(self.relevant[i]) for i in q], d]).astype(np.int64)
+        e = torch.cat([self.queries[q], self.docs[d]])
+        # inverse transform sampling: the same draw on every device
+        near = (self.scale * e @ self.docs.T).softmax(1).cumsum(1)  # [batch, N]
+        drawn = torch.from_numpy(rng.random((batch, 1), np.float32)).to(e.device)
+        found = torch.searchsorted(near, drawn * near[:, -1:]).clamp(max=len(self.docs) - 1)
+        keep = torch.from_numpy(rng.random(batch) >= self.nearby).to(e.device)
+        target = torch.where(keep, torch.from_numpy(own).to(e.device), found[:, 0])
+        return e, self.ids[target]
+
+
+def settle(
+    collection: Path,
+    model: Path,
+    ids: Path,
+    docs: Path,
+    out: Path,
+    scratch: Path,
+    steps: int,
+    batch: int,
+    lr: float,
+    warmup: int,
+    nearby: float,
+    scale: float,
+    holdout: float,
+    seed: int,
+    checkpoint_minutes: float = 5,
+) -> None:
+    """Train the decoder of `model` for the identifiers `ids`; write the whole model to `out`.
+
+    docs: the collection's embeddings by the model's own encoder. holdout, seed: as in `asi`.
+
+    Raises:
+        InputError: `ids` or `docs` are of another collection.
+    """
+    fingerprint = {k: str(v) for k, v in locals().items() if k not in ("out", "checkpoint_minutes")}
+    inputs = {"collection": collection, "model": model, "ids": ids, "docs": docs}
+    fingerprint |= {name: sha256(path) for name, path in inputs.items()}
+    codes, matrix = read_ids(ids)[1], np.load(docs).astype(np.float32)
+    if len(codes) != len(matrix):
+        found = f"holds {len(matrix)} embeddings, {ids} {len(codes)} identifiers"
+        raise InputError(docs, found, "Assign identifiers again")
+    torch.manual_seed(seed)
+    retriever = GenerativeRetriever.load(model).to(best_device())
+    device, kept = retriever.encoder.device, seen_documents(len(codes), holdout, seed)
+    pairs = Pairs(collection, retriever.encoder, kept, seed)
+    bf16 = has_bf16(device)
+    queries = embed_texts(retriever.encoder, pairs.queries, "query", BATCH_TOKENS, bf16)
+    tensors = (torch.from_numpy(a).to(device) for a in (queries, matrix[kept], codes[kept]))
+    e_q, e_d, targets = tensors
+    examples = Examples(e_q, pairs.relevant, e_d, targets, nearby, scale, seed)
+    decoder = retriever.decoder
+    optimizer = torch.optim.AdamW(decoder.parameters(), lr=lr, fused=True)
+
+    def loss_of(step: int) -> torch.Tensor:
+        e, target = examples(step, batch)
+        return losses.generation(decoder(e, target), target)
+
+    keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
+    weights = list(decoder.parameters())
+    train(decoder, optimizer, loss_of, steps, warmup, seed, weights, keeper, "settle")
+    retriever.save(out)
+    keeper.remove()
