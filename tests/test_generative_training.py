@@ -16,7 +16,6 @@ from jointir.files import sha256
 from jointir.generative.asi import asi, make_objective
 from jointir.generative.assign import assign_ids
 from jointir.generative.bank import DocumentBank
-from jointir.generative.controls import given_ids
 from jointir.generative.generate import generate
 from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import read_ids
@@ -83,7 +82,7 @@ def test_killed_and_resumed_is_uninterrupted(tiny, tmp_path, monkeypatch, capsys
 def test_every_module_trains_assigns_and_answers(tiny, tmp_path, kind):
     train_asi(tiny, tmp_path, indexer=kind, length=4)
     model, ids = tmp_path / "model", tmp_path / "ids.parquet"
-    assign_ids(tiny.collection, model, ids)
+    assign_ids(tiny.collection, model, ids, tmp_path / "docs.npy")
     doc_ids, found = read_ids(ids)
     assert doc_ids == [f"d{i}" for i in range(N)]
     assert found.shape == (N, 4) and found.min() >= 0 and found.max() < V
@@ -103,7 +102,7 @@ def test_every_module_trains_assigns_and_answers(tiny, tmp_path, kind):
 def test_new_documents_get_ids_without_retraining(tiny, tmp_path):
     train_asi(tiny, tmp_path)
     model = GenerativeRetriever.load(tmp_path / "model")
-    assign_ids(tiny.collection, tmp_path / "model", tmp_path / "ids.parquet")
+    assign_ids(tiny.collection, tmp_path / "model", tmp_path / "ids.parquet", tmp_path / "e.npy")
     known = read_ids(tmp_path / "ids.parquet")[1]
     from jointir.data.store import document_texts, read_corpus
 
@@ -111,6 +110,8 @@ def test_new_documents_get_ids_without_retraining(tiny, tmp_path):
     for row in (0, 7):
         e = model.encoder(model.encoder.tokenize([texts[row]], "document"))
         assert model.indexer.ids(e)[0].tolist() == known[row].tolist()
+        kept = np.load(tmp_path / "e.npy")[row]
+        np.testing.assert_allclose(kept, e[0].detach().numpy(), atol=1e-3)  # float16
 
 
 def objective(tiny, **criteria):
@@ -118,7 +119,7 @@ def objective(tiny, **criteria):
     torch.manual_seed(0)
     dual = DualEncoder.load(tiny.encoder)
     names = inspect.signature(Criteria).parameters
-    values = {"density": True, "bottleneck": True, "information": True, "fixed": False}
+    values = {"density": True, "bottleneck": True, "information": True}
     values |= SETTINGS | criteria
     chosen = Criteria(**{name: values[name] for name in names})
     model = GenerativeRetriever(dual, "mlp", L, V, 1)
@@ -263,22 +264,9 @@ def test_what_is_held_out_is_not_seen(tiny):
     assert pairs.document_tokens([3]) == everything.document_tokens(kept[[3]])
 
 
-@pytest.mark.parametrize("kind", ["random", "residual"])
-def test_given_ids_stay_as_they_were(tiny, tmp_path, kind):
-    for name in ("a", "b"):
-        train_asi(tiny, tmp_path / name, fixed=kind)
-        assign_ids(tiny.collection, tmp_path / name / "model", tmp_path / f"{name}.parquet")
-    assert sha256(tmp_path / "a" / "model") == sha256(tmp_path / "b" / "model")
-    ids = read_ids(tmp_path / "a.parquet")[1]
-    given = given_ids(kind, np.load(tiny.docs), L, V, 1)
-    assert ids.tolist() == given.tolist() and len(np.unique(ids, axis=0)) > 0.5 * N
-
-
 def test_bad_input_is_named(tiny, tmp_path):
     with pytest.raises(InputError, match=r"asi\.fresh"):
         train_asi(tiny, tmp_path, fresh=7)
-    with pytest.raises(InputError, match=r"asi\.fixed"):
-        train_asi(tiny, tmp_path, fixed="semantic")
     with pytest.raises(InputError, match=r"asi\.vocabulary"):
         train_asi(tiny, tmp_path, vocabulary=400)
     np.save(tmp_path / "few.npy", np.load(tiny.docs)[:5])

@@ -52,6 +52,6 @@ def given_ids(
         codes, books = residual_codes(matrix, length, vocabulary, seed)
         model.decoder.start(torch.from_numpy(books))
     else:
-        raise InputError("asi.fixed", f"{kind!r} is unknown", f"Choose one of {KINDS}")
+        raise InputError("asi.given", f"{kind!r} is unknown", f"Choose one of {KINDS}")
     model.save(out)
     write_ids(ids, doc_ids, codes)

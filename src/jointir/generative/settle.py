@@ -4,15 +4,19 @@ While encoder and indexing module train, identifiers move, and most embeddings i
 older than the encoder. Here both are frozen and every embedding is exact, so that a step costs no
 encoding: eq. 2 alone, for the decoder alone.
 
-The paper's decoder sees ten generated queries a document (docT5query). In their place: an example's
-target is its own document, or, with probability `nearby`, one drawn from softmax(scale <e, e_d>)
-over all documents. The decoder so learns what else a query could have meant (reports/LOG.md).
+The paper's decoder sees ten generated queries a document (docT5query). In their place, all chosen
+on dev (reports/LOG.md):
+- a document's embedding moves a random part of the way that leads from some other relevant document
+  to its query: towards where this document's queries would be;
+- an example's target is its own document, or, with probability `nearby`, one drawn from
+  softmax(scale <e, e_d>) over all documents: what else a query there could have meant.
 """
 
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn.functional import normalize
 
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import best_device
@@ -52,8 +56,8 @@ class Examples:
         rng = np.random.default_rng([self.seed, 6, step])
         q = rng.integers(0, len(self.queries), batch // 2)
         d = rng.integers(0, len(self.docs), batch - len(q))
-        own = np.concatenate([[rng.choice(self.relevant[i]) for i in q], d]).astype(np.int64)
-        e = torch.cat([self.queries[q], self.docs[d]])
+        own = np.concatenate([self._relevant(q, rng), d])
+        e = torch.cat([self.queries[q], self._moved(d, rng)])
         # inverse transform sampling: the same draw on every device
         near = (self.scale * e @ self.docs.T).softmax(1).cumsum(1)  # [batch, N]
         drawn = torch.from_numpy(rng.random((batch, 1), np.float32)).to(e.device)
@@ -61,6 +65,16 @@ class Examples:
         keep = torch.from_numpy(rng.random(batch) >= self.nearby).to(e.device)
         target = torch.where(keep, torch.from_numpy(own).to(e.device), found[:, 0])
         return e, self.ids[target]
+
+    def _relevant(self, q: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return np.array([rng.choice(self.relevant[i]) for i in q], np.int64)
+
+    def _moved(self, d: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+        q = rng.integers(0, len(self.queries), len(d))
+        way = self.queries[q] - self.docs[self._relevant(q, rng)]
+        part = torch.from_numpy(rng.random((len(d), 1), np.float32)).to(way.device)
+        e = self.docs[d]
+        return normalize(e + part * way, dim=1) * e.norm(dim=1, keepdim=True)
 
 
 def settle(
@@ -100,7 +114,7 @@ def settle(
     pairs = Pairs(collection, retriever.encoder, kept, seed)
     bf16 = has_bf16(device)
     queries = embed_texts(retriever.encoder, pairs.queries, "query", BATCH_TOKENS, bf16)
-    tensors = (torch.from_numpy(a).to(device) for a in (queries, matrix[kept], codes[kept]))
+    tensors = (torch.tensor(a, device=device) for a in (queries, matrix[kept], codes[kept]))
     e_q, e_d, targets = tensors
     examples = Examples(e_q, pairs.relevant, e_d, targets, nearby, scale, seed)
     decoder = retriever.decoder

@@ -1,0 +1,190 @@
+"""Given identifiers, and the decoder that learns final ones."""
+
+import numpy as np
+import pytest
+import torch
+
+import tiny as tiny_data
+from jointir.encode.training import Checkpoint
+from jointir.errors import InputError
+from jointir.files import sha256
+from jointir.generative import losses
+from jointir.generative.controls import given_ids
+from jointir.generative.holdout import seen_documents
+from jointir.generative.ids import read_ids
+from jointir.generative.model import GenerativeRetriever
+from jointir.generative.settle import Examples, settle
+from jointir.generative.warm import residual_codes
+
+N, L, V = tiny_data.N, 3, 16
+SETTINGS = {"steps": 8, "batch": 20, "lr": 1e-2, "warmup": 1, "nearby": 0.5, "scale": 20.0}
+SETTINGS |= {"holdout": 0.0, "seed": 1, "checkpoint_minutes": 0}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return tiny_data.make(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def given(tiny, tmp_path_factory):
+    """Return a function that gives identifiers of a kind: model folder and parquet."""
+    folder = tmp_path_factory.mktemp("given")
+
+    def make(kind="residual", name="a"):
+        paths = {"out": folder / f"{kind}-{name}", "ids": folder / f"{kind}-{name}.parquet"}
+        inputs = {"collection": tiny.collection, "encoder": tiny.encoder, "docs": tiny.docs}
+        given_ids(**inputs, **paths, kind=kind, length=L, vocabulary=V, layers=1, seed=1)
+        return paths["out"], paths["ids"]
+
+    return make
+
+
+def run(tiny, model, ids, out, **changed):
+    """Settle into `out`/model; return its hash."""
+    paths = {"out": out / "model", "scratch": out / "scratch", "docs": tiny.docs}
+    settle(tiny.collection, model, ids, **paths, **SETTINGS | changed)
+    return sha256(out / "model")
+
+
+@pytest.mark.parametrize("kind", ["random", "residual"])
+def test_given_ids_are_what_they_say(tiny, given, kind):
+    (model, ids), (again, same) = given(kind, "a"), given(kind, "b")
+    assert sha256(model) == sha256(again) and sha256(ids) == sha256(same)
+    doc_ids, found = read_ids(ids)
+    assert doc_ids == [f"d{i}" for i in range(N)] and found.shape == (N, L)
+    docs = np.load(tiny.docs).astype(np.float32)
+    books = GenerativeRetriever.load(model).decoder.layers.embed_tokens.weight[: L * V]
+    codes, expected = residual_codes(docs, L, V, 1)
+    if kind == "residual":
+        assert found.tolist() == codes.tolist()
+        np.testing.assert_array_equal(books.detach(), expected.reshape(L * V, -1))
+    else:
+        share = np.bincount(found.ravel(), minlength=V) / found.size
+        assert abs(share - 1 / V).max() < 4 * (1 / V / found.size) ** 0.5
+        assert (found != codes).any()
+
+
+def examples(n=40, queries=24, **changed):
+    """Return examples over random embeddings; document i has identifier (i,)."""
+    generator = torch.Generator().manual_seed(0)
+    docs = torch.nn.functional.normalize(torch.randn(n, 8, generator=generator), dim=1)
+    relevant = [np.array([i, i + 1]) if i % 5 == 0 else np.array([i]) for i in range(queries)]
+    e_q = torch.nn.functional.normalize(
+        docs[:queries] + 0.2 * torch.randn(queries, 8, generator=generator), dim=1
+    )
+    settings = {"nearby": 0.0, "scale": 10.0, "seed": 3} | changed
+    return Examples(e_q, relevant, docs, torch.arange(n)[:, None], **settings)
+
+
+def test_without_neighbours_every_target_is_relevant():
+    drawn = examples()
+    for step in range(20):
+        e, target = drawn(step, 12)
+        assert e.shape == (12, 8) and target.shape == (12, 1)
+        torch.testing.assert_close(e.norm(dim=1), torch.ones(12))
+        for own, found in zip(e[:6], target[:6, 0].tolist(), strict=True):
+            query = (drawn.queries - own).norm(dim=1).argmin().item()
+            assert torch.equal(drawn.queries[query], own) and found in drawn.relevant[query]
+
+
+def test_documents_move_along_the_way_to_a_query():
+    drawn, seen = examples(), 0
+    ways = [
+        (drawn.queries[q] - drawn.docs[d]) for q, rows in enumerate(drawn.relevant) for d in rows
+    ]
+    for step in range(5):
+        e, target = drawn(step, 12)
+        for moved, row in zip(e[6:], target[6:, 0], strict=True):
+            start = drawn.docs[row]
+            ends = torch.stack([start + way for way in ways])
+            # moved, start and one of the ends lie in one plane, moved between the others
+            basis = torch.linalg.qr(torch.stack([start.expand_as(ends), ends], 2)).Q  # [w, 8, 2]
+            rest = moved - (basis @ (basis.transpose(1, 2) @ moved[:, None])).squeeze(2)
+            assert rest.norm(dim=1).min() < 1e-5
+            seen += int((moved - start).norm() > 1e-3)
+    assert seen > 25
+
+
+def test_neighbours_are_drawn_from_the_softmax():
+    drawn, counts = examples(nearby=1.0), torch.zeros(40)
+    expected, at = torch.zeros(40), 0
+    for step in range(1500):
+        e, target = drawn(step, 12)
+        counts += torch.bincount(target[:, 0], minlength=40)
+        expected += (10.0 * e @ drawn.docs.T).softmax(1).sum(0)
+        at += len(e)
+    error = (counts - expected).abs() / expected.clamp(min=1).sqrt()
+    assert counts.sum() == at and error.max() < 4.5
+
+
+def test_a_batch_is_a_function_of_seed_and_step():
+    a, b = examples()(7, 12), examples()(7, 12)
+    assert torch.equal(a[0], b[0]) and torch.equal(a[1], b[1])
+    assert not torch.equal(a[0], examples()(8, 12)[0])
+    assert not torch.equal(a[0], examples(seed=4)(7, 12)[0])
+
+
+def test_only_the_decoder_learns_and_it_learns_the_ids(tiny, given, tmp_path):
+    model, ids = given()
+    run(tiny, model, ids, tmp_path, steps=150, nearby=0.0)
+    before, after = GenerativeRetriever.load(model), GenerativeRetriever.load(tmp_path / "model")
+    for part in ("encoder", "indexer"):
+        old, new = getattr(before, part).state_dict(), getattr(after, part).state_dict()
+        assert all(torch.equal(old[key], new[key]) for key in old)
+    e = torch.from_numpy(np.load(tiny.docs).astype(np.float32))
+    codes = torch.tensor(read_ids(ids)[1])
+    with torch.inference_mode():
+        loss = [losses.generation(m.decoder(e, codes), codes).item() for m in (before, after)]
+    assert loss[1] < loss[0] - 1  # nats; uniform would be 8.3
+
+
+def test_killed_and_resumed_is_uninterrupted(tiny, given, tmp_path, monkeypatch, capsys):
+    model, ids = given()
+    whole = run(tiny, model, ids, tmp_path / "a")
+    assert whole == run(tiny, model, ids, tmp_path / "c")
+    right = Checkpoint.save
+
+    def dies(self, step, *rest):
+        right(self, step, *rest)
+        if step == 5:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "save", dies)
+        with pytest.raises(KeyboardInterrupt):
+            run(tiny, model, ids, tmp_path / "b")
+    assert not (tmp_path / "b" / "model").exists()
+    assert run(tiny, model, ids, tmp_path / "b") == whole
+    assert "resumed after step 5" in capsys.readouterr().err
+
+
+def test_what_is_held_out_is_not_learned(tiny, given, tmp_path, monkeypatch):
+    model, ids = given()
+    found = {}
+    right = Examples.__init__
+
+    def spy(self, queries, relevant, docs, targets, *rest):
+        found.update(docs=docs, targets=targets, relevant=relevant)
+        right(self, queries, relevant, docs, targets, *rest)
+
+    monkeypatch.setattr(Examples, "__init__", spy)
+    run(tiny, model, ids, tmp_path, steps=1, holdout=0.25)
+    kept = seen_documents(N, 0.25, 1)
+    assert found["targets"].tolist() == read_ids(ids)[1][kept].tolist()
+    np.testing.assert_array_equal(found["docs"], np.load(tiny.docs)[kept].astype(np.float32))
+    assert max(rows.max() for rows in found["relevant"]) < len(kept)
+
+
+def test_bad_input_is_named(tiny, given, tmp_path):
+    with pytest.raises(InputError, match=r"asi\.given"):
+        given("semantic")
+    model, ids = given()
+    few = tmp_path / "few.npy"
+    np.save(few, np.load(tiny.docs)[:5])
+    with pytest.raises(InputError, match=r"few\.npy.*holds 5 embeddings"):
+        settle(tiny.collection, model, ids, few, tmp_path / "m", tmp_path / "s", **SETTINGS)
+    with pytest.raises(InputError, match=r"few\.npy.*holds 5 embeddings"):
+        options = {"kind": "random", "length": L, "vocabulary": V, "layers": 1, "seed": 1}
+        given_ids(tiny.collection, tiny.encoder, few, tmp_path / "m", tmp_path / "i", **options)
+    assert not any((tmp_path / name).exists() for name in ("m", "i"))
