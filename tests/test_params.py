@@ -72,7 +72,10 @@ def test_every_key_is_required(params):
 
 def test_snakemake_says_which_dataset_is_unknown():
     text = run("snakemake", "-n", "--config", "figure4={datasets: [apidcos]}", cwd=ROOT, ok=False)
-    assert "figure4.datasets: 'apidcos' is not under `datasets`" in text and "['apidocs']" in text
+    assert (
+        "figure4.datasets: 'apidcos' is not under `datasets`" in text
+        and "['apidocs', 'apidocs-10k']" in text
+    )
 
 
 def test_snakemake_refuses_a_typo_before_it_plans():

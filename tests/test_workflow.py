@@ -18,28 +18,31 @@ import dvc_bridge
 PRESETS = sorted((ROOT / "params" / "presets").glob("*.yaml"))
 # Jobs by rule of the default params: 6 values of M; ITQ+LSH has 4.
 JOBS = {
-    "download": 1,
-    "corpus": 1,
-    "checkpoint": 1,
-    "star": 1,
-    "embed_documents": 4,  # 2 shards, 2 encoders
-    "gather": 2,
-    "embed_queries": 2,
+    "download": 2,  # figure 4's dataset and the generative models'
+    "corpus": 2,
+    "checkpoint": 2,
+    "star": 2,
+    "embed_documents": 8,  # 2 shards, 2 encoders, 2 datasets
+    "gather": 4,
+    "embed_queries": 3,
     "embed_queries_jpq": 6,
-    "asi": 33,  # 11 variants, 3 seeds
-    "assign_ids": 33,
+    "asi": 27,  # 9 variants, 3 seeds
+    "assign_ids": 27,
+    "given_ids": 6,  # 2 variants, 3 seeds
+    "settle": 33,
     "generate": 33,
     "measure_ids": 33,
     "cold_start": 6,
     "asi_results": 1,
-    "measure_baseline": 1,
+    "measure_baseline": 2,
+    "bm25": 1,
     **{
         f"asi_{name}": 1 for name in ("table1", "table3", "table4", "figure3", "figure5", "figure6")
     },
-    "brute_force": 2,
+    "brute_force": 3,
     "build": 22,  # 3 x 6 + 4
     "jpq": 6,
-    "retrieve": 30,  # 22 + 6 + 2
+    "retrieve": 31,  # 22 + 6 + 2, and brute force for the generative models
     "measure": 60,  # dev and test
     "results": 1,
     "compare_star": 1,

@@ -1,0 +1,64 @@
+"""BM25 against its formula, written out."""
+
+import gzip
+import math
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import tiny as tiny_data
+from jointir.data.store import document_texts, read_corpus, read_queries
+from jointir.search.bm25 import bm25
+
+K1, B = 1.2, 0.4
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return tiny_data.make(tmp_path_factory.mktemp("tiny"))
+
+
+def words(text):
+    return re.findall(r"\w\w+", text.lower())
+
+
+def scores(texts, query):
+    """Return Lucene's BM25 of every text."""
+    docs = [Counter(words(text)) for text in texts]
+    lengths = [sum(d.values()) for d in docs]
+    mean, found = np.mean(lengths), np.zeros(len(docs))
+    for word in words(query):
+        n = sum(word in d for d in docs)
+        idf = math.log(1 + (len(docs) - n + 0.5) / (n + 0.5))
+        for i, (d, length) in enumerate(zip(docs, lengths, strict=True)):
+            found[i] += idf * d[word] / (d[word] + K1 * (1 - B + B * length / mean))
+    return found
+
+
+def test_scores_are_those_of_the_formula(tiny, tmp_path):
+    bm25(tiny.collection, [tmp_path / "dev.trec.gz", tmp_path / "test.trec.gz"], K1, B, k=5)
+    texts = document_texts(read_corpus(tiny.collection))
+    for split in ("dev", "test"):
+        with gzip.open(tmp_path / f"{split}.trec.gz", "rt") as f:
+            lines = [line.split() for line in f]
+        topics = read_queries(tiny.collection, split)
+        assert {line[0] for line in lines} == set(topics["query_id"])
+        for query_id, text in topics[["query_id", "text"]].itertuples(index=False):
+            right = scores(texts, text)
+            own = [line for line in lines if line[0] == query_id]
+            found = [float(line[4]) for line in own]
+            assert len(own) == min(5, (right > 0).sum())
+            np.testing.assert_allclose(found, np.sort(right)[::-1][: len(own)], rtol=1e-4)
+            for line, value in zip(own, found, strict=True):
+                assert right[int(line[2][1:])] == pytest.approx(value, rel=1e-4)
+
+
+def test_documents_without_a_word_of_the_query_are_not_retrieved(tiny, tmp_path):
+    bm25(tiny.collection, [tmp_path / "dev.trec.gz"], K1, B, k=10_000)
+    texts = document_texts(read_corpus(tiny.collection))
+    topics = read_queries(tiny.collection, "dev").set_index("query_id")["text"]
+    with gzip.open(tmp_path / "dev.trec.gz", "rt") as f:
+        for query_id, _, doc, *_ in map(str.split, f):
+            assert set(words(topics[query_id])) & set(words(texts[int(doc[1:])]))
