@@ -71,7 +71,7 @@ def test_table1_shows_means_over_seeds_in_both_readings(results, tmp_path):
     text = (tmp_path / "t.md").read_text()
     assert "| dense (STAR, brute force) | documents | 0.500 | 0.500 | 0.500 | 0.500 |" in text
     assert "| ASI++ | expectation, free | 0.215 ± 0.007 |" in text
-    assert "2 seed(s)" in text
+    assert "Dataset d, 2 documents" in text and "2 seed(s)" in text
     assert "| ASI | 1 ± 0 | 2.00 ± 0.00 | 2 ± 0 | 0.000 ± 0.000 |" in text
     assert "| ASI++ | 2 ± 0 | 1.00 ± 0.00 | 1 ± 0 | 1.000 ± 0.000 |" in text
     assert "1,234,567 ± 0" in text

@@ -110,12 +110,14 @@ def another(path: tuple, value: object) -> object:
         "precision": "float32",
         "M": [16, 32],
         "measures": ["RR@10"],
-        "start": "star",
+        "start": "pretrained",
+        "dataset": "apidocs",
         "indexer": "pq",
         "seeds": [2],
         "length": 3,
         "vocabulary": 128,
         "holdout": 0.2,
+        "b": 0.4,
     }
     if path[-1] in known:
         return known[path[-1]]
@@ -158,7 +160,8 @@ def test_dvc_notices_every_parameter(inside):
             overrides = {key: overrides}
         after = stages_now(merge(few, overrides))
         changed = [name for name in before if after[name][1] != before[name][1]]
-        named = {name for name in changed if {path[0], ".".join(path)} & set(listed[name])}
+        prefixes = {".".join(path[:i]) for i in range(1, len(path) + 1)}
+        named = {name for name in changed if prefixes & set(listed[name])}
         missed += [(path, n) for n in changed if n not in named and after[n][0] == before[n][0]]
         without_effect += [] if changed else [path]
     assert missed == []

@@ -34,10 +34,10 @@ NUMBERS = {  # of the identifiers, and with how many digits
 }
 READINGS = ("correct id", "expectation")
 NOTE = (
-    "Test split; mean over {seeds} seed(s), ± standard deviation. *Correct id*: a document counts "
-    "as found where its identifier was generated, however many share it. *Expectation*: those "
-    "that share an identifier are retrieved in random order; the mean over that order, computed "
-    "exactly. It is the reading that counts."
+    "{corpus}Test split; mean over {seeds} seed(s), ± standard deviation; without ±, one seed. "
+    "*Correct id*: a document counts as found where its identifier was generated, however many "
+    "share it. *Expectation*: those that share an identifier are retrieved in random order; the "
+    "mean over that order, computed exactly. It is the reading that counts."
 )
 
 COLD = (
@@ -78,6 +78,13 @@ def read_asi(results: Path) -> pd.DataFrame:
     if not rows["split"].eq("test").any():
         raise InputError(results, "holds no test rows", "Make it with `jointir asi-results`")
     return rows
+
+
+def corpus(rows: pd.DataFrame) -> str:
+    """Return what was searched, as a sentence."""
+    first = rows[rows["system"].eq(rows["system"].iloc[0])]
+    unique, share = (pick(first, first["system"].iloc[0], m).iloc[0] for m in list(NUMBERS)[:2])
+    return f"Dataset {rows['dataset'].iloc[0]}, {unique * share:,.0f} documents. "
 
 
 def ordered(rows: pd.DataFrame) -> list[str]:
@@ -154,7 +161,7 @@ def asi_table1(results: Path, out: Path, baseline: list[Path] | None = None) -> 
     systems = [s for s in ordered(rows) if not s.endswith("unseen")]
     header = ["system", "reading, decoding", "R@1", "R@5", "R@10", "MRR@10"]
     body = baselines(baseline or []) + _effectiveness(rows, systems)
-    notes = [NOTE.format(seeds=rows["seed"].nunique()), ""]
+    notes = [NOTE.format(corpus=corpus(rows), seeds=rows["seed"].nunique()), ""]
     pages = [markdown("ASI and ASI++", header, body, notes)]
     pages += [use_of_space(rows, systems), entropies(rows, systems)]
     with atomic(out) as scratch:
@@ -169,7 +176,7 @@ def asi_table4(results: Path, out: Path) -> None:
     header = ["module", "reading, decoding", "R@1", "R@5", "R@10", "MRR@10"]
     body = _effectiveness(rows, systems)
     body = [[row[0].replace("ASI++ with ", "").replace("ASI++", "MLP"), *row[1:]] for row in body]
-    notes = [NOTE.format(seeds=rows["seed"].nunique()), ""]
+    notes = [NOTE.format(corpus=corpus(rows), seeds=rows["seed"].nunique()), ""]
     with atomic(out) as scratch:
         scratch.write_text(markdown("Semantic indexing modules", header, body, notes), "utf-8")
 
@@ -192,7 +199,7 @@ def asi_table3(asi: list[Path], asi_plus: list[Path], out: Path) -> None:
                 ]
                 count = "0" if own.empty else f"{queries:,.0f}"
                 body.append([name, category, count, reading, *map(cell, values)])
-    notes = [COLD.format(seeds=len(asi)), "", NOTE.format(seeds=len(asi)), ""]
+    notes = [COLD.format(seeds=len(asi)), "", NOTE.format(corpus="", seeds=len(asi)), ""]
     header = ["system", "documents", "queries", "reading", "R@1", "R@5", "R@10"]
     with atomic(out) as scratch:
         scratch.write_text(markdown("Cold start: new documents", header, body, notes), "utf-8")
