@@ -118,6 +118,13 @@ def test_neighbours_are_drawn_from_the_softmax():
     assert counts.sum() == at and error.max() < 4.5
 
 
+def test_scores_in_parts_give_the_same_targets(monkeypatch):
+    drawn = examples(nearby=1.0)
+    whole = drawn(5, 12)[1]
+    monkeypatch.setattr("jointir.generative.settle.SCORES", 3 * 40)
+    assert torch.equal(drawn(5, 12)[1], whole)
+
+
 def test_a_batch_is_a_function_of_seed_and_step():
     a, b = examples()(7, 12), examples()(7, 12)
     assert torch.equal(a[0], b[0]) and torch.equal(a[1], b[1])

@@ -30,6 +30,8 @@ from jointir.generative.ids import read_ids
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.pairs import BATCH_TOKENS, Pairs
 
+SCORES = 2**27  # of examples against documents, in memory at a time
+
 
 class Examples:
     """What the decoder learns from: half queries, half documents, with identifiers."""
@@ -58,13 +60,21 @@ class Examples:
         d = rng.integers(0, len(self.docs), batch - len(q))
         own = np.concatenate([self._relevant(q, rng), d])
         e = torch.cat([self.queries[q], self._moved(d, rng)])
-        # inverse transform sampling: the same draw on every device
-        near = (self.scale * e @ self.docs.T).softmax(1).cumsum(1)  # [batch, N]
         drawn = torch.from_numpy(rng.random((batch, 1), np.float32)).to(e.device)
-        found = torch.searchsorted(near, drawn * near[:, -1:]).clamp(max=len(self.docs) - 1)
+        rows = max(1, SCORES // len(self.docs))
+        parts = map(self._near, e.split(rows), drawn.split(rows))
         keep = torch.from_numpy(rng.random(batch) >= self.nearby).to(e.device)
-        target = torch.where(keep, torch.from_numpy(own).to(e.device), found[:, 0])
+        target = torch.where(keep, torch.from_numpy(own).to(e.device), torch.cat([*parts]))
         return e, self.ids[target]
+
+    def _near(self, e: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+        """Return documents int64[n] near float[n, D], by uniform numbers float[n, 1] in [0, 1).
+
+        Inverse transform sampling: the same draw on every device.
+        """
+        near = (self.scale * e @ self.docs.T).softmax(1).cumsum(1)  # [n, N]
+        found = torch.searchsorted(near, drawn * near[:, -1:])
+        return found[:, 0].clamp(max=len(self.docs) - 1)
 
     def _relevant(self, q: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return np.array([rng.choice(self.relevant[i]) for i in q], np.int64)
