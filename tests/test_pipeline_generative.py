@@ -1,0 +1,123 @@
+"""The generative models' artifacts of one real run (params/presets/ci.yaml), value by value."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+from jointir.data.store import read_qrels
+from jointir.generative.ids import keys, read_ids
+from jointir.generative.warm import residual_codes
+
+DATA, N, L, V = "data/apidocs-ci", 1500, 4, 256
+SYSTEMS = ["asi++", "asi", "residual-ids"]
+
+
+@pytest.fixture(scope="module")
+def folder(pipeline) -> Path:
+    return pipeline.folder
+
+
+@pytest.fixture(scope="module")
+def table(folder) -> pd.DataFrame:
+    return pd.read_csv(folder / "reports/tables/asi.csv", keep_default_na=False)
+
+
+def trained(folder: Path, system: str) -> Path:
+    return folder / DATA / "generative" / system / "seed1"
+
+
+def found(answers: pd.DataFrame, group: Counter, wanted: str, k: int) -> float:
+    """Return the chance that a document of `wanted` is among the first k of the answers.
+
+    Those who share an identifier come in random order: of a group of g that begins after n others,
+    k - n are within the cut.
+    """
+    before = 0
+    for key in keys(answers.sort_values("rank")):
+        if key == wanted:
+            return min(1.0, max(0, k - before) / group[key])
+        before += group[key]
+    return 0.0
+
+
+@pytest.mark.parametrize("decoding", ["free", "constrained"])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_expectations_are_those_of_ids_and_answers(folder, table, system, decoding):
+    own = trained(folder, system)
+    ids = pd.read_parquet(own / "ids.parquet")
+    key_of = dict(zip(ids["doc_id"], keys(ids), strict=True))
+    group = Counter(key_of.values())
+    answers = pd.read_parquet(own / "answers.parquet")
+    answers = answers[answers["split"].eq("test") & answers["decoding"].eq(decoding)]
+    qrels = read_qrels(folder / DATA / "collection/qrels/test.trec")
+    relevant = dict(zip(qrels["query_id"], qrels["doc_id"], strict=True))
+    lists = dict(list(answers.groupby("query_id")))
+    assert set(lists) == set(relevant)
+    rows = table[table["system"].eq(system) & table["decoding"].eq(decoding)]
+    rows = rows[rows["split"].eq("test")].set_index("measure")["value"]
+    for k in (1, 5, 10):
+        each = [found(lists[q], group, key_of[d], k) for q, d in relevant.items()]
+        assert float(rows[f"R@{k} expectation"]) == pytest.approx(np.mean(each), abs=1e-6)
+    correct = [key_of[d] in set(keys(lists[q])) for q, d in relevant.items()]
+    assert float(rows["R@10 correct id"]) == pytest.approx(np.mean(correct), abs=1e-6)
+    if decoding == "constrained":
+        assert set(keys(answers)) <= set(group)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_table_counts_the_ids(folder, table, system):
+    _, ids = read_ids(trained(folder, system) / "ids.parquet")
+    assert ids.shape == (N, L) and ids.min() >= 0 and ids.max() < V
+    rows = table[table["system"].eq(system) & table["decoding"].eq("free")]
+    rows = rows[rows["split"].eq("")].set_index("measure")["value"]
+    counts = Counter(map(tuple, ids.tolist()))
+    assert float(rows["unique ids"]) == len(counts)
+    assert float(rows["documents an id, max"]) == max(counts.values())
+    assert float(rows["alone"]) == pytest.approx(sum(c == 1 for c in counts.values()) / N)
+
+
+def test_residual_ids_are_residual_codes_of_the_starting_encoder(folder):
+    codes, _ = residual_codes(np.load(folder / DATA / "star/docs.npy").astype(np.float32), L, V, 1)
+    assert read_ids(trained(folder, "residual-ids") / "ids.parquet")[1].tolist() == codes.tolist()
+
+
+@pytest.mark.parametrize("system", ["asi++", "asi"])
+def test_joint_training_moves_the_encoder_and_settling_only_the_decoder(folder, system):
+    own = trained(folder, system)
+    name = "model.safetensors"
+    start, joint, final = (
+        {k: v for f in sorted(path.rglob(name)) for k, v in load_file(f).items()}
+        for path in (folder / DATA / "star/model", own / "joint/encoder", own / "model/encoder")
+    )
+    assert start.keys() == joint.keys() and any((start[k] != joint[k]).any() for k in start)
+    assert all((joint[k] == final[k]).all() for k in joint)
+    parts = [load_file(own / part / "generative.safetensors") for part in ("joint", "model")]
+    changed = {k.split(".")[0] for k in parts[0] if (parts[0][k] != parts[1][k]).any()}
+    assert changed == {"decoder"}
+
+
+def test_table_1_shows_the_baselines_and_every_system(folder, table):
+    text = (folder / "reports/asi_table1.md").read_text()
+    assert "Dataset apidocs-ci, 1,500 documents" in text
+    for system, name in (("bm25", "BM25"), ("brute-force", "dense (STAR, brute force)")):
+        values = pd.read_parquet(folder / DATA / f"generative/baselines/{system}/test.parquet")
+        value = values[values["measure"].eq("R@10")]["value"].mean()
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| {name} |")]
+        assert f"| {value:.3f} |" in row and value > 0.3
+    for name in ("ASI", "ASI++", "residual codes, fixed"):
+        assert f"| {name} | expectation, prefix tree |" in text
+
+
+def test_figures_and_meta_are_there(folder):
+    for name in ("asi_figure3", "asi_figure5", "asi_figure6"):
+        assert (folder / f"reports/{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert (folder / f"reports/{name}.png").stat().st_size > 10_000
+    for system in SYSTEMS:
+        facts = json.loads((trained(folder, system) / "meta.json").read_text())
+        assert facts["system"] == system and facts["parameters"] > 22_000_000
+        assert set(facts["ms_per_query"]) == {"free", "constrained"}
