@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from jointir.data.store import read_corpus
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import has_bf16
 from jointir.encode.training import Checkpoint, train
 from jointir.errors import InputError
 from jointir.files import sha256
-from jointir.generative.bank import Bank, DocumentBank
+from jointir.generative.bank import Bank, DocumentBank, read_embeddings
 from jointir.generative.holdout import seen_documents
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.objective import Criteria, Objective
@@ -72,7 +71,7 @@ def asi(
     fingerprint |= {name: sha256(path) for name, path in inputs.items()}
     torch.manual_seed(seed)
     dual = DualEncoder.load(encoder).to(best_device())
-    matrix = _embeddings(docs, collection)
+    matrix = read_embeddings(docs, collection)
     kept = seen_documents(len(matrix), holdout, seed)
     _check(len(kept), vocabulary, fresh, batch)
     criteria = Criteria(
@@ -117,14 +116,6 @@ def begin(objective: Objective, warm_start: bool, seed: int) -> None:
         model.decoder.start(distil(model.indexer, e, seed))
     else:
         model.indexer.start(e, seed)
-
-
-def _embeddings(docs: Path, collection: Path) -> np.ndarray:
-    matrix, N = np.load(docs, mmap_mode="r"), len(read_corpus(collection))
-    if len(matrix) != N:
-        found = f"holds {len(matrix)} embeddings, the collection {N} documents"
-        raise InputError(docs, found, "Embed this collection again")
-    return matrix
 
 
 def _check(documents: int, vocabulary: int, fresh: int, batch: int) -> None:

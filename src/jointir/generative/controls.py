@@ -12,6 +12,7 @@ import torch
 from jointir.data.store import read_corpus
 from jointir.encode.encoder import DualEncoder
 from jointir.errors import InputError
+from jointir.generative.bank import read_embeddings
 from jointir.generative.ids import write_ids
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.warm import residual_codes
@@ -39,11 +40,7 @@ def given_ids(
     Raises:
         InputError: the kind is unknown, or `docs` is of another collection.
     """
-    doc_ids = read_corpus(collection)["doc_id"]
-    matrix = np.load(docs).astype(np.float32)
-    if len(matrix) != len(doc_ids):
-        found = f"holds {len(matrix)} embeddings, the collection {len(doc_ids)} documents"
-        raise InputError(docs, found, "Embed this collection again")
+    matrix = read_embeddings(docs, collection).astype(np.float32)
     torch.manual_seed(seed)
     model = GenerativeRetriever(DualEncoder.load(encoder), "mlp", length, vocabulary, layers)
     if kind == "random":
@@ -54,4 +51,4 @@ def given_ids(
     else:
         raise InputError("asi.given", f"{kind!r} is unknown", f"Choose one of {KINDS}")
     model.save(out)
-    write_ids(ids, doc_ids, codes)
+    write_ids(ids, read_corpus(collection)["doc_id"], codes)
