@@ -190,9 +190,8 @@ def test_committed_numbers_do_not_pass_for_those_of_a_run(tmp_path, target):
 def test_a_beir_folder_needs_no_download(tmp_path):
     mine = {"kind": "beir", "folder": str(tmp_path)}
     overlay = tmp_path / "mine.yaml"
-    overlay.write_text(
-        yaml.safe_dump({"datasets": {"mine": mine}, "figure4": {"datasets": ["mine"]}})
-    )
+    used = {"figure4": {"datasets": ["mine"]}, "asi": {"dataset": "mine"}}
+    overlay.write_text(yaml.safe_dump({"datasets": {"mine": mine}, **used}))
     text = run("snakemake", "-n", "--forceall", "--configfile", overlay, "-p", cwd=ROOT)
     assert f"jointir corpus-beir --folder '{tmp_path}' --out data/mine/collection" in text
     assert "rule download" not in text
