@@ -18,8 +18,10 @@ from jointir.joint import index as module
 from jointir.joint.index import TrainablePQ
 from jointir.joint.jpq import JPQ, jpq, pad
 from jointir.quantize.pq import PQ, read_pq
+from jointir.search.build import build
+from jointir.search.index import index_bytes
 from test_lambdarank import pair_weights
-from tiny import LENGTHS, D, N, make, save_encoder
+from tiny import LENGTHS, D, M, N, make, save_encoder
 
 OPTIONS = {"steps": 30, "batch": 8, "negatives": 20, "lr": 1e-3, "centroid_lr": 1e-2}
 OPTIONS |= {"warmup": 3, "lambda_cut": 10, "scale": 20.0, "seed": 5}
@@ -160,6 +162,20 @@ def test_only_query_encoder_and_centroids_change(tiny, trained):
     names = [p.name for p in (trained / "encoder").rglob("*")]
     assert not [n for n in names if n.endswith((".bin", ".pt", ".pkl"))]
     assert sorted(p.name for p in trained.iterdir()) == ["encoder", "index.faiss"]
+
+
+def test_codes_of_4_bits_are_trained_alike_and_left_as_fast_scan(tiny, tmp_path):
+    build("opq-4bit", tiny.docs, tmp_path / "opq.faiss", 2 * M, iterations=2)
+    paths = (tmp_path / "i.faiss", tmp_path / "e", tmp_path / "s")
+    jpq(tiny.collection, tiny.encoder, tmp_path / "opq.faiss", *paths, **OPTIONS)
+    whole, start = faiss.read_index(str(paths[0])), read_pq(tmp_path / "opq.faiss")
+    fast = faiss.downcast_index(whole.index)
+    assert isinstance(fast, faiss.IndexPQFastScan) and fast.M == 2 * M
+    trained = faiss.vector_to_array(fast.pq.centroids).reshape(start.centroids.shape)
+    assert np.abs(trained - start.centroids).max() > 1e-3
+    decoded = PQ(start.rotation, trained, start.codes).decode()  # the codes are OPQ's
+    np.testing.assert_allclose(fast.reconstruct_n(0, N), decoded, atol=1e-6)
+    assert index_bytes(whole)["codes"] == N * M
 
 
 def test_training_ranks_relevant_documents_higher(tiny, trained):

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from jointir.errors import InputError
 from jointir.quantize.fit import check_divides, opq, pq, reconstruction_error
-from jointir.quantize.pq import read_index, read_pq, replace_centroids, write_index
+from jointir.quantize.pq import (
+    PQ,
+    codebook_size,
+    read_index,
+    read_pq,
+    replace_centroids,
+    searchable,
+    write_index,
+)
 from jointir.search.build import build
 from tiny import D, M, N
 
@@ -28,26 +36,37 @@ def docs(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["pq", "opq"])
+K = {"pq": 256, "opq": 256, "opq-4bit": 16}
+
+
+@pytest.fixture(scope="module", params=sorted(K))
 def index(request, docs) -> Path:
     path = docs.parent / f"{request.param}.faiss"
     build(request.param, docs, path, M, iterations=2)
     return path
 
 
+def packed(pq: PQ) -> np.ndarray:
+    """Return codes as faiss stores them: two of 4 bits in a byte."""
+    if pq.centroids.shape[1] == 256:
+        return pq.codes
+    return pq.codes[:, 0::2] | (pq.codes[:, 1::2] << 4)
+
+
 def test_codes_are_those_of_faiss(index):
     whole = faiss.read_index(str(index))
     found = read_pq(index)
     assert (found.codes.dtype, found.codes.shape) == (np.uint8, (N, M))
-    assert np.array_equal(found.codes, whole.sa_encode(matrix()))
-    assert found.centroids.shape == (M, 256, D // M)
+    assert np.array_equal(packed(found), whole.sa_encode(matrix()))
+    assert found.centroids.shape == (M, K[index.stem], D // M)
+    assert codebook_size(whole) == K[index.stem] > found.codes.max()
 
 
 def test_decoded_documents_are_those_of_faiss(index):
     whole = faiss.read_index(str(index))
     found = read_pq(index)
     np.testing.assert_allclose(
-        found.decode() @ found.rotation, whole.sa_decode(found.codes), atol=1e-6
+        found.decode() @ found.rotation, whole.sa_decode(packed(found)), atol=1e-6
     )
     np.testing.assert_allclose(
         found.decode(np.array([7, 3])) @ found.rotation,
@@ -55,7 +74,7 @@ def test_decoded_documents_are_those_of_faiss(index):
         atol=1e-6,
     )
     inner = whole.index if isinstance(whole, faiss.IndexPreTransform) else whole
-    assert np.array_equal(found.decode(), faiss.downcast_index(inner).sa_decode(found.codes))
+    assert np.array_equal(found.decode(), faiss.downcast_index(inner).sa_decode(packed(found)))
     assert np.array_equal(found.decode(slice(4, 9)), found.decode()[4:9])
 
 
@@ -64,7 +83,7 @@ def test_the_rotation_is_orthogonal_and_comes_first(index):
     np.testing.assert_allclose(found.rotation @ found.rotation.T, np.eye(D), atol=1e-5)
     assert np.array_equal(found.rotation, np.eye(D)) == (index.name == "pq.faiss")
     whole = faiss.read_index(str(index))
-    if index.name == "opq.faiss":
+    if index.name != "pq.faiss":
         rotated = faiss.downcast_VectorTransform(whole.chain.at(0)).apply(matrix())
         np.testing.assert_allclose(matrix() @ found.rotation.T, rotated, atol=1e-6)
 
@@ -86,8 +105,30 @@ def test_new_centroids_change_scores_and_nothing_else(index, tmp_path):
     assert (tmp_path / "new.faiss").stat().st_size == index.stat().st_size
 
 
+def test_fast_scan_holds_the_same_codes_and_its_scores_are_within_the_tables_rounding(index):
+    whole = read_index(index)
+    fast = searchable(whole)
+    if index.stem != "opq-4bit":
+        assert fast is whole
+        return
+    assert isinstance(faiss.downcast_index(fast.index), faiss.IndexPQFastScan)
+    assert np.array_equal(fast.reconstruct_n(0, N), whole.reconstruct_n(0, N))
+    queries = matrix(20, seed=1)
+    (scores, rows), (exact, _) = fast.search(queries, 10), whole.search(queries, N)
+    pq = read_pq(index)
+    tables = np.einsum("qms,mks->qmk", (queries @ pq.rotation.T).reshape(20, M, -1), pq.centroids)
+    # a query's entries share one step, 1/255 of its widest table; each is rounded by half of it
+    step = np.ptp(tables, axis=2).max(1) / 255
+    own = np.take_along_axis(queries @ whole.reconstruct_n(0, N).T, rows, 1)
+    assert (np.abs(scores - own) <= step[:, None] * M).all()
+    assert np.abs(scores - own).max() > 1e-5  # it is rounded
+    assert (np.abs(scores - exact[:, :10]) <= step[:, None] * M).all()
+
+
 def test_centroids_of_another_number_are_refused(index):
-    with pytest.raises(ValueError, match=rf"8 centroid values, the index holds {256 * D}"):
+    with pytest.raises(
+        ValueError, match=rf"8 centroid values, the index holds {K[index.stem] * D}"
+    ):
         replace_centroids(read_index(index), np.zeros((1, 4, 2), "f4"))
 
 
@@ -96,7 +137,7 @@ def test_reconstruction_error_is_the_mean_squared_distance(index):
     exact = matrix() - decoded.decode() @ decoded.rotation
     found = reconstruction_error(whole, matrix())
     assert found == pytest.approx(float((exact**2).sum(1).mean()), rel=1e-4)
-    assert 0 < found < 0.5
+    assert 0 < found < (0.5 if K[index.stem] == 256 else 0.8)
 
 
 @given(st.integers(1, 800), st.integers(-3, 900))
@@ -133,6 +174,13 @@ def test_a_sample_smaller_than_k(docs, tmp_path, system):
     assert not list(tmp_path.iterdir())
 
 
+def test_fewer_documents_than_dimensions_learn_no_rotation(tmp_path):
+    np.save(tmp_path / "wide.npy", np.eye(300, 512, dtype="f4"))
+    with pytest.raises(InputError, match=r"sample: 300 documents for 512 dimensions\. Train"):
+        build("opq", tmp_path / "wide.npy", tmp_path / "out.faiss", M)
+    build("pq", tmp_path / "wide.npy", tmp_path / "out.faiss", M)  # needs none
+
+
 @pytest.mark.parametrize("kept", [0, 3, 60, -1])
 def test_a_truncated_index(index, tmp_path, kept):
     (tmp_path / "cut.faiss").write_bytes(index.read_bytes()[:kept])
@@ -143,14 +191,14 @@ def test_a_truncated_index(index, tmp_path, kept):
     assert "\n" not in str(e.value)
 
 
-@pytest.mark.parametrize("make", ["Flat", "PQ8x4", "ITQ16,LSH", "IVF4,Flat", "OPQ8,PQ8x4", "LSH"])
+@pytest.mark.parametrize("make", ["Flat", "PQ8x6", "ITQ16,LSH", "IVF4,Flat", "OPQ8,PQ8x6", "LSH"])
 def test_an_index_of_another_kind(tmp_path, make):
     other = faiss.index_factory(D, make)
     other.train(matrix())
     other.add(matrix())
     faiss.write_index(other, str(tmp_path / "other.faiss"))
     with pytest.raises(
-        InputError, match=r"other\.faiss: is a Index\w+, no 8-bit PQ\. Give an index"
+        InputError, match=r"other\.faiss: is a Index\w+, no PQ of 4 or 8 bits\. Give an index"
     ):
         read_pq(tmp_path / "other.faiss")
 

@@ -24,7 +24,7 @@ from jointir.errors import InputError
 from jointir.files import sha256
 from jointir.joint.index import TrainablePQ
 from jointir.joint.lambdarank import lambdarank
-from jointir.quantize.pq import read_index, read_pq, replace_centroids, write_index
+from jointir.quantize.pq import read_index, read_pq, replace_centroids, searchable, write_index
 
 
 class JPQ(torch.nn.Module):
@@ -93,10 +93,11 @@ def jpq(
     """Train from STAR's `encoder` and an OPQ `index`; write a faiss index and a query encoder.
 
     Only query encoder and centroids change: rotation and codes of `out_index` are those of
-    `index`. `scratch` holds the checkpoint that a killed training resumes from.
+    `index`, K = 256 or 16; codes of 4 bits are laid out for FastScan. `scratch` holds the
+    checkpoint that a killed training resumes from.
 
     Raises:
-        InputError: the index is no 8-bit PQ, or its dimension is not the encoder's.
+        InputError: the index is no PQ of 4 or 8 bits, or its dimension is not the encoder's.
     """
     fingerprint = {k: str(v) for k, v in locals().items() if not k.startswith(("out", "check"))}
     inputs = {"collection": collection, "encoder": encoder, "index": index}
@@ -121,6 +122,6 @@ def jpq(
     train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "jpq")
     trained = read_index(index)
     replace_centroids(trained, model.index.centroids.detach().cpu().numpy())
-    write_index(faiss.downcast_index(trained), out_index)
+    write_index(searchable(faiss.downcast_index(trained)), out_index)
     model.encoder.save(out_encoder, "query")
     keeper.remove()

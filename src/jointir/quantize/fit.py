@@ -5,7 +5,7 @@ import numpy as np
 
 from jointir.errors import InputError
 
-K = 256  # centroids of a sub-quantizer: one byte a code
+BITS = 8  # of a code: K = 256 centroids, the papers' setting
 
 
 def check_divides(D: int, M: int) -> None:
@@ -15,28 +15,32 @@ def check_divides(D: int, M: int) -> None:
         raise InputError("M", f"{M} does not divide the dimension {D}", f"Choose one of {fits}")
 
 
-def pq(D: int, M: int) -> faiss.IndexPQ:
+def pq(D: int, M: int, bits: int = BITS) -> faiss.IndexPQ:
     """Product quantization of the embeddings as they are (Jegou et al. 2010): D/M a sub-vector.
 
     Raises:
         InputError: M does not divide D.
     """
     check_divides(D, M)
-    return faiss.IndexPQ(D, M, 8, faiss.METRIC_INNER_PRODUCT)
+    return faiss.IndexPQ(D, M, bits, faiss.METRIC_INNER_PRODUCT)
 
 
-def opq(D: int, M: int, iterations: int) -> faiss.IndexPreTransform:
-    """A learned rotation, then PQ (Ge et al. 2013).
+def opq(D: int, M: int, iterations: int, bits: int = BITS) -> faiss.IndexPreTransform:
+    """A learned rotation, then PQ of K = 2^bits centroids (Ge et al. 2013).
 
     iterations: alternations between rotation and codebooks; faiss' own default is 50.
 
     Raises:
         InputError: M does not divide D.
     """
-    quantizer = pq(D, M)
+    quantizer = pq(D, M, bits)
     rotation = faiss.OPQMatrix(D, M)
     rotation.niter = iterations
-    return faiss.IndexPreTransform(rotation, quantizer)
+    index = faiss.IndexPreTransform(rotation, quantizer)
+    if bits != BITS:  # faiss alternates with a quantizer of 8 bits unless it is given another
+        rotation.pq = alternate = faiss.ProductQuantizer(D, M, bits)
+        index.referenced_objects.append(alternate)  # the rotation does not own it
+    return index
 
 
 def reconstruction_error(index: faiss.Index, some: np.ndarray) -> float:

@@ -19,7 +19,7 @@ class PQ:
     """A product quantizer and the documents it encodes.
 
     rotation: float32[D, D], x -> rotation @ x comes before quantization (identity for plain PQ).
-    centroids: float32[M, K, D/M]. codes: uint8[N, M].
+    centroids: float32[M, K, D/M]. codes: uint8[N, M], one code an entry whatever its bits.
     """
 
     rotation: np.ndarray
@@ -64,22 +64,43 @@ def read_pq(path: Path) -> PQ:
     """Read the product quantizer out of an IndexPQ, with or without a rotation before it.
 
     Raises:
-        InputError: the index is of another kind or metric, or K is not 256.
+        InputError: the index is of another kind or metric, or a code has neither 4 nor 8 bits.
     """
     owner = read_index(path)  # the parts are views into it: it must outlive them
     transform, index = _parts(owner)
     remedy = "Give an index made by `jointir build`"
-    if not isinstance(index, faiss.IndexPQ) or index.pq.nbits != 8:
-        raise InputError(path, f"is a {type(index).__name__}, no 8-bit PQ", remedy)
+    if not isinstance(index, faiss.IndexPQ) or index.pq.nbits not in (4, 8):
+        raise InputError(path, f"is a {type(index).__name__}, no PQ of 4 or 8 bits", remedy)
     if index.metric_type != faiss.METRIC_INNER_PRODUCT:
         raise InputError(path, "ranks by distance, not by inner product", remedy)
     pq = index.pq
     centroids = faiss.vector_to_array(pq.centroids).reshape(pq.M, pq.ksub, pq.dsub)
-    codes = faiss.vector_to_array(index.codes).reshape(index.ntotal, pq.M)
+    codes = faiss.vector_to_array(index.codes).reshape(index.ntotal, pq.code_size)
+    if pq.nbits == 4:  # two codes a byte, the first in its low half
+        codes = np.stack([codes & 15, codes >> 4], axis=2).reshape(index.ntotal, -1)[:, : pq.M]
     rotation = np.eye(pq.d, dtype=np.float32)
     if transform is not None:
         rotation = faiss.vector_to_array(transform.A).reshape(transform.d_out, transform.d_in)
     return PQ(rotation, centroids, codes)
+
+
+def codebook_size(index: faiss.Index) -> int:
+    """Return K, the centroids of each sub-quantizer; 0 when the index is no PQ."""
+    inner = _parts(index)[1]
+    return inner.pq.ksub if isinstance(inner, faiss.IndexPQ) else 0
+
+
+def searchable(index: faiss.Index) -> faiss.Index:
+    """Return the index laid out for the fastest exhaustive search that its codes allow.
+
+    Codes of 4 bits go to faiss' FastScan: tables of 16 entries stay in SIMD registers (Andre et al.
+    2015), their entries rounded to 8 bits. Others are searched as they are.
+    """
+    transform, inner = _parts(index)
+    if not isinstance(inner, faiss.IndexPQ) or inner.pq.nbits != 4:
+        return index
+    fast = faiss.IndexPQFastScan(inner)
+    return fast if transform is None else faiss.IndexPreTransform(transform, fast)
 
 
 def replace_centroids(index: faiss.Index, centroids: np.ndarray) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 
 from jointir.errors import InputError
 from jointir.progress import heartbeat, progress, say
-from jointir.quantize.fit import K, reconstruction_error
-from jointir.quantize.pq import write_index
+from jointir.quantize.fit import reconstruction_error
+from jointir.quantize.pq import codebook_size, write_index
 from jointir.search.index import new_index
 
 CHUNK = 65_536  # rows made float32 at a time: memory does not grow with N
@@ -31,26 +31,32 @@ def build(
     iterations: int = 50,
     seed: int = 0,
 ) -> None:
-    """Build `system` over the embeddings `docs` with `M` bytes a document and write it to `out`.
+    """Build `system` over the embeddings `docs` and write it to `out`.
 
+    M: sub-quantizers, of one byte unless the system is named 4bit; for LSH bytes a document.
     sample: documents to train on, 0 for all. iterations: of OPQ.
 
     Raises:
-        InputError: an unknown system, an M that does not fit, or fewer documents than K centroids.
+        InputError: an unknown system, an M that does not fit, or fewer documents than K centroids
+            or, to learn a rotation, than dimensions.
     """
     matrix = np.load(docs, mmap_mode="r")
-    if system in ("pq", "opq") and len(matrix) < K:
-        raise InputError(docs, f"{len(matrix)} documents for K={K}", "Use a larger corpus")
-    if system in ("pq", "opq") and 0 < sample < K:
-        raise InputError("sample", f"{sample} documents for K={K}", f"Set it to {K} or more")
     index = new_index(system, matrix.shape[1], M, iterations)
+    K = codebook_size(index)
+    if len(matrix) < K:
+        raise InputError(docs, f"{len(matrix)} documents for K={K}", "Use a larger corpus")
+    if 0 < sample < K:
+        raise InputError("sample", f"{sample} documents for K={K}", f"Set it to {K} or more")
     train = sample_rows(matrix, sample, seed)
+    if system.startswith("opq") and len(train) < matrix.shape[1]:  # faiss would corrupt its memory
+        found = f"{len(train)} documents for {matrix.shape[1]} dimensions"
+        raise InputError("sample", found, "Train the rotation on at least as many documents")
     if not index.is_trained:
         with heartbeat(f"{system} M={M}: training on {len(train)} documents"):
             index.train(train)
     for at in progress(range(0, len(matrix), CHUNK), f"{system} add", unit="chunks"):
         index.add(np.asarray(matrix[at : at + CHUNK], np.float32))
-    if system in ("pq", "opq"):
+    if K:
         error = reconstruction_error(index, train[:10_000])
         say(f"{system} M={M}: reconstruction error {error:.5f}")
     write_index(faiss.downcast_index(index), out)

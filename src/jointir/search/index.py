@@ -7,7 +7,8 @@ import faiss
 from jointir.errors import InputError
 from jointir.quantize.fit import opq, pq
 
-Factory = Callable[[int, int, int], faiss.Index]  # of D, M (bytes a document) and iterations
+# of D, M and iterations; M: sub-quantizers, or for LSH bytes a document
+Factory = Callable[[int, int, int], faiss.Index]
 
 
 def itq_lsh(D: int, M: int) -> faiss.Index:
@@ -26,6 +27,7 @@ FACTORIES: dict[str, Factory] = {
     "brute-force": lambda D, M, iterations: faiss.IndexFlatIP(D),
     "pq": lambda D, M, iterations: pq(D, M),
     "opq": opq,
+    "opq-4bit": lambda D, M, iterations: opq(D, M, iterations, bits=4),  # K = 16
     # signs of 8M random projections, ranked by Hamming distance (Indyk and Motwani 1998)
     "lsh": lambda D, M, iterations: faiss.IndexLSH(D, 8 * M),
     "itq-lsh": lambda D, M, iterations: itq_lsh(D, M),
@@ -33,7 +35,7 @@ FACTORIES: dict[str, Factory] = {
 
 
 def new_index(system: str, D: int, M: int, iterations: int) -> faiss.Index:
-    """Return an untrained index of `M` bytes a document.
+    """Return an untrained index of `M` sub-quantizers, or for LSH of `M` bytes a document.
 
     Raises:
         InputError: the system is unknown, or M does not fit D.
@@ -41,14 +43,15 @@ def new_index(system: str, D: int, M: int, iterations: int) -> faiss.Index:
     if system not in FACTORIES:
         raise InputError("system", f"{system!r} is unknown", f"Choose one of {sorted(FACTORIES)}")
     if system != "brute-force" and M < 1:  # on 0 bits faiss divides by zero
-        raise InputError("M", f"{M} bytes a document for {system}", "Choose 1 or more")
+        raise InputError("M", f"{M} for {system}", "Choose 1 or more")
     return FACTORIES[system](D, M, iterations)
 
 
 def index_bytes(index: faiss.Index) -> dict[str, int]:
-    """Return the bytes of codes, codebooks, rotation and ids, told apart.
+    """Return the bytes of codes, codebooks, rotation and ids, told apart; of inverted lists,
+    their centroids too, as "other".
 
-    Ids take none: the n-th code is the n-th document of the corpus.
+    Ids take none where the n-th code is the n-th document of the corpus, 8 each in inverted lists.
     """
     parts = {"codes": 0, "codebooks": 0, "rotation": 0, "ids": 0}
     inner = faiss.downcast_index(index)  # a view: `index` keeps the memory, so it stays bound
@@ -58,9 +61,13 @@ def index_bytes(index: faiss.Index) -> dict[str, int]:
         inner = faiss.downcast_index(inner.index)
     if isinstance(inner, faiss.IndexLSH) and inner.rotate_data:
         parts["rotation"] += 4 * inner.rrot.A.size()
-    if isinstance(inner, faiss.IndexPQ):
+    if isinstance(inner, (faiss.IndexPQ, faiss.IndexPQFastScan, faiss.IndexIVFPQ)):
         parts["codebooks"] = 4 * inner.pq.centroids.size()
-    parts["codes"] = inner.codes.size()
+    if isinstance(inner, faiss.IndexIVFPQ):
+        parts |= {"codes": inner.ntotal * inner.code_size, "ids": 8 * inner.ntotal}
+        parts["other"] = 4 * inner.nlist * inner.d
+    else:
+        parts["codes"] = inner.codes.size()
     return parts
 
 
