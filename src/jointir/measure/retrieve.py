@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import faiss
 import numpy as np
 
 from jointir.data.store import read_corpus, read_queries
@@ -10,8 +9,8 @@ from jointir.errors import InputError
 from jointir.files import read_json, write_json
 from jointir.measure.trec import write_run
 from jointir.progress import say
-from jointir.quantize.pq import read_index
-from jointir.search.index import index_bytes
+from jointir.search.ann.registry import open_index
+from jointir.search.searcher import Searcher
 
 
 def retrieve(
@@ -25,17 +24,20 @@ def retrieve(
     setting: str,
     seed: int = 0,
     k: int = 100,
+    value: int = 0,
+    threads: int = 1,
 ) -> None:
     """Search `index` for the embedded `queries` and write a run for each split named in `out`.
 
     queries: the matrix of the `embed` stage over the dev and test queries. out: files named
     {split}.trec.gz. meta: a JSON of what the results table tells about the system, bytes included.
+    value: of the index's knob (`Searcher.knob`), where it has one.
 
     Raises:
         InputError: the index's dimension or number of documents does not fit the queries or the
             collection, or the matrix holds other queries than the splits do.
     """
-    found = read_index(index)
+    found = open_index(index)
     matrix = np.load(queries).astype(np.float32)
     splits = [p.name.removesuffix(".trec.gz") for p in out]
     topics = read_queries(collection)
@@ -44,27 +46,31 @@ def retrieve(
     _check_fit(index, found, matrix, queries, len(topics), len(doc_ids))
     for split, path in zip(splits, out, strict=True):
         rows = np.flatnonzero(topics["split"].eq(split))
-        scores, hits = found.search(matrix[rows], min(k, found.ntotal))  # [Q, k], [Q, k]
-        if found.metric_type != faiss.METRIC_INNER_PRODUCT:
-            scores = -scores  # a distance: smaller is better
-        found_ids = np.where(hits >= 0, doc_ids[hits], "")  # faiss pads short answers with -1
+        top = min(k, found.N)
+        scores, hits = found.search(matrix[rows], top, value, threads)  # [Q, k], [Q, k]
+        found_ids = np.where(hits >= 0, doc_ids[hits], "")  # short answers are padded with -1
         write_run(path, topics["query_id"][rows].tolist(), found_ids, scores, system)
         say(f"{system} {setting}: {split}, {len(rows)} queries")
     dim = read_json(queries.with_suffix(".json"))["dim"]
     facts = {"dataset": dataset, "system": system, "setting": setting, "seed": seed}
-    size = index_bytes(found)
-    facts |= {"bytes_per_doc": size["codes"] // found.ntotal, "n_docs": found.ntotal, "dim": dim}
+    size = found.size()
+    facts |= {"bytes_per_doc": bytes_per_doc(size, found.N), "n_docs": found.N, "dim": dim}
     write_json(meta, facts | {"bytes": size})
 
 
+def bytes_per_doc(size: dict[str, int], N: int) -> int:
+    """Return the bytes of a document's code; of an index without codes, its share of the whole."""
+    return (size["codes"] or sum(size.values())) // N
+
+
 def _check_fit(
-    path: Path, index: faiss.Index, queries: np.ndarray, where: Path, n_queries: int, n_docs: int
+    path: Path, index: Searcher, queries: np.ndarray, where: Path, n_queries: int, n_docs: int
 ) -> None:
-    if index.d != queries.shape[1]:
-        found = f"has {index.d} dimensions, the queries in {where} {queries.shape[1]}"
+    if index.D != queries.shape[1]:
+        found = f"has {index.D} dimensions, the queries in {where} {queries.shape[1]}"
         raise InputError(path, found, "Use an index and queries of the same encoder")
-    if index.ntotal != n_docs:
-        found = f"holds {index.ntotal} documents, the collection {n_docs}"
+    if index.N != n_docs:
+        found = f"holds {index.N} documents, the collection {n_docs}"
         raise InputError(path, found, "Rebuild the index over this collection")
     if len(queries) != n_queries:
         found = f"holds {len(queries)} queries, the splits {n_queries}"

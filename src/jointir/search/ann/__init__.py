@@ -1,0 +1,1 @@
+"""Approximate nearest neighbour search by other libraries, all behind one contract."""

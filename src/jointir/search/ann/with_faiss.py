@@ -1,0 +1,232 @@
+"""Indexes of faiss: an inverted multi-index, HNSW, HNSW over OPQ, and any index file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar, Self
+
+import faiss
+import numpy as np
+
+from jointir.errors import InputError
+from jointir.progress import say
+from jointir.quantize.fit import BITS, check_divides
+from jointir.quantize.pq import read_index, write_index
+from jointir.search.ann.registry import CHUNK, REBUILD, check_search, check_settings
+from jointir.search.build import sample_rows
+from jointir.search.index import index_bytes
+from jointir.search.searcher import Searcher
+
+FILE = "index.faiss"
+LIST_BYTES = 160  # of memory that faiss takes for a list, an empty one too
+PER_CENTROID = 256  # documents a centroid that faiss' k-means uses at most
+
+
+@contextmanager
+def limited(threads: int) -> Iterator[None]:
+    """Let faiss and its BLAS use `threads` threads in the block."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(threads)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+def check_enough(docs: np.ndarray, least: int) -> None:
+    """Raise InputError when there are fewer documents than training takes."""
+    if len(docs) < least:
+        found = f"{len(docs)}, training takes {least}"
+        raise InputError("documents", found, "Use a larger corpus")
+
+
+def training_rows(docs: np.ndarray, sample: int, seed: int, least: int) -> np.ndarray:
+    """Return float32[sample, D] of the documents, all when `sample` is 0, to train on.
+
+    Raises:
+        InputError: they are fewer than `least`.
+    """
+    check_enough(docs, least)
+    if 0 < sample < least:
+        found = f"{sample} documents, training takes {least}"
+        raise InputError("sample", found, f"Set it to {least} or more")
+    return sample_rows(docs, sample, seed)
+
+
+class FaissSearcher(Searcher):
+    """Any faiss index. What is built is exhaustive search, unless a subclass says otherwise.
+
+    LEAST: the settings of `build`, as `check_settings` takes them. KIND: of the index in a folder.
+    """
+
+    LEAST: ClassVar[dict[str, float]] = {}
+    KIND: ClassVar[type[faiss.Index]] = faiss.IndexFlatIP
+
+    def __init__(self, index: faiss.Index):
+        """Take an index; one that ranks by distance gets scores that are negative distances."""
+        self.index = faiss.downcast_index(index)
+        self.owner = index  # others are views into it
+        self.inner = self.index
+        if isinstance(self.index, faiss.IndexPreTransform):
+            self.inner = faiss.downcast_index(self.index.index)
+        if isinstance(self.inner, faiss.IndexHNSW):
+            self.knob = "efSearch"
+        elif isinstance(self.inner, faiss.IndexIVF):
+            self.knob = "nprobe"
+        self.D, self.N = self.index.d, self.index.ntotal
+
+    @classmethod
+    def trained(cls, docs: np.ndarray, settings: dict[str, float], seed: int) -> faiss.Index:
+        """Return an index that is ready for the documents, none of them added."""
+        return faiss.IndexFlatIP(docs.shape[1])
+
+    @classmethod
+    def build(cls, docs: np.ndarray, settings: dict[str, float], seed: int, threads: int) -> Self:
+        """See `Searcher`."""
+        settings = check_settings(settings, cls.LEAST)
+        with limited(threads):
+            index = cls.trained(docs, settings, seed)
+            for at in range(0, len(docs), CHUNK):
+                index.add(np.asarray(docs[at : at + CHUNK], np.float32))
+        return cls(index)
+
+    def save(self, folder: Path) -> None:
+        """Write index.faiss."""
+        write_index(self.index, folder / FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """See `Searcher`."""
+        searcher = cls(read_index(folder / FILE))
+        inner = searcher.inner
+        if not isinstance(inner, cls.KIND) or inner.metric_type != faiss.METRIC_INNER_PRODUCT:
+            found = f"is a {type(inner).__name__} of metric {inner.metric_type}"
+            raise InputError(folder / FILE, found, REBUILD)
+        return searcher
+
+    def search(
+        self, queries: np.ndarray, k: int, value: int, threads: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `Searcher`."""
+        queries = check_search(self, queries, value)
+        if self.knob == "efSearch":
+            self.inner.hnsw.efSearch = value
+        elif self.knob == "nprobe":
+            self.inner.nprobe = value
+        with limited(threads):
+            scores, rows = self.index.search(queries, k)
+        if self.index.metric_type != faiss.METRIC_INNER_PRODUCT:
+            scores = -scores  # a distance: smaller is better
+        scores[rows < 0] = -np.inf
+        return scores, rows
+
+    def size(self) -> dict[str, int]:
+        """See `Searcher`. Links of a graph, and centroids and lengths of lists, are "other"."""
+        parts = dict.fromkeys(("codes", "codebooks", "rotation", "ids", "other"), 0)
+        if isinstance(self.inner, faiss.IndexHNSW):
+            flat = faiss.downcast_index(self.inner.storage)
+            if self.inner is not self.index:
+                flat = faiss.IndexPreTransform(self.index.chain.at(0), flat)
+            parts |= index_bytes(flat)
+        elif isinstance(self.inner, faiss.IndexIVFFlat):
+            parts |= {"codes": self.N * self.inner.code_size, "ids": 8 * self.N}
+        else:
+            return parts | index_bytes(self.index)
+        return parts | {"other": _file_bytes(self.index) - sum(parts.values())}
+
+
+def _file_bytes(index: faiss.Index) -> int:
+    written: list[int] = []
+    faiss.write_index(index, faiss.PyCallbackIOWriter(lambda some: written.append(len(some))))
+    return sum(written)
+
+
+def open_faiss(path: Path) -> FaissSearcher:
+    """Open any faiss index file.
+
+    Raises:
+        InputError: it is none, or damaged.
+    """
+    return FaissSearcher(read_index(path))
+
+
+class IMI(FaissSearcher):
+    """An inverted multi-index (Babenko and Lempitsky 2012): 2^bits x 2^bits lists of documents.
+
+    Documents are whole in their lists, chosen by the L2 distance to each half's centroid. Every
+    list takes 160 bytes of memory, an empty one too: 2.7 GB for 12 bits.
+    """
+
+    knob = "nprobe"
+    LEAST: ClassVar[dict[str, float]] = {"bits": 1}
+    KIND = faiss.IndexIVFFlat
+
+    @classmethod
+    def trained(cls, docs: np.ndarray, settings: dict[str, float], seed: int) -> faiss.Index:
+        """Return it with 2 x 2^bits centroids, trained on a sample when N is large."""
+        D, K = docs.shape[1], 2 ** settings["bits"]
+        if D % 2:
+            raise InputError("imi", f"{D} dimensions have no equal halves", "Choose an even number")
+        train = training_rows(docs, PER_CENTROID * K, seed, K)
+        say(f"imi: {K * K} lists, {LIST_BYTES * K * K / 1e9:.1f} GB of memory before any document")
+        quantizer = faiss.MultiIndexQuantizer(D, 2, settings["bits"])
+        quantizer.pq.cp.seed = seed
+        index = faiss.IndexIVFFlat(quantizer, D, K * K, faiss.METRIC_INNER_PRODUCT)
+        index.quantizer_trains_alone = 1
+        index.train(train)
+        return index
+
+
+class HNSW(FaissSearcher):
+    """A hierarchical navigable small world graph (Malkov and Yashunin 2020) of whole documents."""
+
+    knob = "efSearch"
+    LEAST: ClassVar[dict[str, float]] = {"links": 2, "ef_construction": 1}
+    KIND = faiss.IndexHNSWFlat
+
+    @classmethod
+    def trained(cls, docs: np.ndarray, settings: dict[str, float], seed: int) -> faiss.Index:
+        """Return an empty graph."""
+        index = faiss.IndexHNSWFlat(docs.shape[1], settings["links"], faiss.METRIC_INNER_PRODUCT)
+        _prepare(index, settings, seed)
+        return index
+
+
+class HNSWOPQ(FaissSearcher):
+    """The same graph over documents that a rotation and PQ of M bytes compress."""
+
+    knob = "efSearch"
+    LEAST: ClassVar[dict[str, float]] = HNSW.LEAST | {"M": 1, "iterations": 1, "sample": 0}
+    KIND = faiss.IndexHNSWPQ
+
+    @classmethod
+    def trained(cls, docs: np.ndarray, settings: dict[str, float], seed: int) -> faiss.Index:
+        """Return an empty graph behind a trained rotation and quantizer."""
+        D, M = docs.shape[1], settings["M"]
+        check_divides(D, M)
+        # with fewer rows than dimensions, faiss writes beyond its memory when it learns a rotation
+        train = training_rows(docs, settings["sample"], seed, max(D, 2**BITS))
+        graph = faiss.IndexHNSWPQ(D, M, settings["links"], BITS, faiss.METRIC_INNER_PRODUCT)
+        _prepare(graph, settings, seed)
+        rotation = faiss.OPQMatrix(D, M)
+        rotation.niter = settings["iterations"]
+        index = faiss.IndexPreTransform(rotation, graph)
+        index.train(train)
+        _compare_by_inner_product(faiss.downcast_index(graph.storage).pq)
+        return index
+
+
+def _prepare(graph: faiss.IndexHNSW, settings: dict[str, float], seed: int) -> None:
+    graph.hnsw.efConstruction = settings["ef_construction"]
+    graph.hnsw.rng = faiss.RandomGenerator(seed)
+
+
+def _compare_by_inner_product(pq: faiss.ProductQuantizer) -> None:
+    """Let the graph compare two codes as it compares a code with a query.
+
+    faiss fills the table of centroid pairs with L2 distances whatever the metric, and then takes
+    them for similarities: it keeps the wrong links, and most documents are never reached.
+    """
+    centroids = faiss.vector_to_array(pq.centroids).reshape(pq.M, pq.ksub, pq.dsub)
+    table = np.einsum("mid,mjd->mij", centroids, centroids)
+    faiss.copy_array_to_vector(table.ravel(), pq.sdc_table)

@@ -1,0 +1,141 @@
+"""FALCONN: multi-probe locality-sensitive hashing with cross-polytopes (Andoni et al. 2015)."""
+
+from pathlib import Path
+from typing import ClassVar, Self
+
+import falconn
+import numpy as np
+
+from jointir.errors import InputError
+from jointir.files import write_json
+from jointir.search.ann.registry import (
+    check_search,
+    check_settings,
+    each_query,
+    lifted,
+    read_facts,
+    read_matrix,
+    saved_bytes,
+)
+from jointir.search.searcher import Searcher
+
+DOCUMENTS, MEAN, FACTS = "documents.npy", "mean.npy", "falconn.json"
+
+
+def _parameters(
+    N: int, D: int, settings: dict[str, float], seed: int, threads: int
+) -> falconn.LSHConstructionParameters:
+    """Return FALCONN's own recommendation for N documents but for tables and hash functions."""
+    euclidean = falconn.DistanceFunction.EuclideanSquared
+    parameters = falconn.get_default_parameters(N, D, euclidean, True)
+    if settings["hash_functions"] > parameters.k:  # more bins than documents: also its advice
+        parameters.storage_hash_table = falconn.StorageHashTable.LinearProbingHashTable
+    parameters.k, parameters.l = settings["hash_functions"], settings["tables"]
+    parameters.seed, parameters.num_setup_threads = seed, threads
+    return parameters
+
+
+class Falconn(Searcher):
+    """FALCONN over lifted documents, so that the nearest one has the largest inner product.
+
+    Documents and queries on one sphere, for which the hash is made (Neyshabur and Srebro 2015),
+    and then centred, as FALCONN advises: hashes of documents that lie to one side say little.
+
+    knob: probes, the buckets that are looked up over all tables; one a table is the least.
+    """
+
+    knob = "probes"
+    LEAST: ClassVar[dict[str, float]] = {"tables": 1, "hash_functions": 1}
+
+    def __init__(
+        self,
+        documents: np.ndarray,
+        mean: np.ndarray,
+        settings: dict[str, float],
+        seed: int,
+        threads: int = 1,
+    ):
+        """Hash lifted documents, float32[N, D + 1], that their mean, float32[D + 1], is taken from.
+
+        Raises:
+            InputError: there is one document alone, or there are too many hash functions.
+        """
+        self.documents, self.mean, self.settings, self.seed = documents, mean, settings, seed
+        self.N, self.D = len(documents), documents.shape[1] - 1
+        if self.N < 2:  # FALCONN dies
+            raise InputError("documents", f"{self.N}, hashing takes 2", "Use a larger corpus")
+        self.radius = np.linalg.norm(documents[0] + mean)
+        parameters = _parameters(self.N, self.D + 1, settings, seed, threads)
+        self.index = falconn.LSHIndex(parameters)
+        try:
+            self.index.setup(documents)
+        except RuntimeError as e:
+            found = f"{settings['hash_functions']}: {str(e).rstrip('.')}"
+            raise InputError("hash_functions", found, "Choose fewer") from e
+        self._pool, self._threads = None, 0
+
+    @classmethod
+    def build(cls, docs: np.ndarray, settings: dict[str, float], seed: int, threads: int) -> Self:
+        """See `Searcher`."""
+        settings = check_settings(settings, cls.LEAST)
+        documents = lifted(docs)
+        mean = documents.mean(axis=0, dtype=np.float64).astype(np.float32)
+        documents -= mean
+        return cls(documents, mean, settings, seed, threads)
+
+    def save(self, folder: Path) -> None:
+        """Write the documents, their mean and the settings: FALCONN cannot write its tables."""
+        np.save(folder / DOCUMENTS, self.documents)
+        np.save(folder / MEAN, self.mean)
+        write_json(folder / FACTS, {"settings": self.settings, "seed": self.seed})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """See `Searcher`. Hashes all documents again, with the same seed."""
+        facts = read_facts(folder / FACTS, ["settings", "seed"])
+        settings = check_settings(facts["settings"], cls.LEAST)
+        documents, mean = read_matrix(folder / DOCUMENTS), read_matrix(folder / MEAN)
+        return cls(documents, mean, settings, facts["seed"])
+
+    def _searcher(self, threads: int, probes: int) -> falconn.Queryable:
+        if threads != self._threads:  # each of its query objects remembers all N documents
+            self._pool = self.index.construct_query_pool(num_query_objects=threads)
+            self._threads = threads
+        self._pool.set_num_probes(probes)
+        return self._pool
+
+    def search(
+        self, queries: np.ndarray, k: int, value: int, threads: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `Searcher`.
+
+        Raises:
+            InputError: also when there are fewer probes than tables.
+        """
+        queries = check_search(self, queries, value)
+        if value < self.settings["tables"]:
+            found = f"{value} for {self.settings['tables']} tables"
+            raise InputError("probes", found, "Probe each table once or more")
+        hashed = self._on_sphere(queries)
+        offsets = np.einsum("qd,d->q", queries, self.mean[:-1])
+        pool = self._searcher(threads, value)
+
+        def answer(n: int) -> tuple[np.ndarray, np.ndarray]:
+            rows = np.array(pool.find_k_nearest_neighbors(hashed[n], k), np.int64)
+            scores = np.einsum("kd,d->k", self.documents[rows, :-1], queries[n]) + offsets[n]
+            order = np.argsort(-scores, kind="stable")  # distances and scores round differently
+            return rows[order], scores[order]
+
+        return each_query(answer, len(queries), k, threads)
+
+    def _on_sphere(self, queries: np.ndarray) -> np.ndarray:
+        """Return (q, 0) at the documents' distance from the origin, centred: float32[Q, D + 1]."""
+        lengths = np.sqrt(np.einsum("qd,qd->q", queries, queries))
+        out = np.zeros((len(queries), self.D + 1), np.float32)
+        out[:, :-1] = queries * (self.radius / np.maximum(lengths, 1e-30))[:, None]
+        return out - self.mean
+
+    def size(self) -> dict[str, int]:
+        """See `Searcher`. "other" are the documents; tables are in memory only, and not counted."""
+        parts = dict.fromkeys(("codes", "codebooks", "rotation", "ids"), 0)
+        return parts | {"other": sum(saved_bytes(self).values())}

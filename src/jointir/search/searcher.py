@@ -1,0 +1,60 @@
+"""What retrieval, timing and reports know of an index, whichever library made it."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+
+
+class Searcher(ABC):
+    """An index over N documents of D dimensions that ranks by inner product.
+
+    knob: what trades effectiveness for speed when searching ("efSearch", "nprobe", ...), or ""
+    where there is nothing to choose.
+    """
+
+    knob: ClassVar[str] = ""
+    D: int
+    N: int
+
+    @classmethod
+    @abstractmethod
+    def build(cls, docs: np.ndarray, settings: dict[str, float], seed: int, threads: int) -> Self:
+        """Return an index of float32[N, D] (perhaps a memory map of float16) documents.
+
+        settings: the library's own build parameters by name.
+
+        Raises:
+            InputError: a setting is unknown or missing, or does not fit the documents.
+        """
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write what `load` needs into an existing, empty folder."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: the folder holds no index of this kind, or a damaged one.
+        """
+
+    @abstractmethod
+    def search(
+        self, queries: np.ndarray, k: int, value: int, threads: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return scores float32[Q, k], best first, and rows int64[Q, k] for float32[Q, D].
+
+        value: of the knob, ignored without one. Short answers are padded with row -1 and score
+        -inf. No more than `threads` threads work.
+
+        Raises:
+            InputError: the queries' dimension is not D.
+        """
+
+    @abstractmethod
+    def size(self) -> dict[str, int]:
+        """Return the bytes of the index told apart: codes, codebooks, rotation, ids, other."""
