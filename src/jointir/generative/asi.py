@@ -8,11 +8,12 @@ import torch
 
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder, best_device
+from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
 from jointir.encode.training import Checkpoint, train
 from jointir.errors import InputError
 from jointir.files import sha256
-from jointir.generative.bank import Bank, DocumentBank, read_embeddings
+from jointir.generative.bank import Bank, DocumentBank
 from jointir.generative.holdout import seen_documents
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.objective import Criteria, Objective

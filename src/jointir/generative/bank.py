@@ -6,31 +6,14 @@ Through the banks the indexing module and the decoder see thousands of documents
 queries a step; the encoder sees the few that are encoded anew.
 """
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import nn
 
-from jointir.data.store import read_corpus
-from jointir.errors import InputError
 from jointir.generative.indexers import SemanticIndexer
 
 COLLIDING = 4  # with 1, the crowd around an identifier dissolved too slowly: reports/LOG.md
 CHUNK = 16_384  # documents whose distributions are in memory at a time
-
-
-def read_embeddings(docs: Path, collection: Path) -> np.ndarray:
-    """Return the matrix `docs` of a collection's documents, [N, D], memory-mapped.
-
-    Raises:
-        InputError: it is of another collection.
-    """
-    matrix, N = np.load(docs, mmap_mode="r"), len(read_corpus(collection))
-    if len(matrix) != N:
-        found = f"holds {len(matrix)} embeddings, the collection {N} documents"
-        raise InputError(docs, found, "Embed this collection again")
-    return matrix
 
 
 class Bank(nn.Module):

@@ -11,8 +11,8 @@ import torch
 
 from jointir.data.store import read_corpus
 from jointir.encode.encoder import DualEncoder
+from jointir.encode.matrix import read_embeddings
 from jointir.errors import InputError
-from jointir.generative.bank import read_embeddings
 from jointir.generative.ids import write_ids
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.warm import residual_codes

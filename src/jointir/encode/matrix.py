@@ -1,0 +1,21 @@
+"""A collection's embeddings, as the `embed` stage left them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from jointir.data.store import read_corpus
+from jointir.errors import InputError
+
+
+def read_embeddings(docs: Path, collection: Path) -> np.ndarray:
+    """Return the matrix `docs` of a collection's documents, [N, D], memory-mapped.
+
+    Raises:
+        InputError: it is of another collection.
+    """
+    matrix, N = np.load(docs, mmap_mode="r"), len(read_corpus(collection))
+    if len(matrix) != N:
+        found = f"holds {len(matrix)} embeddings, the collection {N} documents"
+        raise InputError(docs, found, "Embed this collection again")
+    return matrix

@@ -1,0 +1,207 @@
+"""DPQ: train query encoder, centroids and, through them, the index assignments.
+
+The supervised baseline of the JPQ paper (section 4.2.6): a ranking loss on quantized documents plus
+the reconstruction error, after Chen et al. 2020, "Differentiable Product Quantization for
+End-to-End Embedding Compression", and Zhang et al. 2021, "Joint Learning of Deep Retrieval Model
+and Product Quantization based Embedding Index". As there, and unlike in JPQ, documents go to their
+nearest centroids at every step and once more at the end, and no negatives are retrieved: those of
+a query are the other documents of its batch.
+
+Decisions where the papers leave a choice:
+- the softmax-based DPQ-SX, over L2 distances and with one set of centroids for keys and values, as
+  faiss encodes and decodes. In DPQ-VQ the ranking loss's gradient passes the centroids by, straight
+  to the documents: their embeddings are fixed here, so centroids would learn from reconstruction
+  alone;
+- the reconstruction error needs no straight-through estimate: its own gradient reaches centroids;
+- the rotation is OPQ's and stays: it is exactly as orthogonal as faiss left it, and the comparison
+  with JPQ is then one of loss and negatives, on the same parameters;
+- inner products are multiplied by `scale`, gradients cut and rates scheduled as in jpq.py.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import faiss
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from jointir.encode.encoder import DualEncoder, best_device
+from jointir.encode.matrix import read_embeddings
+from jointir.encode.precision import autocast, has_bf16
+from jointir.encode.star import training_pairs
+from jointir.encode.training import Checkpoint, shuffled, train
+from jointir.errors import InputError
+from jointir.files import sha256
+from jointir.progress import progress
+from jointir.quantize.pq import PQ, read_index, read_pq, replace_centroids, write_index
+
+CHUNK = 65_536  # documents made float32 at a time: memory does not grow with N
+
+
+def quantize(
+    docs: torch.Tensor, centroids: torch.Tensor, temperature: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return d-dagger of eq. 8, float[B, D], twice: equal values, different gradients.
+
+    The first is made of the nearest centroids, and its gradient reaches those alone. The second's
+    gradient is that of a mean of all K centroids, weighted by the softmax of -|d_i - c_ij|^2 /
+    temperature (the straight-through estimator of DPQ-SX): assignments learn, too.
+
+    docs: float[B, D], rotated. centroids: float[M, K, D/M]. temperature: a squared distance.
+    """
+    M, _, sub = centroids.shape
+    parts = docs.view(len(docs), M, sub)
+    # without |d_i|^2, which is the same for every centroid
+    distances = centroids.square().sum(2) - 2 * torch.einsum("bms,mks->bmk", parts, centroids)
+    slots = torch.arange(M, device=docs.device)
+    nearest = centroids[slots, distances.argmin(2)].flatten(1)
+    weights = torch.softmax(-distances / temperature, 2)
+    soft = torch.einsum("bmk,mks->bms", weights, centroids).flatten(1)
+    return nearest, nearest.detach() + (soft - soft.detach())  # the bracket is exactly 0
+
+
+def dpq_loss(
+    queries: torch.Tensor,
+    docs: torch.Tensor,
+    centroids: torch.Tensor,
+    relevant: torch.Tensor,
+    scale: float,
+    temperature: float,
+    reconstruction: float,
+) -> torch.Tensor:
+    """Return the cross entropy of ranking B quantized documents plus their weighted distortion.
+
+    The b-th document is the b-th query's own; the others are its negatives, but for those that are
+    relevant to it. The distortion is the mean of |d - d-dagger|^2 (eq. 9) over the B documents.
+
+    queries, docs: float[B, D], rotated. centroids: float[M, K, D/M]. relevant: bool[B, B], row b
+    the documents relevant to query b. scale: multiplies inner products.
+    """
+    nearest, quantized = quantize(docs, centroids, temperature)
+    own = torch.arange(len(docs), device=docs.device)
+    others = relevant.clone()
+    others[own, own] = False
+    scores = (scale * queries @ quantized.T).masked_fill(others, -torch.inf)  # [B, B]
+    distortion = (docs - nearest).square().sum(1).mean()
+    return cross_entropy(scores, own) + reconstruction * distortion
+
+
+class DPQ(torch.nn.Module):
+    """What DPQ trains, f of eq. 1 for queries and {c_ij} of eq. 7, and the rotation before them."""
+
+    def __init__(self, encoder: DualEncoder, pq: PQ):
+        super().__init__()
+        self.encoder = encoder
+        self.centroids = torch.nn.Parameter(torch.from_numpy(pq.centroids.copy()))  # [M, K, D/M]
+        self.register_buffer("rotation", torch.from_numpy(pq.rotation.copy()))  # [D, D]
+
+    def loss(
+        self,
+        tokens: list[list[int]],
+        docs: torch.Tensor,
+        relevant: torch.Tensor,
+        scale: float,
+        temperature: float,
+        reconstruction: float,
+        bf16: bool,
+    ) -> torch.Tensor:
+        """Return `dpq_loss` for B queries' tokens and their documents float[B, D], not rotated."""
+        with autocast(self.encoder.device, bf16):
+            queries = self.encoder(tokens)
+        rotated = (x.float() @ self.rotation.T for x in (queries, docs))
+        weights = (scale, temperature, reconstruction)
+        return dpq_loss(*rotated, self.centroids, relevant, *weights)
+
+
+def sampler(
+    texts: list[str], positives: list[np.ndarray], batch: int, seed: int
+) -> Callable[[int], tuple[list[str], np.ndarray, torch.Tensor]]:
+    """Return a function of the step: B texts, int64[B] relevant rows, bool[B, B] as `dpq_loss`."""
+    batch = min(batch, len(texts))
+
+    def draw(step: int) -> tuple[list[str], np.ndarray, torch.Tensor]:
+        chosen = shuffled(len(texts), batch, step, seed)
+        rng = np.random.default_rng([seed, 1, step])
+        docs = np.array([rng.choice(positives[i]) for i in chosen])
+        relevant = np.stack([np.isin(docs, positives[i]) for i in chosen])
+        return [texts[i] for i in chosen], docs, torch.from_numpy(relevant)
+
+    return draw
+
+
+def _check(encoder: DualEncoder, index: Path, pq: PQ, docs: Path, matrix: np.ndarray) -> None:
+    for path, D, remedy in (
+        (index, len(pq.rotation), "Use the index of this encoder's embeddings"),
+        (docs, matrix.shape[1], "Use this encoder's embeddings"),
+    ):
+        if encoder.dim != D:
+            raise InputError(path, f"has {D} dimensions, the encoder {encoder.dim}", remedy)
+
+
+def assign(index: faiss.Index, docs: np.ndarray) -> None:
+    """Replace the documents of a trained index by [N, D] `docs`: codes of the nearest centroids."""
+    index.reset()
+    for at in progress(range(0, len(docs), CHUNK), "dpq assign", unit="chunks"):
+        index.add(np.asarray(docs[at : at + CHUNK], np.float32))
+
+
+def dpq(
+    collection: Path,
+    encoder: Path,
+    docs: Path,
+    index: Path,
+    out_index: Path,
+    out_encoder: Path,
+    scratch: Path,
+    steps: int,
+    batch: int,
+    lr: float,
+    pq_lr: float,
+    warmup: int,
+    scale: float,
+    temperature: float,
+    reconstruction: float,
+    seed: int,
+    checkpoint_minutes: float = 5,
+) -> None:
+    """Train from STAR's `encoder` and an OPQ `index`; write a faiss index and a query encoder.
+
+    docs: the collection's embeddings by `encoder`, which `index` was trained on. Query encoder,
+    centroids and codes change; the rotation of `out_index` is that of `index`. `scratch` holds the
+    checkpoint that a killed training resumes from.
+
+    Raises:
+        InputError: the index is no PQ, its dimension or that of `docs` is not the encoder's, `docs`
+            are of another collection, or the temperature is not above 0.
+    """
+    if temperature <= 0:
+        raise InputError("temperature", f"{temperature} is not above 0", "Set a squared distance")
+    fingerprint = {k: str(v) for k, v in locals().items() if not k.startswith(("out", "check"))}
+    inputs = {"collection": collection, "encoder": encoder, "docs": docs, "index": index}
+    fingerprint |= {name: sha256(path) for name, path in inputs.items()}
+    start, pq, matrix = DualEncoder.load(encoder), read_pq(index), read_embeddings(docs, collection)
+    _check(start, index, pq, docs, matrix)
+    device = best_device()
+    model = DPQ(start, pq).to(device)
+    draw = sampler(*training_pairs(collection), batch, seed)
+    bf16 = has_bf16(device)
+
+    def loss_of(step: int) -> torch.Tensor:
+        texts, rows, relevant = draw(step)
+        tokens = model.encoder.tokenize(texts, "query")
+        embedded = torch.from_numpy(matrix[rows].astype(np.float32)).to(device)
+        values = (relevant.to(device), scale, temperature, reconstruction, bf16)
+        return model.loss(tokens, embedded, *values)
+
+    weights = list(model.encoder.parameters())
+    groups = [{"params": weights}, {"params": [model.centroids], "lr": pq_lr}]
+    optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
+    keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
+    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "dpq")
+    trained = read_index(index)
+    replace_centroids(trained, model.centroids.detach().cpu().numpy())
+    assign(trained, matrix)
+    write_index(faiss.downcast_index(trained), out_index)
+    model.encoder.save(out_encoder, "query")
+    keeper.remove()
