@@ -7,6 +7,7 @@ configfile: "params/data.yaml"
 configfile: "params/encode.yaml"
 configfile: "params/quantize.yaml"
 configfile: "params/joint.yaml"
+configfile: "params/search.yaml"
 configfile: "params/generative.yaml"
 configfile: "params/report.yaml"
 
@@ -15,14 +16,17 @@ validate(config, schema="workflow/schemas/params.schema.yaml")
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/systems.smk"
 include: "workflow/rules/trainings.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/encode.smk"
 include: "workflow/rules/quantize.smk"
 include: "workflow/rules/joint.smk"
+include: "workflow/rules/search.smk"
 include: "workflow/rules/generative.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/speed.smk"
 include: "workflow/rules/asi.smk"
 include: "workflow/rules/stages.smk"
 
@@ -31,5 +35,7 @@ rule all:
     default_target: True
     input:
         STAGES["report"],
+        STAGES["speed"],
+        STAGES["scale"],
         STAGES["asi_report"],
     localrule: True

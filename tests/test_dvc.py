@@ -10,6 +10,7 @@ import yaml
 
 from conftest import CI, bridge, edit_params, run
 
+pytestmark = pytest.mark.xdist_group("run")  # one process has the run of the ci preset
 DATA = "data/apidocs-ci"
 METRICS = "reports/metrics/effectiveness.json"
 
@@ -81,23 +82,23 @@ def test_clone_pull_and_edit_trains_again(adopted, tmp_path):
     opq = mtimes(folder, f"{DATA}/systems/opq/**/*")
     shutil.rmtree(folder / ".snakemake")  # a fresh clone after dvc pull: files, no records
     old, results = metrics(folder), (folder / "reports/tables/results.csv").read_text()
-    lr = 10 * yaml.safe_load((folder / "params/joint.yaml").read_text())["jpq"]["lr"]
-    edit_params(folder, {"jpq": {"lr": lr}})
+    lr = 10 * yaml.safe_load((folder / "params/search.yaml").read_text())["dpq"]["lr"]
+    edit_params(folder, {"dpq": {"lr": lr}})
     diff = json.loads(run("dvc", "params", "diff", "--json", cwd=folder))
     assert diff == {
-        "params/joint.yaml": {"jpq.lr": {"old": lr / 10, "new": lr, "diff": lr - lr / 10}}
+        "params/search.yaml": {"dpq.lr": {"old": lr / 10, "new": lr, "diff": lr - lr / 10}}
     }
     run("dvc", "repro", cwd=folder)
     new = metrics(folder)
-    assert {s for s in old if old[s] != new[s]} == {"jpq"}
+    assert {s for s in old if old[s] != new[s]} == {"dpq"}
     assert mtimes(folder, f"{DATA}/systems/opq/**/*") == opq
-    locked = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]["jpq"]
-    assert locked["params"]["params/joint.yaml"]["jpq"]["lr"] == lr
+    locked = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]["dpq"]
+    assert locked["params"]["params/search.yaml"]["dpq"]["lr"] == lr
     assert json.loads(run("dvc", "status", "--json", cwd=folder)) == {}
     bridge("sync", folder)
     idle(folder)
     changed = json.loads(run("dvc", "metrics", "diff", "--json", cwd=folder))[METRICS]
-    assert changed and all(key.startswith("apidocs-ci.jpq.") for key in changed)
+    assert changed and all(key.startswith("apidocs-ci.dpq.") for key in changed)
     _restored(folder, results)
 
 

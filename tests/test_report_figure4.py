@@ -3,14 +3,15 @@ import numpy as np
 import pytest
 
 from jointir.errors import InputError
-from jointir.report.figure4 import PANELS, RC, STYLES, figure4, render
+from jointir.report.figure4 import BRUTE, PANELS, SHOWN, figure4, render
+from jointir.report.styles import RC, STYLES
 from jointir.report.tables import NAMES, final_rows
 
 HEADER = "dataset,split,system,setting,seed,bytes_per_doc,measure,value,low,high,p_holm"
 SIZES = [96, 16, 24, 32]  # not sorted: the plot must do that
 
 
-def synthetic(path, systems=tuple(STYLES), datasets=("a", "b")):
+def synthetic(path, systems=tuple(SHOWN), datasets=("a", "b")):
     rng, lines = np.random.default_rng(0), [HEADER]
     sweep = [(system, f"M={size}", size) for system in systems for size in SIZES]
     sweep += [("brute-force", "", 1536), ("brute-force-pretrained", "", 1536)]
@@ -43,8 +44,8 @@ def test_lines_are_the_values_of_the_table(table, figure):
     for ax, (dataset, measure) in zip(figure.axes, panels, strict=True):
         here = rows[rows["dataset"].eq(dataset) & rows["measure"].eq(measure)]
         lines = {line.get_label(): line for line in ax.lines}
-        assert set(lines) == set(NAMES.values())
-        for system in STYLES:
+        assert set(lines) == {NAMES[s] for s in [*SHOWN, *BRUTE]}
+        for system in SHOWN:
             run = here[here["system"].eq(system)].sort_values("bytes_per_doc")
             assert lines[NAMES[system]].get_xdata().tolist() == sorted(SIZES)
             assert lines[NAMES[system]].get_ydata().tolist() == run["value"].tolist()
@@ -55,7 +56,7 @@ def test_lines_are_the_values_of_the_table(table, figure):
 def test_bands_are_the_intervals_of_the_table(table, figure):
     rows = final_rows(table)
     rows = rows[rows["dataset"].eq("a") & rows["measure"].eq(PANELS[0])]
-    for band, system in zip(figure.axes[0].collections, STYLES, strict=True):
+    for band, system in zip(figure.axes[0].collections, SHOWN, strict=True):
         run = rows[rows["system"].eq(system)]
         y = band.get_paths()[0].vertices[:, 1]
         assert set(y) == set(run["low"]) | set(run["high"])
@@ -71,16 +72,16 @@ def test_axes_say_the_sweep_and_the_measure(figure):
 
 def test_systems_differ_in_colour_marker_and_dashes(figure):
     lines = [line for line in figure.axes[0].lines if line.get_label()[:5] != "brute"]
-    assert len({line.get_color() for line in lines}) == len(STYLES)
-    assert len({line.get_marker() for line in lines}) == len(STYLES)
-    assert len({str(style["linestyle"]) for style in STYLES.values()}) == len(STYLES)
+    assert len({line.get_color() for line in lines}) == len(SHOWN)
+    assert len({line.get_marker() for line in lines}) == len(SHOWN)
+    assert len({str(STYLES[system]["linestyle"]) for system in SHOWN}) == len(SHOWN)
     widths = {line.get_label(): line.get_linewidth() for line in lines}
     assert widths.pop("JPQ") > max(widths.values())
 
 
 def test_one_legend_names_each_line_once(figure):
     (legend,) = figure.legends
-    expected = [name for name in NAMES.values() if name != "brute force (STAR)"]
+    expected = [NAMES[s] for s in [*SHOWN, "brute-force-pretrained"]]
     assert [text.get_text() for text in legend.get_texts()] == expected
     assert figure.get_figwidth() == 7
 

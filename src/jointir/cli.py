@@ -30,7 +30,10 @@ STAGES = {
     "star": "jointir.encode.star:star",
     "bm25": "jointir.search.bm25:bm25",
     "build": "jointir.search.build:build",
+    "lists": "jointir.search.lists:lists",
+    "ann-build": "jointir.search.ann.registry:ann_build",
     "jpq": "jointir.joint.jpq:jpq",
+    "dpq": "jointir.joint.dpq:dpq",
     "asi": "jointir.generative.asi:asi",
     "assign-ids": "jointir.generative.assign:assign_ids",
     "given-ids": "jointir.generative.controls:given_ids",
@@ -49,10 +52,17 @@ STAGES = {
     "asi-figure3": "jointir.report.asi_figures:asi_figure3",
     "asi-figure5": "jointir.report.asi_figure5:asi_figure5",
     "asi-figure6": "jointir.report.asi_figures:asi_figure6",
+    "latency": "jointir.measure.latency:latency",
+    "latencies": "jointir.report.speed:latencies",
+    "scale": "jointir.measure.scale:scale",
     "sizes": "jointir.report.tables:sizes",
     "metrics-json": "jointir.report.tables:metrics_json",
     "figure4-table": "jointir.report.tables:figure4_table",
     "figure4": "jointir.report.figure4:figure4",
+    "figure5": "jointir.report.figure5:figure5",
+    "table1": "jointir.report.speed_tables:table1",
+    "table2": "jointir.report.speed_tables:table2",
+    "figure-scale": "jointir.report.figure_scale:figure_scale",
 }
 
 

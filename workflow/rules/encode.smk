@@ -133,15 +133,15 @@ rule embed_queries:
         " --precision {params.precision} 2>&1 | tee {log}"
 
 
-use rule embed_queries as embed_queries_jpq with:
+use rule embed_queries as embed_queries_trained with:
     input:
         code=code("encode.embed"),
         collection="data/{dataset}/collection",
-        model="data/{dataset}/systems/jpq/{size}/query_encoder",
+        model="data/{dataset}/systems/{system}/{size}/query_encoder",
     output:
-        queries="data/{dataset}/systems/jpq/{size}/queries.npy",
-        facts="data/{dataset}/systems/jpq/{size}/queries.json",
+        queries="data/{dataset}/systems/{system}/{size}/queries.npy",
+        facts="data/{dataset}/systems/{system}/{size}/queries.json",
     log:
-        "logs/{dataset}/jpq/{size}-queries.log",
+        "logs/{dataset}/{system}/{size}-queries.log",
     benchmark:
-        "logs/{dataset}/jpq/{size}-queries.tsv"
+        "logs/{dataset}/{system}/{size}-queries.tsv"

@@ -3,14 +3,16 @@ rule jpq:
         code=code("joint.jpq"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/star/model",
-        index="data/{dataset}/systems/opq/M{M}/index.faiss",
+        index=lambda w: start_of(w),
     output:
-        index="data/{dataset}/systems/jpq/M{M}/index.faiss",
-        model=directory("data/{dataset}/systems/jpq/M{M}/query_encoder"),
+        index="data/{dataset}/systems/{system}/M{M}/index.faiss",
+        model=directory("data/{dataset}/systems/{system}/M{M}/query_encoder"),
     log:
-        "logs/{dataset}/jpq/M{M}.log",
+        "logs/{dataset}/{system}/M{M}.log",
     benchmark:
-        "logs/{dataset}/jpq/M{M}.tsv"
+        "logs/{dataset}/{system}/M{M}.tsv"
+    wildcard_constraints:
+        system="jpq|jpq-4bit",
     priority: 10  # the longest jobs first, or the last of them runs alone
     conda:
         "../../environment.yml"
@@ -20,7 +22,7 @@ rule jpq:
         runtime=1440,
     params:
         **config["jpq"],
-        scratch="data/{dataset}/scratch/jpq-M{M}",
+        scratch="data/{dataset}/scratch/{system}-M{M}",
     shell:
         "jointir jpq --collection {input.collection} --encoder {input.model}"
         " --index {input.index} --out-index {output.index} --out-encoder {output.model}"
@@ -29,3 +31,39 @@ rule jpq:
         " --warmup {params.warmup} --lambda-cut {params.lambda_cut} --scale {params.scale}"
         " --seed {params.seed} --checkpoint-minutes {params.checkpoint_minutes}"
         " 2>&1 | tee {log}"
+
+
+rule dpq:
+    input:
+        code=code("joint.dpq"),
+        collection="data/{dataset}/collection",
+        model="data/{dataset}/star/model",
+        docs="data/{dataset}/star/docs.npy",
+        index=lambda w: start_of(w),
+    output:
+        index="data/{dataset}/systems/{system}/M{M}/index.faiss",
+        model=directory("data/{dataset}/systems/{system}/M{M}/query_encoder"),
+    log:
+        "logs/{dataset}/{system}/M{M}.log",
+    benchmark:
+        "logs/{dataset}/{system}/M{M}.tsv"
+    wildcard_constraints:
+        system="dpq",
+    priority: 10
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=1440,
+    params:
+        **{k: v for k, v in config["dpq"].items() if k != "M"},
+        scratch="data/{dataset}/scratch/{system}-M{M}",
+    shell:
+        "jointir dpq --collection {input.collection} --encoder {input.model} --docs {input.docs}"
+        " --index {input.index} --out-index {output.index} --out-encoder {output.model}"
+        " --scratch {params.scratch} --steps {params.steps} --batch {params.batch}"
+        " --lr {params.lr} --pq-lr {params.pq_lr} --warmup {params.warmup}"
+        " --scale {params.scale} --temperature {params.temperature}"
+        " --reconstruction {params.reconstruction} --seed {params.seed}"
+        " --checkpoint-minutes {params.checkpoint_minutes} 2>&1 | tee {log}"

@@ -1,6 +1,6 @@
 rule retrieve:
     input:
-        code=code("measure.retrieve"),
+        code=lambda w: code("measure.retrieve", *([library(w.system)] if w.system in ANN else [])),
         collection="data/{dataset}/collection",
         index=lambda w: index_of(w)[0],
         queries=lambda w: index_of(w)[1],
@@ -20,13 +20,15 @@ rule retrieve:
     params:
         setting=setting,
         k=config["retrieve"]["k"],
-        seed=lambda w: config.get(w.system, {}).get("seed", config["star"]["seed"]),
+        seed=seed_of,
+        value=value,
         runs=lambda w, output: " ".join(f"--out {r}" for r in output.runs),
     shell:
         "jointir retrieve --collection {input.collection} --index {input.index}"
         " --queries {input.queries} {params.runs} --meta {output.meta}"
         " --dataset {wildcards.dataset} --system {wildcards.system}"
-        " --setting '{params.setting}' --seed {params.seed} --k {params.k} 2>&1 | tee {log}"
+        " --setting '{params.setting}' --seed {params.seed} --k {params.k}"
+        " --value {params.value} --threads {threads} 2>&1 | tee {log}"
 
 
 rule bm25:

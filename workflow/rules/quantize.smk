@@ -9,7 +9,7 @@ rule build:
     benchmark:
         "logs/{dataset}/{system}/M{M}-build.tsv"
     wildcard_constraints:
-        system="opq|pq|lsh|itq-lsh",
+        system="|".join(BUILT),
     priority: 5  # jpq waits for opq
     conda:
         "../../environment.yml"

@@ -8,8 +8,13 @@ STAGES = {
     "star": each_dataset("data/{dataset}/star/model"),
     "embed": each_dataset("data/{dataset}/star/flat.faiss")
     + each_dataset("data/{dataset}/star/queries.npy"),
-    "quantize": each_system(rules.build.output.index, ["opq", "pq", "itq-lsh", "lsh"]),
-    "jpq": each_system("data/{dataset}/systems/jpq/{size}/queries.npy", ["jpq"]),
+    "quantize": each_system(rules.build.output.index, only(BUILT)),
+    **{
+        system.replace("-", "_"): each_system(
+            "data/{dataset}/systems/{system}/{size}/queries.npy", only([system])
+        )
+        for system in TRAINED_WITH
+    },
     "search": each_system(rules.retrieve.output.meta),
     "measure": [*rules.results.output, *each_dataset(rules.compare_star.output.comparison)],
     "asi_dataset": [
@@ -28,6 +33,15 @@ STAGES = {
         *rules.asi_figure5.output,
         *rules.asi_figure6.output,
     ],
+    "ann": each_system(rules.retrieve.output.meta, FIGURE5),
+    "speed": [
+        *rules.speed_results.output,
+        *rules.latencies.output,
+        *rules.figure5.output,
+        *rules.table1.output,
+        *rules.table2.output,
+    ],
+    "scale": [*rules.scale.output, *rules.figure_scale.output],
     "report": [*rules.figure4.output, *rules.figure4_table.output, *rules.metrics.output],
 }
 STAGE_PARAMS = {
@@ -36,9 +50,15 @@ STAGE_PARAMS = {
     "pretrained": ["encoder", "embed"],
     "star": ["star"],
     "embed": ["embed"],
-    "quantize": ["opq", "pq", "lsh", "itq-lsh", "sweep"],
+    "quantize": ["opq", "opq-4bit", "pq", "lsh", "itq-lsh", "sweep"],
     "jpq": ["jpq", "embed"],
-    "search": ["retrieve", *(f"{k}.seed" for k in ["star", "jpq", "opq", "pq", "itq-lsh", "lsh"])],
+    "jpq_4bit": ["jpq", "jpq-4bit", "embed"],
+    "dpq": ["dpq", "embed"],
+    "search": [
+        "retrieve",
+        "ann",
+        *(f"{k}.seed" for k in ["star", "jpq", "dpq", *BUILT]),
+    ],
     "measure": ["measure", "results"],
     "asi_dataset": [
         f"datasets.{ASI_DATASET}",
@@ -51,6 +71,9 @@ STAGE_PARAMS = {
     ],
     "asi": ["asi", "embed"],
     "asi_report": ["asi", "results"],
+    "ann": ["retrieve", "ann", "ivf-jpq"],
+    "speed": ["retrieve", "measure", "results", "latency", "table1", "figure5"],
+    "scale": ["scale"],
     "report": ["figure4"],
 }
 

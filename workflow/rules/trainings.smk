@@ -28,8 +28,8 @@ def any_of(names):
 
 def training_options(wildcards):
     """Return the options of `jointir asi` that a variant's settings give."""
-    settings = {k: v for k, v in config["asi"].items() if k not in OWN}
-    return options(settings | VARIANTS[wildcards.variant])
+    settings = config["asi"] | VARIANTS[wildcards.variant]
+    return options({k: v for k, v in settings.items() if k not in OWN})
 
 
 def options(settings):
@@ -44,19 +44,23 @@ def options(settings):
     )
 
 
+def seeds_of(variant):
+    """Return the seeds that a variant is trained with: its own, where it names some."""
+    return config["asi"]["variants"][variant].get("seeds", config["asi"]["seeds"])
+
+
 def each_training(pattern, only=""):
     """Return `pattern` for every variant and seed.
 
     only: a setting; variants that do not have it are left out.
     """
     variants = [v for v, own in VARIANTS.items() if not only or own.get(only)]
-    seeds = config["asi"]["seeds"]
-    return expand(str(pattern), dataset=ASI_DATASET, variant=variants, seed=seeds)
+    return [path for variant in variants for path in of_variant(pattern, variant)]
 
 
 def of_variant(pattern, variant):
-    """Return `pattern` for one variant and every seed of the dataset that is reported."""
-    seeds = config["asi"]["seeds"]
+    """Return `pattern` for one variant and each of its seeds, of the dataset that is reported."""
+    seeds = seeds_of(variant)
     return expand(str(pattern), dataset=ASI_DATASET, variant=variant, seed=seeds)
 
 

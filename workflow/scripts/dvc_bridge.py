@@ -11,6 +11,7 @@ workflow/rules/stages.smk; its params are the keys in STAGE_PARAMS.
 """
 
 import contextlib
+import functools
 import io
 import json
 import shutil
@@ -30,7 +31,10 @@ from snakemake.settings.types import (
     ResourceSettings,
 )
 
+from jointir.search.ann import registry
+
 BRIDGE = "python workflow/scripts/dvc_bridge.py"
+EXTRA = set(registry.LIBRARIES)  # systems whose library is in the extra `ann`
 HEADER = f"# Written by `{BRIDGE} write` from Snakemake's DAG: do not edit.\n"
 
 
@@ -39,11 +43,13 @@ class Dag(NamedTuple):
 
     jobs: dict[str, list]  # stage -> its Snakemake jobs
     params: dict[str, list[str]]  # stage -> the params keys it depends on, dotted
+    optional: set[str]  # files that only machines with the extra `ann` make: DVC tracks none
     records: object  # Snakemake's own records of what made each file
 
 
 def load(overrides: dict | None = None) -> Dag:
-    """Return the whole DAG; `overrides` are merged into params/*.yaml."""
+    """Return the whole DAG, of all libraries; `overrides` are merged into params/*.yaml."""
+    registry.LIBRARIES.clear()  # dvc.yaml is the same whatever is installed here
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         config = ConfigSettings(config=overrides or {})
         handle = api.workflow(ResourceSettings(cores=1), config, snakefile=Path("Snakefile"))
@@ -57,7 +63,13 @@ def load(overrides: dict | None = None) -> Dag:
         }
         jobs = [job for job in workflow.dag.jobs if job.output]
         params = workflow.globals["STAGE_PARAMS"]
-        return Dag(assign(targets, jobs), params, workflow.persistence)
+        optional = {
+            o
+            for job in jobs
+            if job.wildcards_dict.get("system") in EXTRA
+            for o in map(str, job.output)
+        }
+        return Dag(assign(targets, jobs), params, optional, workflow.persistence)
 
 
 def assign(targets: dict[str, list[str]], jobs: list) -> dict[str, list]:
@@ -89,16 +101,21 @@ def inputs(jobs: list) -> list[str]:
     return sorted({str(i) for job in jobs for i in job.input} - made)
 
 
-def param_files(keys: list[str]) -> list[dict[str, list[str]]]:
-    """Group dotted params keys by the file under params/ that their top-level key is in."""
-    files = {
+@functools.cache
+def param_homes() -> dict[str, str]:
+    """Return the file under params/ that each top-level key is in."""
+    return {
         key: str(path)
         for path in sorted(Path("params").glob("*.yaml"))
         for key in yaml.safe_load(path.read_text())
     }
+
+
+def param_files(keys: list[str]) -> list[dict[str, list[str]]]:
+    """Group dotted params keys by the file under params/ that their top-level key is in."""
     grouped: dict[str, list[str]] = {}
     for key in keys:
-        grouped.setdefault(files[key.split(".")[0]], []).append(key)
+        grouped.setdefault(param_homes()[key.split(".")[0]], []).append(key)
     return [{file: names} for file, names in sorted(grouped.items())]
 
 
@@ -110,17 +127,18 @@ def out(path: str) -> dict:
     return {path: {"persist": True} | ({"cache": False} if in_git else {})}
 
 
-def stage(name: str, jobs: list, keys: list[str]) -> dict:
+def stage(name: str, jobs: list, keys: list[str], optional: set[str]) -> dict:
     """Return one DVC stage: first distrust what is there, then let Snakemake do what is missing."""
     rules = " ".join(sorted({job.rule.name for job in jobs}))
+    kept = [job for job in jobs if not optional & set(map(str, job.output))]
     return {
         "cmd": [
             f"{BRIDGE} clean {name}",
             f"snakemake --allowed-rules stage_{name} {rules} -- stage_{name}",
         ],
-        "deps": inputs(jobs),
+        "deps": [path for path in inputs(kept) if path not in optional],
         "params": param_files(keys),
-        "outs": [out(path) for path in outputs(jobs)],
+        "outs": [out(path) for path in outputs(kept)],
     }
 
 
@@ -132,7 +150,9 @@ def pipeline() -> str:
     plot = {"x": {results: "bytes_per_doc"}, "y": {results: "value"}, "template": "effectiveness"}
     content = {
         "stages": {
-            name: stage(name, jobs, dag.params[name]) for name, jobs in dag.jobs.items() if jobs
+            name: stage(name, jobs, dag.params[name], dag.optional)
+            for name, jobs in dag.jobs.items()
+            if jobs
         },
         "metrics": sorted(path for path in made if path.startswith("reports/metrics/")),
         "plots": [{"effectiveness": plot}],  # drawn by .dvc/plots/effectiveness.json

@@ -24,10 +24,10 @@ def needs(requirement: Requirement) -> Iterator[Requirement]:
 
 
 def lock(pyproject: Path) -> dict[str, str]:
-    """Return {package: version} of all that the project and its tests need, directly or not."""
+    """Return {package: version} of all that the project and its extras need, directly or not."""
     project = tomllib.loads(pyproject.read_text())["project"]
     todo = [Requirement(r) for r in project["dependencies"]]
-    todo += [Requirement(r) for r in project["optional-dependencies"]["test"]]
+    todo += [Requirement(r) for group in project["optional-dependencies"].values() for r in group]
     seen: set[tuple[str, frozenset[str]]] = set()
     versions: dict[str, str] = {}
     while todo:

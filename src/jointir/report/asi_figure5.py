@@ -7,8 +7,7 @@ import numpy as np
 
 from jointir.data.store import read_corpus
 from jointir.generative.ids import read_ids
-from jointir.report.asi_figures import save
-from jointir.report.figure4 import RC
+from jointir.report.styles import RC, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,32 +1,19 @@
 """Figures 3 and 6 of ASI++ (Liu et al. 2024): the ablation, and how many documents share an id."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from jointir.errors import InputError
-from jointir.files import atomic
 from jointir.generative.ids import keys
 from jointir.report.asi_tables import human, read_asi
-from jointir.report.figure4 import RC
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from jointir.report.styles import RC, save
 
 ABLATION = ("asi++", "asi++-without-ib", "asi++-without-ib-bot", "asi")
 SHADES = ("#0072B2", "#56B4E9", "#E69F00", "#888888")
 CUTS = (5, 10)
 SAMPLE = 10_000  # documents of figure 6, as in the paper
-
-
-def save(fig: "Figure", out: Path, png: Path) -> None:
-    """Write a figure as PDF and PNG, atomically; the same numbers, the same bytes."""
-    with atomic(out) as scratch:
-        fig.savefig(scratch, format="pdf", metadata={"CreationDate": None})
-    with atomic(png) as scratch:
-        fig.savefig(scratch, format="png", metadata={"Software": None})
 
 
 def asi_figure3(results: Path, out: Path, png: Path) -> None:

@@ -9,25 +9,18 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jointir.errors import InputError
-from jointir.files import atomic
+from jointir.report.styles import RC, STYLES, save
 from jointir.report.tables import final_rows, human
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RC = Path(__file__).parent / "matplotlibrc"
+LEGEND_COLUMNS = 6
 PANELS = ["MRR@10", "R@100"]
-WIDTH, ROW_HEIGHT, LEGEND_HEIGHT = 7.0, 2.5, 0.3  # inches
+WIDTH, ROW_HEIGHT, LEGEND_HEIGHT = 7.0, 2.5, 0.45  # inches
 
-# Okabe and Ito's colours; markers and dashes tell the lines apart in greyscale
-STYLES = {
-    "jpq": {"color": "#0072B2", "marker": "o", "linestyle": "-", "linewidth": 2.2},
-    "opq": {"color": "#D55E00", "marker": "s", "linestyle": "--"},
-    "pq": {"color": "#E69F00", "marker": "^", "linestyle": "-."},
-    "itq-lsh": {"color": "#009E73", "marker": "D", "linestyle": (0, (5, 1.5, 1, 1.5, 1, 1.5))},
-    "lsh": {"color": "#CC79A7", "marker": "v", "linestyle": ":"},
-}
+SHOWN = ["jpq", "jpq-4bit", "dpq", "opq", "pq", "scann", "opq-scann", "itq-lsh", "lsh"]
 BRUTE = {
     "brute-force": {"color": "#222222", "linestyle": (0, (6, 3)), "linewidth": 0.9},
     "brute-force-pretrained": {"color": "#222222", "linestyle": (0, (1, 2)), "linewidth": 0.9},
@@ -53,11 +46,11 @@ def draw(ax: "Axes", rows: pd.DataFrame) -> None:
     A system with several seeds has a line for each, labelled once.
     """
     draw_brute_force(ax, rows)
-    swept = rows[rows["system"].isin(STYLES)]
+    swept = rows[rows["system"].isin(SHOWN)]
     ax.set_xscale("log")
-    for order, (system, style) in enumerate(STYLES.items()):
+    for order, system in enumerate(SHOWN):
         runs = swept[swept["system"].eq(system)].groupby("seed")
-        zorder = 10 - order  # JPQ on top
+        style, zorder = STYLES[system], 20 - order  # JPQ on top
         for number, (_, run) in enumerate(runs):
             run = run.sort_values("bytes_per_doc")
             x = run["bytes_per_doc"]
@@ -89,13 +82,13 @@ def add_legend(fig: "Figure") -> None:
     """Add one legend above all panels: what they draw, each once, but for what is labelled."""
     lines = [line for ax in fig.axes for line in ax.get_lines()]
     handles = {str(line.get_label()): line for line in lines}
-    shown = [human(system) for system in [*STYLES, "brute-force-pretrained"]]
+    shown = [human(system) for system in [*SHOWN, "brute-force-pretrained"]]
     shown = [name for name in shown if name in handles]
     fig.legend(
         [handles[name] for name in shown],
         shown,
         loc="outside upper center",
-        ncols=len(shown),
+        ncols=min(len(shown), LEGEND_COLUMNS),
         handlelength=3.2,
         columnspacing=1.4,
     )
@@ -120,13 +113,9 @@ def figure4(results: Path, out: Path, png: Path) -> None:
     import matplotlib
 
     rows = final_rows(results)
-    if not rows["system"].isin(STYLES).any():
-        remedy = f"Measure one of {', '.join(STYLES)} first"
+    if not rows["system"].isin(SHOWN).any():
+        remedy = f"Measure one of {', '.join(SHOWN)} first"
         raise InputError(results, "no system that figure 4 shows", remedy)
     # rc_context with a file starts from matplotlib's defaults: a user's own settings stay out
     with matplotlib.rc_context(fname=RC):
-        fig = render(rows)
-        with atomic(out) as scratch:
-            fig.savefig(scratch, format="pdf", metadata={"CreationDate": None})
-        with atomic(png) as scratch:
-            fig.savefig(scratch, format="png", metadata={"Software": None})
+        save(render(rows), out, png)

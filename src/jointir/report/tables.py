@@ -10,10 +10,22 @@ from jointir.measure.results import RUN, read_meta, read_results, reference
 
 NAMES = {
     "jpq": "JPQ",
+    "jpq-4bit": "JPQ 4-bit",
+    "ivf-jpq": "IVF-JPQ",
+    "dpq": "DPQ",
     "opq": "OPQ",
+    "opq-4bit": "OPQ 4-bit",
     "pq": "PQ",
+    "scann": "ScaNN",
+    "opq-scann": "OPQ+ScaNN",
     "itq-lsh": "ITQ+LSH",
     "lsh": "LSH",
+    "hnsw": "HNSW",
+    "hnsw-opq": "HNSW+OPQ",
+    "imi": "IMI",
+    "annoy": "Annoy",
+    "falconn": "FALCONN",
+    "flann": "FLANN",
     "brute-force": "brute force (STAR)",
     "brute-force-pretrained": "brute force (untrained)",
 }

@@ -1,0 +1,32 @@
+"""A table of text cells as Markdown and as LaTeX."""
+
+from pathlib import Path
+
+from jointir.files import atomic
+
+LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "\u00d7": r"$\times$", "†": r"\dag{}"}
+
+
+def markdown(titles: list[str], rows: list[list[str]], text_columns: int = 2) -> list[str]:
+    """Return the lines of a Markdown table; columns after the first `text_columns` end right."""
+    align = ["---"] * text_columns + ["---:"] * (len(titles) - text_columns)
+    cells = [titles, align, *([cell.replace("*", "\\*") for cell in row] for row in rows)]
+    return [f"| {' | '.join(row)} |" for row in cells]
+
+
+def latex(titles: list[str], rows: list[list[str]], text_columns: int = 2) -> list[str]:
+    """Return the lines of a LaTeX tabular (booktabs)."""
+    columns = "l" * text_columns + "r" * (len(titles) - text_columns)
+    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
+    lines += [_latex_row(titles), r"\midrule", *map(_latex_row, rows)]
+    return [*lines, r"\bottomrule", r"\end{tabular}"]
+
+
+def _latex_row(cells: list[str]) -> str:
+    return " & ".join("".join(LATEX.get(c, c) for c in cell) for cell in cells) + r" \\"
+
+
+def write_lines(lines: list[str], out: Path) -> None:
+    """Write lines of text atomically."""
+    with atomic(out) as scratch:
+        scratch.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,105 @@
+"""Effectiveness joined with latency: the rows of figure 5 and of tables 1 and 2."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from jointir.errors import InputError
+from jointir.files import atomic
+from jointir.measure.results import REFERENCE, read_results
+from jointir.report.tables import ranked
+
+RUN = ["dataset", "system", "setting"]
+LATENCY = [*RUN, "threads", "batch", "n_docs", "dim", "stage", "median_ms", "p95_ms", "qps"]
+CHOSEN_BY = "MRR@10"
+
+
+def read_latency(path: Path) -> pd.DataFrame:
+    """Read latency.csv.
+
+    Raises:
+        InputError: a column is missing.
+    """
+    frame = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys([*RUN, "stage"], str))
+    missing = [column for column in [*LATENCY, "peak_mb"] if column not in frame.columns]
+    if missing:
+        raise InputError(path, f"no column {missing[0]!r}", "Rerun the latency stage")
+    return frame
+
+
+def latencies(table: list[Path], out: Path) -> None:
+    """Write the latency tables of several datasets as one.
+
+    Raises:
+        InputError: a column is missing.
+    """
+    frame = pd.concat([read_latency(path) for path in table], ignore_index=True)
+    with atomic(out) as scratch:
+        frame.to_csv(scratch, index=False, lineterminator="\n")
+
+
+def searches(latency: pd.DataFrame, threads: int = 1, batch: int = 1) -> pd.DataFrame:
+    """Return the rows of searching with so many threads and queries at a time."""
+    rows = latency[latency["stage"].eq("search")]
+    return rows[rows["threads"].eq(threads) & rows["batch"].eq(batch)]
+
+
+def joined(results: Path, latency: Path) -> pd.DataFrame:
+    """Return results.csv's rows with the median_ms and qps of one query at a time on one thread.
+
+    Raises:
+        InputError: a system that was measured was not timed.
+    """
+    times = searches(read_latency(latency))[[*RUN, "median_ms", "qps"]]
+    rows = read_results(results).merge(times, on=RUN, how="left", validate="many_to_one")
+    rows = rows[~rows["system"].eq("brute-force-pretrained")]  # not a way to search
+    late = rows[rows["qps"].isna()]
+    if len(late):
+        row = late.iloc[0]
+        found = f"{row.system} {row.setting} of {row.dataset} was not timed"
+        raise InputError(latency, found, "Rerun the latency stage")
+    return rows.reset_index(drop=True)
+
+
+def pareto(qps: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Return bool[n]: which points no other point equals or beats in both, and beats in one."""
+    better = (qps[:, None] >= qps) & (value[:, None] >= value)
+    strictly = better & ((qps[:, None] > qps) | (value[:, None] > value))
+    return ~strictly.any(axis=0)
+
+
+def chosen(rows: pd.DataFrame, M: int) -> pd.DataFrame:
+    """Return dataset, system, setting, one of each system: the settings that tables 1 and 2 show.
+
+    rows: those of `joined`. JPQ's is M sub-quantizers. Of the others it is, as in the paper, one of
+    as many bytes a document where there is one; among several, and for systems that do not
+    compress, the one with the highest MRR@10 on dev of those as fast as JPQ, else the fastest.
+
+    Raises:
+        InputError: JPQ was not run with M.
+    """
+    dev = rows[rows["split"].eq("dev") & rows["measure"].eq(CHOSEN_BY)]
+    found = []
+    for dataset, own in dev.groupby("dataset"):
+        jpq = own[own["system"].eq(REFERENCE) & own["setting"].eq(f"M={M}")]
+        if jpq.empty:
+            raise InputError("table1.M", f"{M} is no M of JPQ on {dataset}", "Choose one it has")
+        found += [_choose(group, jpq.iloc[0]) for _, group in own.groupby("system")]
+    table = pd.DataFrame(found)[RUN]
+    return table.sort_values(["dataset", "system"], key=_order).reset_index(drop=True)
+
+
+def _order(column: pd.Series) -> pd.Series:
+    return ranked(column) if column.name == "system" else column
+
+
+def _choose(group: pd.DataFrame, jpq: pd.Series) -> pd.Series:
+    if jpq["system"] == group["system"].iloc[0]:
+        return jpq
+    alike = group[group["bytes_per_doc"].eq(jpq["bytes_per_doc"])]
+    group = group if alike.empty else alike
+    fast = group[group["qps"] >= jpq["qps"]]
+    if fast.empty:
+        return group.loc[group["qps"].idxmax()]
+    return fast.loc[fast["value"].idxmax()]

@@ -1,0 +1,58 @@
+# Indexes of search that is not exhaustive, or of other libraries: figure 5 and its tables.
+
+
+rule lists:
+    input:
+        code=code("search.lists"),
+        index="data/{dataset}/systems/jpq/M{M}/index.faiss",
+    output:
+        index="data/{dataset}/systems/ivf-jpq/M{M}/index.faiss",
+    log:
+        "logs/{dataset}/ivf-jpq/M{M}.log",
+    benchmark:
+        "logs/{dataset}/ivf-jpq/M{M}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        **config["ivf-jpq"],
+    shell:
+        "jointir lists --index {input.index} --out {output.index} --nlist {params.nlist}"
+        " --iterations {params.iterations} --seed {params.seed} 2>&1 | tee {log}"
+
+
+rule ann_build:
+    input:
+        code=lambda w: code("search.ann.registry", library(w.system)),
+        docs="data/{dataset}/star/docs.npy",
+    output:
+        index=directory("data/{dataset}/systems/{system}/index"),
+    log:
+        "logs/{dataset}/{system}/build.log",
+    benchmark:
+        "logs/{dataset}/{system}/build.tsv"
+    wildcard_constraints:
+        system=any_of(ANN),
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=6000,
+        runtime=240,
+    params:
+        seed=lambda w: config["ann"][w.system]["seed"],
+        settings=lambda w: build_settings(w),
+    shell:
+        "jointir ann-build --system {wildcards.system} --docs {input.docs} --out {output.index}"
+        " {params.settings} --seed {params.seed} --threads {threads} 2>&1 | tee {log}"
+
+
+use rule ann_build as ann_build_sized with:
+    output:
+        index=directory("data/{dataset}/systems/{system}/M{M}/index"),
+    log:
+        "logs/{dataset}/{system}/M{M}-build.log",
+    benchmark:
+        "logs/{dataset}/{system}/M{M}-build.tsv"

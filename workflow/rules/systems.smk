@@ -1,0 +1,160 @@
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+# Which systems are run, at which settings, and where their indexes are. A setting's folder is named
+# by its size: flat, M48, efSearch64, or M48-nprobe8.
+
+sys.path.insert(0, f"{workflow.basedir}/src")
+from jointir.search.ann.registry import SYSTEMS as ANN, missing
+
+TRAINED_WITH = {"jpq": "opq", "jpq-4bit": "opq-4bit", "dpq": "opq"}  # and what each starts from
+BUILT = ["opq", "opq-4bit", "pq", "itq-lsh", "lsh"]
+BRUTE = {"brute-force": ["flat"], "brute-force-pretrained": ["flat"]}
+
+
+def sizes(system):
+    """Return the names of a system's settings, in the order of its sweep."""
+    if system in ANN:
+        ((knob, values),) = config["ann"][system]["sweep"].items()
+        return [f"{knob}{value}" for value in values]
+    own = config.get(system, {})
+    Ms = [f"M{M}" for M in own.get("M", config["sweep"]["M"])]
+    if "nprobe" not in own:
+        return Ms
+    return [f"{M}-nprobe{n}" for M in Ms for n in own["nprobe"]]
+
+
+def installed(systems):
+    """Return the systems whose library is here, and say which are left out for want of one."""
+    for system in systems:
+        if system in ANN and missing(system):
+            logger.warning(
+                f"{system} is left out: it needs {missing(system)}, in the extra `ann`"
+                " (pip install -e '.[ann]')"
+            )
+    return [s for s in systems if s not in ANN or not missing(s)]
+
+
+FIGURE4 = {s: sizes(s) for s in installed(config["figure4"]["systems"])} | BRUTE
+FIGURE5 = FIGURE4 | {s: sizes(s) for s in installed(config["figure5"]["systems"])}
+
+
+def each_system(pattern, systems=FIGURE4):
+    """Return `pattern` for every dataset, and every system and size of `systems`, in one order.
+
+    Its wildcard {M} is the number in {size}; {split} stays.
+    """
+    return [
+        str(pattern).format(dataset=d, system=s, size=size, M=size[1:], split="{split}")
+        for d in DATASETS
+        for s, sizes in systems.items()
+        for size in sizes
+    ]
+
+
+def only(names, systems=FIGURE4):
+    """Return those of `systems` that are among `names`."""
+    return {s: sizes for s, sizes in systems.items() if s in names}
+
+
+def library(system):
+    """Return the module that wraps the library of an ANN system, without the package's name."""
+    return ANN[system].split(":")[0].removeprefix("jointir.")
+
+
+def build_settings(wildcards):
+    """Return the options that an ANN index is built with; M is the size's where it is swept."""
+    own = config["ann"][wildcards.system]["build"]
+    if "M" in wildcards.keys():
+        own = own | {"M": wildcards.M}
+    return " ".join(f"--settings {name}={value}" for name, value in own.items())
+
+
+def start_of(wildcards):
+    """Return the index that a trained one starts from."""
+    start = TRAINED_WITH[wildcards.system]
+    return f"data/{wildcards.dataset}/systems/{start}/M{wildcards.M}/index.faiss"
+
+
+def index_of(wildcards):
+    """Return where a system's index is, and the queries that are embedded for it."""
+    base, system, size = f"data/{wildcards.dataset}", wildcards.system, wildcards.size
+    queries = f"{base}/star/queries.npy"
+    if system.startswith("brute-force"):
+        encoder = "pretrained" if system.endswith("pretrained") else "star"
+        return f"{base}/{encoder}/flat.faiss", f"{base}/{encoder}/queries.npy"
+    own = f"{base}/systems/{system}"
+    if system in ANN:
+        return f"{own}/{size}/index" if size.startswith("M") else f"{own}/index", queries
+    own = f"{own}/{size.split('-')[0]}"
+    if system == "ivf-jpq":  # its codes and its query encoder are JPQ's
+        queries = f"{base}/systems/jpq/{size.split('-')[0]}/queries.npy"
+    if system in TRAINED_WITH:
+        queries = f"{own}/queries.npy"
+    return f"{own}/index.faiss", queries
+
+
+def encoder_of(queries):
+    """Return the encoder that made a matrix of queries."""
+    folder = Path(queries).parent
+    return f"{folder}/{'query_encoder' if 'systems' in folder.parts else 'model'}"
+
+
+def setting(wildcards):
+    """Return what tables call a size: M=48, M=96 K=16, bits=384, efSearch=64, or nothing."""
+    system, size = wildcards.system, wildcards.size
+    if size == "flat":
+        return ""
+    if system.endswith("lsh"):
+        return f"bits={8 * int(size[1:])}"
+    named = re.sub(r"([A-Za-z_]+)(\d+)-?", r"\1=\2 ", size).strip()
+    return f"{named} K=16" if system.endswith("4bit") else named
+
+
+def value(wildcards):
+    """Return the value of the knob that a size names, 0 where the index has none."""
+    named = re.search(r"([A-Za-z_]+)(\d+)$", wildcards.size)
+    return int(named[2]) if named and named[1] != "M" else 0
+
+
+def seed_of(wildcards):
+    """Return the seed of what made a system's index."""
+    if wildcards.system in ANN:
+        return config["ann"][wildcards.system]["seed"]
+    own = {"jpq-4bit": "jpq"}.get(wildcards.system, wildcards.system)
+    return config.get(own, config["star"])["seed"]
+
+
+def timed(dataset):
+    """Return the systems and settings of figure 5 that are ways to search, like wildcards."""
+    return [
+        SimpleNamespace(dataset=dataset, system=system, size=size)
+        for system, sizes in FIGURE5.items()
+        for size in sizes
+        if system != "brute-force-pretrained"
+    ]
+
+
+def latency_options(wildcards):
+    """Return the options that tell the latency stage of each system and setting, in parallel."""
+    options = []
+    for w in timed(wildcards.dataset):
+        index, queries = index_of(w)
+        meta = f"data/{w.dataset}/runs/{w.system}/{w.size}/meta.json"
+        options.append(
+            f"--index {index} --meta {meta} --value {value(w)} --queries {queries}"
+            f" --encoder {encoder_of(queries)}"
+        )
+    return " ".join(options)
+
+
+def latency_inputs(wildcards):
+    """Return every file that the latency stage reads of the systems, once."""
+    files = {f for w in timed(wildcards.dataset) for f in index_of(w)}
+    files |= {encoder_of(index_of(w)[1]) for w in timed(wildcards.dataset)}
+    metas = {
+        f"data/{w.dataset}/runs/{w.system}/{w.size}/meta.json" for w in timed(wildcards.dataset)
+    }
+    return sorted(files | metas)
