@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 # The same examples in every run, on a busy machine too: a red CI is a defect, not a bad moment.
 settings.register_profile(
@@ -25,12 +26,33 @@ FILES = [
     *("Snakefile", "workflow", "profiles", "src", "params", "environment.yml", "pyproject.toml"),
     *("dvc.yaml", ".dvc", ".dvcignore", ".gitignore"),
 ]
+# whose tests look at one run of the ci preset: one process has them, and the other the rest
+OF_THE_RUN = ("test_dvc.py", "test_pipeline")
 # sources and tools of the tested copy and of this interpreter, wherever pytest was started from
 ENV = os.environ | {
     "PYTHONPATH": "src",
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "DVC_NO_ANALYTICS": "1",
 }
+
+
+class Scheduling(LoadScopeScheduling):
+    """Gives each file to one process, and those of the run together to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.split("::")[0]).name
+        return "run" if file.startswith(OF_THE_RUN) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Schedule by file; the longest, the run, begins first."""
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the run first."""
+    items.sort(key=lambda item: not item.path.name.startswith(OF_THE_RUN))
 
 
 def run(*command: str | Path, cwd: Path, ok: bool = True) -> str:

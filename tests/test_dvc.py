@@ -10,7 +10,6 @@ import yaml
 
 from conftest import CI, bridge, edit_params, run
 
-pytestmark = pytest.mark.xdist_group("run")  # one process has the run of the ci preset
 DATA = "data/apidocs-ci"
 METRICS = "reports/metrics/effectiveness.json"
 

@@ -17,7 +17,6 @@ import pytest
 from conftest import CI, ENV, run
 from jointir.search.ann.registry import missing
 
-pytestmark = pytest.mark.xdist_group("run")
 DATA = "data/apidocs-ci"
 COLUMNS = "dataset,split,system,setting,seed,bytes_per_doc,measure,value,low,high,p_holm"
 MS = [16, 32]

@@ -12,7 +12,6 @@ from safetensors.numpy import load_file
 from jointir.data.store import read_qrels
 from jointir.generative.ids import keys, read_ids
 
-pytestmark = pytest.mark.xdist_group("run")
 DATA, N, L, V = "data/apidocs-ci", 1500, 4, 256
 SYSTEMS = ["asi++", "asi", "residual-ids"]
 

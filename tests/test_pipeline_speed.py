@@ -15,7 +15,6 @@ from jointir.measure.trec import read_run
 from jointir.quantize.pq import read_pq
 from jointir.search.ann.registry import missing, open_index
 
-pytestmark = pytest.mark.xdist_group("run")
 DATA, N, D = "data/apidocs-ci", 1500, 384
 KNOBS = {("hnsw", "efSearch=16"), ("hnsw", "efSearch=128"), ("hnsw-opq", "efSearch=64")}
 KNOBS |= {("imi", "nprobe=64"), ("ivf-jpq", "M=16 nprobe=2"), ("ivf-jpq", "M=16 nprobe=16")}
