@@ -34,8 +34,5 @@ include: "workflow/rules/stages.smk"
 rule all:
     default_target: True
     input:
-        STAGES["report"],
-        STAGES["speed"],
-        STAGES["scale"],
-        STAGES["asi_report"],
+        [STAGES[stage] for stage in ("report", "speed", "scale", "asi_report")],
     localrule: True
