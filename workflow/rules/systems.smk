@@ -69,7 +69,8 @@ def build_settings(wildcards):
     own = config["ann"][wildcards.system]["build"]
     if "M" in wildcards.keys():
         own = own | {"M": wildcards.M}
-    return " ".join(f"--settings {name}={value}" for name, value in own.items())
+    # sorted, for the reason that `options` has
+    return " ".join(f"--settings {name}={value}" for name, value in sorted(own.items()))
 
 
 def start_of(wildcards):
