@@ -92,7 +92,7 @@ def test_clone_pull_and_edit_trains_again(adopted, tmp_path):
     assert {s for s in old if old[s] != new[s]} == {"dpq"}
     assert mtimes(folder, f"{DATA}/systems/opq/**/*") == opq
     locked = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]["dpq"]
-    assert locked["params"]["params/search.yaml"]["dpq"]["lr"] == lr
+    assert float(locked["params"]["params/search.yaml"]["dpq"]["lr"]) == lr  # written as 5e-05
     assert json.loads(run("dvc", "status", "--json", cwd=folder)) == {}
     bridge("sync", folder)
     idle(folder)

@@ -26,7 +26,7 @@ SETTINGS = {(s, f"M={M}") for s in ("jpq", "opq", "pq") for M in MS}
 SETTINGS |= {(s, f"bits={8 * M}") for s in ("lsh", "itq-lsh") for M in MS}
 SETTINGS |= {("brute-force", ""), ("brute-force-pretrained", "")}
 SETTINGS |= {("dpq", "M=16"), ("opq-4bit", "M=32 K=16"), ("jpq-4bit", "M=32 K=16")}
-SETTINGS |= {(s, "M=16") for s in ("scann", "opq-scann") if not missing(s)}
+SETTINGS |= {("scann", "M=16")} if not missing("scann") else set()
 
 
 @pytest.fixture(scope="module")

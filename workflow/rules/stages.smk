@@ -52,9 +52,10 @@ STAGE_PARAMS = {
     "star": ["star"],
     "embed": ["embed"],
     "quantize": ["opq", "opq-4bit", "pq", "lsh", "itq-lsh", "sweep"],
-    "jpq": ["jpq", "embed"],
-    "jpq_4bit": ["jpq", "jpq-4bit", "embed"],
-    "dpq": ["dpq", "embed"],
+    # opq and opq-4bit: what training starts from is made here where `figure4.systems` leaves it out
+    "jpq": ["jpq", "opq", "embed"],
+    "jpq_4bit": ["jpq", "jpq-4bit", "opq-4bit", "embed"],
+    "dpq": ["dpq", "opq", "embed"],
     "search": [
         "retrieve",
         "ann",
