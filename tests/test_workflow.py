@@ -179,7 +179,7 @@ def test_dvc_notices_every_parameter(inside):
     few |= {"ivf-jpq": {"M": [16], "nprobe": [2]}, "ann": {}}
     for name, own in params["ann"].items():
         few["ann"][name] = {"sweep": {knob: values[:1] for knob, values in own["sweep"].items()}}
-    drawn = ["jpq", "jpq-4bit", "dpq", "opq", "pq", "lsh", "itq-lsh", "opq-scann"]
+    drawn = ["jpq", "jpq-4bit", "dpq", "opq", "opq-4bit", "pq", "lsh", "itq-lsh", "opq-scann"]
     few["figure4"] = {"systems": drawn}
     few["figure5"] = {"systems": ["ivf-jpq", "hnsw"]}
     params = merge(params, few)
