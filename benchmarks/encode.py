@@ -16,20 +16,16 @@ from jointir.data.store import document_texts, read_corpus
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import choose_bf16
+from jointir.measure.machine import CPU_INFO, processor
 
-FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile")
 OURS, THEIRS = "jointir, auto precision", "sentence-transformers, same length"
 
 
 def machine() -> str:
     """Return the processor, those of its flags that matter here, and the threads in use."""
-    info = Path("/proc/cpuinfo")
-    text = info.read_text() if info.exists() else ""
-    lines = dict(x.split(":", 1) for x in text.splitlines() if ":" in x)
-    names = {k.strip(): v.strip() for k, v in lines.items()}
-    flags = [f for f in FLAGS if f in names.get("flags", "").split()]
+    model, flags = processor(CPU_INFO.read_text() if CPU_INFO.exists() else "")
     load = f"load {os.getloadavg()[0]:.1f}"
-    parts = [names.get("model name", "unknown CPU"), " ".join(flags) or "no AVX", load]
+    parts = [model or "unknown CPU", " ".join(flags) or "no AVX", load]
     return ", ".join([*parts, f"{torch.get_num_threads()} threads, {best_device()}"])
 
 

@@ -12,8 +12,9 @@ from jointir.errors import InputError
 from jointir.measure.results import COLUMNS
 from jointir.report.figure5 import figure5, render, sweeps
 from jointir.report.speed import chosen, joined, latencies, pareto
-from jointir.report.speed_tables import mark, table1, table2
+from jointir.report.speed_tables import table1, table2
 from jointir.report.styles import RC
+from jointir.report.tables import mark
 
 # system, setting, bytes a document, median ms of one query on one thread, MRR@10
 RUNS = [

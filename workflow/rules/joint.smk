@@ -3,7 +3,7 @@ rule jpq:
         code=code("joint.jpq"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/star/model",
-        index=lambda w: start_of(w),
+        index=start_of,
     output:
         index="data/{dataset}/systems/{system}/M{M}/index.faiss",
         model=directory("data/{dataset}/systems/{system}/M{M}/query_encoder"),
@@ -39,7 +39,7 @@ rule dpq:
         collection="data/{dataset}/collection",
         model="data/{dataset}/star/model",
         docs="data/{dataset}/star/docs.npy",
-        index=lambda w: start_of(w),
+        index=start_of,
     output:
         index="data/{dataset}/systems/{system}/M{M}/index.faiss",
         model=directory("data/{dataset}/systems/{system}/M{M}/query_encoder"),

@@ -43,7 +43,7 @@ rule ann_build:
         runtime=240,
     params:
         seed=lambda w: config["ann"][w.system]["seed"],
-        settings=lambda w: build_settings(w),
+        settings=build_settings,
     shell:
         "jointir ann-build --system {wildcards.system} --docs {input.docs} --out {output.index}"
         " {params.settings} --seed {params.seed} --threads {threads} 2>&1 | tee {log}"

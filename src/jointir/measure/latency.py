@@ -109,9 +109,10 @@ def _matrix(path: Path, n_queries: int) -> np.ndarray:
     return matrix
 
 
-def _subjects(system: System, n_docs: int, texts: np.ndarray, k: int) -> dict[str, Subject]:
-    """Return what is timed of a system, by stage."""
-    matrix = _matrix(system.queries, len(texts))
+def _subjects(
+    system: System, n_docs: int, texts: np.ndarray, matrix: np.ndarray, k: int
+) -> dict[str, Subject]:
+    """Return what is timed of a system, by stage. matrix: float32[Q, D] of the Q texts."""
     stages: dict[str, Subject] = {"search": Index(system.index, matrix, n_docs, k)}
     stages["encode"] = Encoder(system.encoder, texts, matrix.shape[1], "cpu")
     if torch.cuda.is_available():
@@ -127,14 +128,17 @@ def _plan(
     calls: pairs of threads and batch.
     """
     rows, subjects, seen = [], {}, set()
+    matrices = {p: _matrix(p, len(texts)) for p in {s.queries for s in systems}}
     for system in systems:
-        facts = {key: read_meta(system.meta)[key] for key in FACTS}
+        about = read_meta(system.meta)
+        facts = {key: about[key] for key in FACTS}
         name = " ".join(str(facts[key]) for key in ABOUT)
         if name in seen:
             found = f"{name!r} was already given"
             raise InputError(system.meta, found, "Give each system and setting once")
         seen.add(name)
-        for stage, subject in _subjects(system, facts["n_docs"], texts, k).items():
+        matrix = matrices[system.queries]
+        for stage, subject in _subjects(system, facts["n_docs"], texts, matrix, k).items():
             key = (stage, subject.path, system.queries)
             subjects.setdefault(key, subject)
             value = system.value if stage == "search" else 0  # an encoder has no knob

@@ -14,7 +14,7 @@ from jointir.measure.results import REFERENCE, read_meta, reported
 from jointir.measure.significance import holm, paired_p
 from jointir.report.formats import latex, markdown, write_lines
 from jointir.report.speed import RUN, chosen, joined, read_latency, searches
-from jointir.report.tables import MEASURES, human
+from jointir.report.tables import MEASURES, human, mark
 
 LEGEND1 = (
     "Two-tailed paired t-test against JPQ's row, Holm-corrected over the rows of a measure: "
@@ -66,15 +66,6 @@ def significance(values: list[pd.DataFrame], reference: pd.DataFrame) -> pd.Data
         raw = [paired_p(values[i][measure].to_numpy(), reference[measure]) for i in others]
         p.loc[others, measure] = holm(np.array(raw))
     return p
-
-
-def mark(value: float, reference: float, p: float) -> str:
-    """Return ** or * where the reference is better, † where it is worse; nothing above 0.05."""
-    if not p < 0.05:
-        return ""
-    if value > reference:
-        return "†"
-    return "**" if p < 0.01 else "*"
 
 
 def rows_of_table1(

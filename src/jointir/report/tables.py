@@ -89,16 +89,21 @@ def read_sizes(path: Path) -> dict[tuple[str, str, str], str]:
     return dict(zip(keys, frame["compression"], strict=True))
 
 
+def mark(value: float, reference: float, p: float) -> str:
+    """Return ** or * where the reference is better, † where it is not; nothing from p = 0.05 on."""
+    if not p < 0.05:
+        return ""
+    if reference > value:
+        return "**" if p < 0.01 else "*"
+    return "†"
+
+
 def marks(rows: pd.DataFrame) -> pd.Series:
     """Return the significance mark of each row, escaped for Markdown."""
     found = []
     for (value, p), ref in zip(rows[["value", "p_holm"]].to_numpy(), reference(rows), strict=True):
-        if ref is None or not p < 0.05:
-            found.append("")
-        elif rows["value"].iloc[ref] > value:
-            found.append("\\*\\*" if p < 0.01 else "\\*")
-        else:
-            found.append("†")
+        sign = "" if ref is None else mark(value, rows["value"].iloc[ref], p)
+        found.append(sign.replace("*", "\\*"))
     return pd.Series(found, index=rows.index, dtype=str)
 
 
