@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from jointir.errors import InputError
-from jointir.report.figure4 import BRUTE, PANELS, SHOWN, figure4, render
-from jointir.report.styles import RC, STYLES
+from jointir.report.figure4 import BRUTE, SHOWN, figure4, render
+from jointir.report.styles import PANELS, RC, STYLES
 from jointir.report.tables import NAMES, final_rows
 
 HEADER = "dataset,split,system,setting,seed,bytes_per_doc,measure,value,low,high,p_holm"

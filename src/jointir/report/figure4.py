@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jointir.errors import InputError
-from jointir.report.styles import RC, STYLES, save
+from jointir.report.styles import RC, STYLES, draw_panels, save
 from jointir.report.tables import final_rows, human
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LEGEND_COLUMNS = 6
-PANELS = ["MRR@10", "R@100"]
 WIDTH, ROW_HEIGHT, LEGEND_HEIGHT = 7.0, 2.5, 0.45  # inches
 
 SHOWN = ["jpq", "jpq-4bit", "dpq", "opq", "pq", "scann", "opq-scann", "itq-lsh", "lsh"]
@@ -64,17 +63,8 @@ def draw(ax: "Axes", rows: pd.DataFrame) -> None:
 
 
 def draw_all(fig: "Figure", rows: pd.DataFrame) -> None:
-    """Draw a row of panels for each dataset in rows, a column for each of PANELS, one legend."""
-    datasets = sorted(rows["dataset"].unique())
-    axes = fig.subplots(len(datasets), len(PANELS), squeeze=False)
-    for row_axes, dataset in zip(axes, datasets, strict=True):
-        for ax, measure in zip(row_axes, PANELS, strict=True):
-            draw(ax, rows[rows["dataset"].eq(dataset) & rows["measure"].eq(measure)])
-            ax.set_ylabel(measure)
-            if len(datasets) > 1:
-                ax.set_title(dataset, loc="left")
-    for ax in axes[-1]:
-        ax.set_xlabel("bytes per document (log scale)")
+    """Draw the panels of all datasets in rows, and one legend."""
+    draw_panels(fig, rows, draw, "bytes per document (log scale)")
     add_legend(fig)
 
 

@@ -10,14 +10,13 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.report.speed import joined, pareto
-from jointir.report.styles import RC, STYLES, save
+from jointir.report.styles import RC, STYLES, draw_panels, save
 from jointir.report.tables import human
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PANELS = ["MRR@10", "R@100"]
 WIDTH, ROW_HEIGHT, LEGEND_HEIGHT = 7.0, 2.9, 0.8  # inches
 FLOOR = 0.6  # what is far below brute force would flatten the rest: shown from this part of it on
 
@@ -58,18 +57,9 @@ def render(rows: pd.DataFrame) -> "Figure":
     """Return the figure of the test rows of `joined`."""
     from matplotlib.figure import Figure
 
-    datasets = sorted(rows["dataset"].unique())
-    fig = Figure(figsize=(WIDTH, LEGEND_HEIGHT + ROW_HEIGHT * len(datasets)))
-    axes = fig.subplots(len(datasets), len(PANELS), squeeze=False)
-    for line, dataset in zip(axes, datasets, strict=True):
-        for ax, measure in zip(line, PANELS, strict=True):
-            draw(ax, rows[rows["dataset"].eq(dataset) & rows["measure"].eq(measure)])
-            ax.set_ylabel(measure)
-            if len(datasets) > 1:
-                ax.set_title(dataset, loc="left")
-    for ax in axes[-1]:
-        ax.set_xlabel("queries a second on one thread (log scale)")
-    handles, names = axes[0][0].get_legend_handles_labels()
+    fig = Figure(figsize=(WIDTH, LEGEND_HEIGHT + ROW_HEIGHT * rows["dataset"].nunique()))
+    draw_panels(fig, rows, draw, "queries a second on one thread (log scale)")
+    handles, names = fig.axes[0].get_legend_handles_labels()
     fig.legend(handles, names, loc="outside upper center", ncols=5, handlelength=3)
     return fig
 

@@ -1,13 +1,18 @@
 """How every figure draws a system: colour for its family, marker and dashes for greyscale."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from jointir.files import atomic
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+PANELS = ["MRR@10", "R@100"]  # of figures 4 and 5
 RC = Path(__file__).parent / "matplotlibrc"
 
 # Okabe and Ito's colours. Blue: trained jointly; warm: compressed afterwards; green: hashed;
@@ -30,6 +35,22 @@ STYLES = {
     "falconn": {"color": "#777777", "marker": "8", "linestyle": ":"},
     "flann": {"color": "#444444", "marker": "|", "linestyle": "-."},
 }
+
+
+def draw_panels(
+    fig: "Figure", rows: pd.DataFrame, draw: Callable[["Axes", pd.DataFrame], None], xlabel: str
+) -> None:
+    """Let `draw` fill a row of panels for each dataset in rows, a column for each of PANELS."""
+    datasets = sorted(rows["dataset"].unique())
+    axes = fig.subplots(len(datasets), len(PANELS), squeeze=False)
+    for line, dataset in zip(axes, datasets, strict=True):
+        for ax, measure in zip(line, PANELS, strict=True):
+            draw(ax, rows[rows["dataset"].eq(dataset) & rows["measure"].eq(measure)])
+            ax.set_ylabel(measure)
+            if len(datasets) > 1:
+                ax.set_title(dataset, loc="left")
+    for ax in axes[-1]:
+        ax.set_xlabel(xlabel)
 
 
 def save(fig: "Figure", out: Path, png: Path) -> None:
