@@ -136,6 +136,17 @@ def test_information_is_the_divergence_of_two_gaussians(drawn):
     assert losses.information(e_a, e_b).item() == pytest.approx(np.mean(divergences), rel=1e-4)
 
 
+@pytest.mark.parametrize("s", [0.1, 1, 10])
+def test_information_pulls_alike_for_every_fixed_variance(drawn, s):
+    *_, e_a, e_b, _ = drawn
+    ours, other = e_a.clone().requires_grad_(), e_a.clone().requires_grad_()
+    losses.information(ours, e_b).backward()
+    prior = torch.distributions.Normal(e_b.mean(0), e_b.std(0))
+    own = torch.distributions.Normal(other, s)
+    torch.distributions.kl_divergence(own, prior).mean().backward()
+    torch.testing.assert_close(ours.grad, other.grad)
+
+
 def reference_plan(cost, epsilon, iterations):
     """Sinkhorn as in the book: scale rows and columns of exp(-cost / epsilon) in turn."""
     K = np.exp(-cost / epsilon)

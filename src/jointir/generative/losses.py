@@ -94,8 +94,10 @@ def information(e: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
     """Return the KL divergence of eq. 9 (without beta): E_d KL[N(e_d, s^2) || N(mu, sigma^2)].
 
     mu and sigma are those of `prior` float[n, D], a Monte-Carlo sample, dimension by dimension,
-    and constants. The paper does not give s^2, the variance of p(e | d); here s = sigma, so that
-    the divergence is half the squared Mahalanobis distance to the prior, a mean over dimensions.
+    and constants. The paper does not give s^2, the variance of p(e | d). As long as no weight
+    moves it, s adds a constant, log(sigma / s) + (s^2 / sigma^2 - 1) / 2, and no gradient, so
+    there is nothing to tune: here s = sigma, which leaves half the squared Mahalanobis distance
+    to the prior, a mean over dimensions.
     """
     mu, variance = prior.detach().mean(0), prior.detach().var(0).clamp(min=1e-6)
     return 0.5 * ((e - mu).square() / variance).mean()
