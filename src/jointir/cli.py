@@ -21,7 +21,9 @@ from jointir.errors import InputError
 # Imported only when called: torch alone takes seconds to load.
 STAGES = {
     "download-wheels": "jointir.data.download:download_wheels",
+    "download-archives": "jointir.data.archives:download_archives",
     "corpus-apidocs": "jointir.data.corpus:corpus_apidocs",
+    "corpus-medquad": "jointir.data.corpus:corpus_medquad",
     "corpus-beir": "jointir.data.corpus:corpus_beir",
     "corpus-ir-datasets": "jointir.data.corpus:corpus_ir_datasets",
     "checkpoint": "jointir.encode.encoder:checkpoint",

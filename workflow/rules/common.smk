@@ -57,11 +57,27 @@ def dataset(wildcards):
     return config["datasets"][wildcards.dataset]
 
 
+# How each kind of dataset says what is downloaded, and the stage that does it.
+PINS = {
+    "apidocs": {
+        "key": "requirements",
+        "code": "data.download",
+        "stage": "download-wheels --requirements",
+    },
+    "medquad": {
+        "key": "archives",
+        "code": "data.archives",
+        "stage": "download-archives --sources",
+    },
+}
+
+
 def collection_source(wildcards):
-    """Return the files a collection is built from: downloaded wheels, the user's folder, none."""
+    """Return the files a collection is built from: what was downloaded, the user's folder, none."""
     kind = dataset(wildcards)["kind"]
     return {
         "apidocs": [f"data/{wildcards.dataset}/source"],
+        "medquad": [f"data/{wildcards.dataset}/source"],
         "beir": [dataset(wildcards).get("folder", "")],
         "ir_datasets": [],
     }[kind]
@@ -70,11 +86,14 @@ def collection_source(wildcards):
 def collection_options(wildcards, input):
     """Return the options of `jointir corpus-KIND` that the dataset's params give."""
     given = dict(dataset(wildcards))
-    given.pop("requirements", None)
+    for key in ("requirements", "archives"):  # of the download
+        given.pop(key, None)
     given["kind"] = given["kind"].replace("_", "-")
     given |= given.pop("splits", {})
     if given["kind"] == "apidocs":
         given["wheels"] = input.source[0]
+    if given["kind"] == "medquad":
+        given["source"] = input.source[0]
     kind = given.pop("kind")
     options = " ".join(f"--{k.replace('_', '-')} '{v}'" for k, v in given.items())
     return f"corpus-{kind} {options}"

@@ -1,9 +1,9 @@
 rule download:
     input:
-        code=code("data.download"),
-        requirements=lambda w: dataset(w)["requirements"],
+        code=lambda w: code(PINS[dataset(w)["kind"]]["code"]),
+        pins=lambda w: dataset(w)[PINS[dataset(w)["kind"]]["key"]],
     output:
-        wheels=directory("data/{dataset}/source"),
+        source=directory("data/{dataset}/source"),
     log:
         "logs/{dataset}/download.log",
     benchmark:
@@ -14,18 +14,22 @@ rule download:
     resources:
         mem_mb=500,
         runtime=30,
+    params:
+        stage=lambda w: PINS[dataset(w)["kind"]]["stage"],
     shell:
-        "jointir download-wheels --requirements {input.requirements} --out {output.wheels}"
-        " 2>&1 | tee {log}"
+        "jointir {params.stage} {input.pins} --out {output.source}" " 2>&1 | tee {log}"
 
 
 rule corpus:
     input:
         code=lambda w: code(
             "data.corpus",
-            {"apidocs": "data.apidocs", "beir": "data.beir", "ir_datasets": "data.irds"}[
-                dataset(w)["kind"]
-            ],
+            {
+                "apidocs": "data.apidocs",
+                "medquad": "data.medquad",
+                "beir": "data.beir",
+                "ir_datasets": "data.irds",
+            }[dataset(w)["kind"]],
         ),
         source=collection_source,
     output:

@@ -28,6 +28,13 @@ def corpus_apidocs(
     _build(read_apidocs(wheels, documents, dev, test, seed), out, wheels, sha256)
 
 
+def corpus_medquad(source: Path, out: Path, dev: int, seed: int, sha256: str = "") -> None:
+    """Build the `medquad` dataset from its unpacked archives; its content must hash to `sha256`."""
+    from jointir.data.medquad import read_medquad
+
+    _build(read_medquad(source, dev, seed), out, source, sha256)
+
+
 def corpus_beir(folder: Path, out: Path, sha256: str = "") -> None:
     """Convert a BEIR folder (corpus.jsonl, queries.jsonl, qrels/*.tsv) to a dataset."""
     from jointir.data.beir import read_beir
