@@ -4,21 +4,22 @@ import pytest
 
 from jointir.errors import InputError
 from jointir.report.figure4 import BRUTE, SHOWN, figure4, render
-from jointir.report.styles import PANELS, RC, STYLES
+from jointir.report.styles import RC, STYLES
 from jointir.report.tables import NAMES, final_rows
 
+PANELS = ["MRR@10", "R@100"]
 HEADER = "dataset,split,system,setting,seed,bytes_per_doc,measure,value,low,high,p_holm"
 SIZES = [96, 16, 24, 32]  # not sorted: the plot must do that
 
 
-def synthetic(path, systems=tuple(SHOWN), datasets=("a", "b")):
+def synthetic(path, systems=tuple(SHOWN), datasets=("a", "b"), measures=PANELS):
     rng, lines = np.random.default_rng(0), [HEADER]
     sweep = [(system, f"M={size}", size) for system in systems for size in SIZES]
     sweep += [("brute-force", "", 1536), ("brute-force-pretrained", "", 1536)]
     for dataset in datasets:
         for split in ("dev", "test"):
             for system, setting, size in sweep:
-                for measure in PANELS:
+                for measure in measures:
                     value = rng.random()
                     cells = [value, value - 0.01, value + 0.02]
                     about = [dataset, split, system, setting, 0, size, measure]
@@ -68,6 +69,20 @@ def test_axes_say_the_sweep_and_the_measure(figure):
         assert ax.get_xscale() == "log"
         assert ax.get_ylabel() == measure
         assert "brute force (STAR)" in [text.get_text() for text in ax.texts]
+
+
+def test_graded_judgements_show_ndcg(tmp_path):
+    measures = ["MRR@10", "R@100", "nDCG@10", "Judged@10"]
+    table = synthetic(tmp_path / "results.csv", datasets=("a",), measures=measures)
+    rows = final_rows(table)
+    with matplotlib.rc_context(fname=RC):
+        left, right = render(rows).axes
+    assert (left.get_ylabel(), right.get_ylabel()) == ("nDCG@10", "R@100")
+    jpq = rows[rows["system"].eq("jpq") & rows["measure"].eq("nDCG@10")].sort_values(
+        "bytes_per_doc"
+    )
+    line = next(line for line in left.lines if line.get_label() == "JPQ")
+    assert line.get_ydata().tolist() == jpq["value"].tolist()
 
 
 def test_systems_differ_in_colour_marker_and_dashes(figure):

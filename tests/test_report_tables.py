@@ -74,6 +74,15 @@ def test_figure4_table(tmp_path, table, size_table):
     assert lines[-1].startswith("same: STAR is NOT significantly better than untrained")
 
 
+def test_where_judgements_are_few_the_table_says_how_many_were_met(tmp_path, table, size_table):
+    row = "toy,test,jpq,M=2,0,2,Judged@10,0.625,0.5,0.7,"
+    table.write_text(table.read_text() + row + "\n")
+    figure4_table(table, size_table, [], tmp_path / "t.md")
+    titles, _, first, *_ = (tmp_path / "t.md").read_text().splitlines()[2:]
+    cells = dict(zip(titles.split(" | "), first.split(" | "), strict=True))
+    assert cells["Judged@10"] == "0.625"
+
+
 def test_metrics_json(tmp_path, table):
     metrics_json(table, tmp_path / "m.json")
     toy = json.loads((tmp_path / "m.json").read_text())["toy"]

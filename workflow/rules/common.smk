@@ -86,7 +86,7 @@ def collection_source(wildcards):
 def collection_options(wildcards, input):
     """Return the options of `jointir corpus-KIND` that the dataset's params give."""
     given = dict(dataset(wildcards))
-    for key in ("requirements", "archives"):  # of the download
+    for key in ("requirements", "archives", "measures"):  # of other stages
         given.pop(key, None)
     given["kind"] = given["kind"].replace("_", "-")
     given |= given.pop("splits", {})

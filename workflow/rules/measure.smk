@@ -72,7 +72,9 @@ rule measure:
         mem_mb=2000,
         runtime=60,
     params:
-        measures=" ".join(f"--measures {m}" for m in config["measure"]["measures"]),
+        measures=lambda w: " ".join(
+            f"--measures {m}" for m in dataset(w).get("measures", config["measure"]["measures"])
+        ),
     shell:
         "jointir measure --run {input.run}"
         " --qrels {input.collection}/qrels/{wildcards.split}.trec --out {output.values}"

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PANELS = ["MRR@10", "R@100"]  # of figures 4 and 5
 RC = Path(__file__).parent / "matplotlibrc"
 
 # Okabe and Ito's colours. Blue: trained jointly; warm: compressed afterwards; green: hashed;
@@ -37,15 +36,25 @@ STYLES = {
 }
 
 
+def panels(measures: pd.Series) -> list[str]:
+    """Return the two measures that figures 4 and 5 show of a dataset, from all it was measured by.
+
+    As in the paper: nDCG@10 in place of MRR@10 where judgements are graded and not one a query,
+    which is where Judged@10 is measured too.
+    """
+    return ["nDCG@10" if measures.eq("Judged@10").any() else "MRR@10", "R@100"]
+
+
 def draw_panels(
     fig: "Figure", rows: pd.DataFrame, draw: Callable[["Axes", pd.DataFrame], None], xlabel: str
 ) -> None:
-    """Let `draw` fill a row of panels for each dataset in rows, a column for each of PANELS."""
+    """Let `draw` fill a row of two panels for each dataset in rows, one for each measure shown."""
     datasets = sorted(rows["dataset"].unique())
-    axes = fig.subplots(len(datasets), len(PANELS), squeeze=False)
+    axes = fig.subplots(len(datasets), 2, squeeze=False)
     for line, dataset in zip(axes, datasets, strict=True):
-        for ax, measure in zip(line, PANELS, strict=True):
-            draw(ax, rows[rows["dataset"].eq(dataset) & rows["measure"].eq(measure)])
+        own = rows[rows["dataset"].eq(dataset)]
+        for ax, measure in zip(line, panels(own["measure"]), strict=True):
+            draw(ax, own[own["measure"].eq(measure)])
             ax.set_ylabel(measure)
             if len(datasets) > 1:
                 ax.set_title(dataset, loc="left")

@@ -123,7 +123,7 @@ def final_rows(results: Path) -> pd.DataFrame:
     return rows
 
 
-def _line(run: pd.DataFrame, brute: float | None, compression: str) -> str:
+def _line(run: pd.DataFrame, measures: list[str], brute: float | None, compression: str) -> str:
     first = run.iloc[0]
     cells = {row.measure: f"{row.value:.3f}{row.mark}" for row in run.itertuples()}
     mrr = run[run["measure"].eq("MRR@10")]
@@ -132,7 +132,7 @@ def _line(run: pd.DataFrame, brute: float | None, compression: str) -> str:
         cells["MRR@10"] = f"{row['value']:.3f} [{row.low:.3f}, {row.high:.3f}]{row.mark}"
     share = f"{row['value'] / brute:.1%}" if len(mrr) and brute else ""
     ratio = f"{float(compression):.1f}\u00d7" if compression else ""
-    scores = [cells.get(measure, "") for measure in MEASURES]
+    scores = [cells.get(measure, "") for measure in measures]
     values = [human(first.system), first.label, f"{first.bytes_per_doc:g}", *scores, share, ratio]
     return f"| {' | '.join(values)} |"
 
@@ -145,12 +145,13 @@ def dataset_lines(rows: pd.DataFrame, compressions: dict[tuple[str, str, str], s
     )
     exact = rows[rows["system"].eq("brute-force") & rows["measure"].eq("MRR@10")]
     brute = float(exact["value"].iloc[0]) if len(exact) else None
-    titles = ["system", "setting", "bytes a document", *MEASURES, "of brute force's MRR@10"]
+    measures = [*MEASURES, "Judged@10"] if rows["measure"].eq("Judged@10").any() else MEASURES
+    titles = ["system", "setting", "bytes a document", *measures, "of brute force's MRR@10"]
     titles.append("compression")
     align = ["---", "---"] + ["---:"] * (len(titles) - 2)
     lines = [f"| {' | '.join(titles)} |", f"| {' | '.join(align)} |"]
     for (dataset, _, system, setting, *_), run in rows.groupby(RUN, sort=False):
-        lines.append(_line(run, brute, compressions.get((dataset, system, setting), "")))
+        lines.append(_line(run, measures, brute, compressions.get((dataset, system, setting), "")))
     return lines
 
 
