@@ -16,7 +16,7 @@ from jointir.errors import InputError
 from jointir.files import sha256
 from jointir.joint import index as module
 from jointir.joint.index import TrainablePQ
-from jointir.joint.jpq import JPQ, jpq, pad
+from jointir.joint.jpq import JPQ, Criterion, jpq, pad
 from jointir.quantize.pq import PQ, read_pq
 from jointir.search.build import build
 from jointir.search.index import index_bytes
@@ -117,7 +117,7 @@ def test_batch_loss_and_its_gradients_equal_the_loop(tiny):
         model = JPQ(DualEncoder.load(tiny.encoder), TrainablePQ(few)).eval()
         tokens = model.encoder.tokenize(texts, "query")
         if way == "batch":
-            loss = model.loss(tokens, *pad(relevant), 12, 6, 3.0, False)
+            loss = model.loss(tokens, *pad(relevant), Criterion(12, 6, 3.0), False)
         else:
             loss = loop_loss(model, tokens, [r.tolist() for r in relevant], 12, 6, 3.0)
         loss.backward()
@@ -176,6 +176,63 @@ def test_codes_of_4_bits_are_trained_alike_and_left_as_fast_scan(tiny, tmp_path)
     decoded = PQ(start.rotation, trained, start.codes).decode()  # the codes are OPQ's
     np.testing.assert_allclose(fast.reconstruct_n(0, N), decoded, atol=1e-6)
     assert index_bytes(whole)["codes"] == N * M
+
+
+def test_exact_scores_are_those_of_the_documents_own_embeddings(tiny):
+    """+JPQ Neg of section 5.3: negatives from the quantized index, uncompressed documents."""
+    model = JPQ(DualEncoder.load(tiny.encoder), TrainablePQ(read_pq(tiny.opq))).eval()
+    docs, relevant = np.load(tiny.docs), [np.array([3, 7]), np.array([9])]
+    tokens = model.encoder.tokenize(["w1 w2", "w3"], "query")
+    loss = model.loss(tokens, *pad(relevant), Criterion(12, 6, 3.0, exact=True), False, docs)
+    loss.backward()
+    assert model.index.centroids.grad is None
+    losses, decoded = [], read_pq(tiny.opq).decode()
+    for own, positives in zip(tokens, relevant, strict=True):
+        q = model.encoder([own])[0].detach().numpy()
+        s = docs @ q
+        order = np.argsort(-(decoded @ (model.index.rotation.numpy() @ q)), kind="stable")
+        others = [d for d in order.tolist() if d not in positives][:12]
+        plus, minus = s[positives].tolist(), s[others].tolist()
+        for (i, j), weight in pair_weights(plus, minus, 6).items():
+            losses.append(weight * np.log1p(np.exp(3.0 * (minus[j] - plus[i]))))
+    assert loss.item() == pytest.approx(sum(losses) / 2, rel=1e-4)
+
+
+def test_reconstruction_is_the_squared_error_of_the_relevant_documents(tiny):
+    model = JPQ(DualEncoder.load(tiny.encoder), TrainablePQ(read_pq(tiny.opq))).eval()
+    docs, relevant = np.load(tiny.docs), [np.array([3, 7]), np.array([9])]
+    tokens = model.encoder.tokenize(["w1 w2", "w3"], "query")
+    without, with_it = (
+        model.loss(tokens, *pad(relevant), Criterion(12, 6, 3.0, reconstruction=r), False, docs)
+        for r in (0.0, 0.5)
+    )
+    pq = read_pq(tiny.opq)
+    errors = ((docs @ pq.rotation.T - pq.decode()) ** 2).sum(1)[[3, 7, 9]]
+    assert (with_it - without).item() == pytest.approx(0.5 * errors.mean(), rel=1e-3)
+
+
+@pytest.mark.parametrize("fixed", ["lr", "centroid_lr"])
+def test_a_rate_of_0_leaves_its_part_as_it_was(tiny, tmp_path, fixed):
+    paths = (tmp_path / "i.faiss", tmp_path / "e", tmp_path / "s")
+    jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS | {fixed: 0, "steps": 3})
+    same = {
+        "centroid_lr": np.array_equal(read_pq(tiny.opq).centroids, read_pq(paths[0]).centroids),
+        "lr": all(
+            np.array_equal(old, new)
+            for old, new in zip(
+                *(load_file(f / "model.safetensors").values() for f in (tiny.encoder, paths[1])),
+                strict=True,
+            )
+        ),
+    }
+    assert same[fixed] and sum(same.values()) == 1
+
+
+def test_what_needs_the_embeddings_says_so(tiny, tmp_path):
+    paths = (tmp_path / "i.faiss", tmp_path / "e", tmp_path / "s")
+    with pytest.raises(InputError, match=r"docs: .* need it\. Name docs\.npy"):
+        jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS, exact=True)
+    assert not any(p.exists() for p in paths)
 
 
 def test_training_ranks_relevant_documents_higher(tiny, trained):

@@ -32,6 +32,15 @@ class TrainablePQ(torch.nn.Module):
         codes = self.codes[rows].long().transpose(1, 2)  # [B, M, n]
         return tables.gather(2, codes).sum(1)
 
+    def distortion(self, docs: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Return eq. 9 document by document, float[n]: |d - d-dagger|^2 for float[n, D] `docs`.
+
+        rows: int64[n], where the documents are in the index. docs: not yet rotated.
+        """
+        slots = torch.arange(len(self.centroids), device=rows.device)
+        decoded = self.centroids[slots, self.codes[rows].long()].flatten(1)  # [n, D]
+        return (docs @ self.rotation.T - decoded).square().sum(1)
+
     @torch.no_grad()
     def top_negatives(
         self, queries: torch.Tensor, positives: torch.Tensor, valid: torch.Tensor, n: int

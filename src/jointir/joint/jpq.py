@@ -8,8 +8,12 @@ Decisions where the paper is silent, most of them as in its authors' code:
   the paper's were not, and a logistic loss over differences below 1 would hardly train;
 - plain OPQ has no coarse vector, so there is none to fold into the centroids;
 - learning rate: linear warm-up, then linear to 0; the number of steps is a budget chosen on dev.
+
+The same stage trains the ablation's variants (section 5.3): `exact` scores are those of "+JPQ Neg",
+a `centroid_lr` of 0 leaves the index as it was ("+JPQ Loss"), an `lr` of 0 the query encoder.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import faiss
@@ -17,6 +21,7 @@ import numpy as np
 import torch
 
 from jointir.encode.encoder import DualEncoder, best_device
+from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.star import training_pairs
 from jointir.encode.training import Checkpoint, shuffled, train
@@ -25,6 +30,22 @@ from jointir.files import sha256
 from jointir.joint.index import TrainablePQ
 from jointir.joint.lambdarank import lambdarank
 from jointir.quantize.pq import read_index, read_pq, replace_centroids, searchable, write_index
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What the loss of a batch is made of.
+
+    negatives: n of eq. 20. lambda_cut: the rank beyond which 1/rank is 0. scale: on inner products.
+    exact: score documents' own embeddings, s of eq. 2, and not the quantized ones, s-dagger.
+    reconstruction: weight of |d - d-dagger|^2 of the relevant documents; JPQ has 0.
+    """
+
+    negatives: int
+    lambda_cut: int
+    scale: float
+    exact: bool = False
+    reconstruction: float = 0.0
 
 
 class JPQ(torch.nn.Module):
@@ -39,19 +60,36 @@ class JPQ(torch.nn.Module):
         tokens: list[list[int]],
         positives: torch.Tensor,
         valid: torch.Tensor,
-        negatives: int,
-        lambda_cut: int,
-        scale: float,
+        criterion: Criterion,
         bf16: bool,
+        docs: np.ndarray | None = None,
     ) -> torch.Tensor:
-        """Return eq. 21 for a batch: B queries' tokens, int64[B, P] relevant rows, bool[B, P]."""
+        """Return eq. 21 for a batch: B queries' tokens, int64[B, P] relevant rows, bool[B, P].
+
+        docs: float[N, D], the embeddings that `exact` and `reconstruction` need.
+        """
         with autocast(self.encoder.device, bf16):
             queries = self.encoder(tokens)
-        queries = queries.float()  # [B, D]
+        queries, P = queries.float(), positives.shape[1]  # [B, D]
+        negatives = criterion.negatives
         found = self.index.top_negatives(queries.detach(), positives, valid, negatives)  # [B, n]
-        scores = scale * self.index.scores(queries, torch.cat([positives, found], 1))
-        P = positives.shape[1]
-        return lambdarank(scores[:, :P], scores[:, P:], valid, lambda_cut)
+        rows = torch.cat([positives, found], 1)
+        if criterion.exact:
+            scores = torch.einsum("bd,bnd->bn", queries, _embedded(docs, rows))
+        else:
+            scores = self.index.scores(queries, rows)
+        scores = criterion.scale * scores
+        loss = lambdarank(scores[:, :P], scores[:, P:], valid, criterion.lambda_cut)
+        if criterion.reconstruction:
+            relevant = positives[valid]
+            error = self.index.distortion(_embedded(docs, relevant), relevant).mean()
+            loss = loss + criterion.reconstruction * error
+        return loss
+
+
+def _embedded(docs: np.ndarray, rows: torch.Tensor) -> torch.Tensor:
+    """Return float32[..., D], the embeddings of int64[...] rows, on the device of `rows`."""
+    return torch.from_numpy(docs[rows.cpu().numpy()].astype(np.float32)).to(rows.device)
 
 
 def pad(rows: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -72,6 +110,19 @@ def _check(encoder: DualEncoder, index: TrainablePQ, path: Path) -> None:
         raise InputError(path, found, "Use the index of this encoder's embeddings")
 
 
+def _docs(path: Path | None, collection: Path, dim: int, criterion: Criterion) -> np.ndarray | None:
+    """Return the embeddings that the criterion needs, None where it needs none."""
+    if not criterion.exact and not criterion.reconstruction:
+        return None
+    if path is None:
+        raise InputError("docs", "exact scores and reconstruction need it", "Name docs.npy")
+    matrix = read_embeddings(path, collection)
+    if matrix.shape[1] != dim:
+        found = f"has {matrix.shape[1]} dimensions, the encoder {dim}"
+        raise InputError(path, found, "Use this encoder's embeddings")
+    return matrix
+
+
 def jpq(
     collection: Path,
     encoder: Path,
@@ -89,15 +140,20 @@ def jpq(
     scale: float,
     seed: int,
     checkpoint_minutes: float = 5,
+    exact: bool = False,
+    reconstruction: float = 0,
+    docs: Path | None = None,
 ) -> None:
     """Train from STAR's `encoder` and an OPQ `index`; write a faiss index and a query encoder.
 
     Only query encoder and centroids change: rotation and codes of `out_index` are those of
     `index`, K = 256 or 16; codes of 4 bits are laid out for FastScan. `scratch` holds the
-    checkpoint that a killed training resumes from.
+    checkpoint that a killed training resumes from. `docs`, the embeddings by `encoder`, are read
+    for `exact` and `reconstruction` alone (see Criterion).
 
     Raises:
-        InputError: the index is no PQ of 4 or 8 bits, or its dimension is not the encoder's.
+        InputError: the index is no PQ of 4 or 8 bits, its dimension or that of `docs` is not the
+            encoder's, or `docs` are missing or of another collection.
     """
     fingerprint = {k: str(v) for k, v in locals().items() if not k.startswith(("out", "check"))}
     inputs = {"collection": collection, "encoder": encoder, "index": index}
@@ -105,6 +161,8 @@ def jpq(
     device = best_device()
     model = JPQ(DualEncoder.load(encoder), TrainablePQ(read_pq(index))).to(device)
     _check(model.encoder, model.index, index)
+    criterion = Criterion(negatives, lambda_cut, scale, exact, reconstruction)
+    matrix = _docs(docs, collection, model.encoder.dim, criterion)
     texts, relevant = training_pairs(collection)
     bf16 = has_bf16(device)
     per_batch = min(batch, len(texts))
@@ -113,7 +171,7 @@ def jpq(
         rows = shuffled(len(texts), per_batch, step, seed)
         tokens = model.encoder.tokenize([texts[i] for i in rows], "query")
         positives, valid = (t.to(device) for t in pad([relevant[i] for i in rows]))
-        return model.loss(tokens, positives, valid, negatives, lambda_cut, scale, bf16)
+        return model.loss(tokens, positives, valid, criterion, bf16, matrix)
 
     weights = list(model.encoder.parameters())
     groups = [{"params": weights}, {"params": [model.index.centroids], "lr": centroid_lr}]
