@@ -27,6 +27,7 @@ include: "workflow/rules/generative.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/speed.smk"
+include: "workflow/rules/ablation.smk"
 include: "workflow/rules/asi.smk"
 include: "workflow/rules/stages.smk"
 
@@ -34,5 +35,5 @@ include: "workflow/rules/stages.smk"
 rule all:
     default_target: True
     input:
-        [STAGES[stage] for stage in ("report", "speed", "scale", "asi_report")],
+        [STAGES[stage] for stage in ("report", "speed", "scale", "ablation", "asi_report")],
     localrule: True

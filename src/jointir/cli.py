@@ -62,6 +62,7 @@ STAGES = {
     "figure4-table": "jointir.report.tables:figure4_table",
     "figure4": "jointir.report.figure4:figure4",
     "figure5": "jointir.report.figure5:figure5",
+    "figure7": "jointir.report.figure7:figure7",
     "table1": "jointir.report.speed_tables:table1",
     "table2": "jointir.report.speed_tables:table2",
     "figure-scale": "jointir.report.figure_scale:figure_scale",

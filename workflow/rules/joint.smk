@@ -21,16 +21,33 @@ rule jpq:
         mem_mb=3000,
         runtime=1440,
     params:
-        **config["jpq"],
+        training=options(config["jpq"]),
         scratch="data/{dataset}/scratch/{system}-M{M}",
     shell:
         "jointir jpq --collection {input.collection} --encoder {input.model}"
         " --index {input.index} --out-index {output.index} --out-encoder {output.model}"
-        " --scratch {params.scratch} --steps {params.steps} --batch {params.batch}"
-        " --negatives {params.negatives} --lr {params.lr} --centroid-lr {params.centroid_lr}"
-        " --warmup {params.warmup} --lambda-cut {params.lambda_cut} --scale {params.scale}"
-        " --seed {params.seed} --checkpoint-minutes {params.checkpoint_minutes}"
-        " 2>&1 | tee {log}"
+        " --scratch {params.scratch} {params.training} 2>&1 | tee {log}"
+
+
+use rule jpq as jpq_variant with:
+    input:
+        code=code("joint.jpq"),
+        collection="data/{dataset}/collection",
+        model="data/{dataset}/star/model",
+        docs="data/{dataset}/star/docs.npy",
+        index=start_of,
+    output:
+        index="data/{dataset}/systems/{system}/M{M}-seed{seed}/index.faiss",
+        model=directory("data/{dataset}/systems/{system}/M{M}-seed{seed}/query_encoder"),
+    log:
+        "logs/{dataset}/{system}/M{M}-seed{seed}.log",
+    benchmark:
+        "logs/{dataset}/{system}/M{M}-seed{seed}.tsv"
+    wildcard_constraints:
+        system=any_of(["jpq", *VARIANTS_OF_JPQ]),
+    params:
+        training=variant_options,
+        scratch="data/{dataset}/scratch/{system}-M{M}-seed{seed}",
 
 
 rule dpq:

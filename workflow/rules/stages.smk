@@ -2,7 +2,7 @@
 # keys of params/ that it depends on (a test checks that none is missing). `ann` is a key of every
 # stage that reads those of its systems that DVC does not track.
 STAGES = {
-    "download": each_dataset("data/{dataset}/source", kinds=["apidocs"]),
+    "download": each_dataset("data/{dataset}/source", kinds=list(PINS)),
     "corpus": each_dataset("data/{dataset}/collection"),
     "pretrained": each_dataset("data/{dataset}/pretrained/flat.faiss")
     + each_dataset("data/{dataset}/pretrained/queries.npy"),
@@ -43,6 +43,7 @@ STAGES = {
         *rules.table2.output,
     ],
     "scale": [*rules.scale.output, *rules.figure_scale.output],
+    "ablation": [*rules.ablation_results.output, *rules.figure7.output],
     "report": [*rules.figure4.output, *rules.figure4_table.output, *rules.metrics.output],
 }
 STAGE_PARAMS = {
@@ -76,6 +77,17 @@ STAGE_PARAMS = {
     "ann": ["retrieve", "ann", "ivf-jpq"],
     "speed": ["retrieve", "measure", "results", "latency", "table1", "figure5", "ann"],
     "scale": ["scale"],
+    "ablation": [
+        "ablation",
+        "jpq",
+        "opq",
+        "sweep",
+        "embed",
+        "retrieve",
+        "measure",
+        "results",
+        "star.seed",
+    ],
     "report": ["figure4", "ann"],
 }
 

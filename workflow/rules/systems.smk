@@ -10,6 +10,9 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 from jointir.search.ann.registry import SYSTEMS as ANN, missing
 
 TRAINED_WITH = {"jpq": "opq", "jpq-4bit": "opq-4bit", "dpq": "opq"}  # and what each starts from
+# JPQ's ablation: what is left out or trained in another way, each with its own M and seeds.
+VARIANTS_OF_JPQ = config["ablation"]["variants"]
+STARTS = TRAINED_WITH | dict.fromkeys(VARIANTS_OF_JPQ, "opq")
 BUILT = ["opq", "opq-4bit", "pq", "itq-lsh", "lsh"]
 BRUTE = {"brute-force": ["flat"], "brute-force-pretrained": ["flat"]}
 
@@ -37,6 +40,22 @@ def installed(systems):
     return [s for s in systems if s not in ANN or not missing(s)]
 
 
+def ablation_sizes(system):
+    """Return the names of a system's settings in the ablation: one for each M and seed.
+
+    JPQ's own seed is trained anyway, and its folder is the one without a seed.
+    """
+    own = VARIANTS_OF_JPQ.get(system, {})
+    seeds = own.get("seeds", config["ablation"]["seeds"])
+    return [
+        f"M{M}" if (system, seed) == ("jpq", config["jpq"]["seed"]) else f"M{M}-seed{seed}"
+        for M in own.get("M", config["sweep"]["M"])
+        for seed in seeds
+    ]
+
+
+ABLATION = {s: ablation_sizes(s) for s in ["jpq", *VARIANTS_OF_JPQ]}
+ABLATION |= {"opq": sizes("opq"), "brute-force": ["flat"]}
 FIGURE4 = {s: sizes(s) for s in installed(config["figure4"]["systems"])} | BRUTE
 FIGURE5 = FIGURE4 | {s: sizes(s) for s in installed(config["figure5"]["systems"])}
 
@@ -75,8 +94,15 @@ def build_settings(wildcards):
 
 def start_of(wildcards):
     """Return the index that a trained one starts from."""
-    start = TRAINED_WITH[wildcards.system]
+    start = STARTS[wildcards.system]
     return f"data/{wildcards.dataset}/systems/{start}/M{wildcards.M}/index.faiss"
+
+
+def variant_options(wildcards, input):
+    """Return the options of `jointir jpq` for a variant of the ablation and its seed."""
+    own = VARIANTS_OF_JPQ.get(wildcards.system, {})
+    changed = {k: v for k, v in own.items() if k not in ("M", "seeds")}
+    return options(config["jpq"] | changed | {"seed": wildcards.seed, "docs": input.docs})
 
 
 def index_of(wildcards):
@@ -89,10 +115,10 @@ def index_of(wildcards):
     own = f"{base}/systems/{system}"
     if system in ANN:
         return f"{own}/{size}/index" if size.startswith("M") else f"{own}/index", queries
-    own = f"{own}/{size.split('-')[0]}"
+    own = f"{own}/{size if '-seed' in size else size.split('-')[0]}"
     if system == "ivf-jpq":  # its codes and its query encoder are JPQ's
         queries = f"{base}/systems/jpq/{size.split('-')[0]}/queries.npy"
-    if system in TRAINED_WITH:
+    if system in STARTS:
         queries = f"{own}/queries.npy"
     return f"{own}/index.faiss", queries
 
@@ -105,7 +131,7 @@ def encoder_of(queries):
 
 def setting(wildcards):
     """Return what tables call a size: M=48, M=96 K=16, bits=384, efSearch=64, or nothing."""
-    system, size = wildcards.system, wildcards.size
+    system, size = wildcards.system, wildcards.size.split("-seed")[0]
     if size == "flat":
         return ""
     if system.endswith("lsh"):
@@ -117,11 +143,13 @@ def setting(wildcards):
 def value(wildcards):
     """Return the value of the knob that a size names, 0 where the index has none."""
     named = re.search(r"([A-Za-z_]+)(\d+)$", wildcards.size)
-    return int(named[2]) if named and named[1] != "M" else 0
+    return int(named[2]) if named and named[1] not in ("M", "seed") else 0
 
 
 def seed_of(wildcards):
     """Return the seed of what made a system's index."""
+    if named := re.search(r"-seed(\d+)$", wildcards.size):
+        return int(named[1])
     if wildcards.system in ANN:
         return config["ann"][wildcards.system]["seed"]
     own = {"jpq-4bit": "jpq"}.get(wildcards.system, wildcards.system)

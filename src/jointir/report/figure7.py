@@ -1,0 +1,105 @@
+"""Figure 7: JPQ's ablation, its three strategies added to OPQ one after the other.
+
+Source: Zhan et al., JPQ (CIKM 2021), section 5.3.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from jointir.errors import InputError
+from jointir.files import atomic
+from jointir.report.styles import RC, draw_panels, panels, save
+from jointir.report.tables import final_rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STEPS = {
+    "opq": ("OPQ", {"color": "#E69F00", "marker": "s", "linestyle": (0, (5, 2))}),
+    "jpq-neg": ("+ JPQ negatives", {"color": "#009E73", "marker": "^", "linestyle": (0, (1, 1))}),
+    "jpq-loss": ("+ JPQ loss", {"color": "#56B4E9", "marker": "D", "linestyle": (0, (4, 1, 1, 1))}),
+    "jpq": ("+ train PQ (JPQ)", {"color": "#0072B2", "marker": "o", "linestyle": "-"}),
+}
+WIDTH, ROW_HEIGHT, LEGEND_HEIGHT = 7.0, 2.6, 0.35  # inches
+NOTE = (
+    "Test queries, means over seeds (their number in brackets). The first four rows of each size "
+    "add one strategy after the other (JPQ, section 5.3); the others train in another way. p: "
+    "two-tailed paired t-test of the first seed against JPQ's, Holm-corrected within a measure."
+)
+
+
+def draw(ax: "Axes", rows: pd.DataFrame) -> None:
+    """Draw one panel: a line through the means over seeds, a dot for each seed.
+
+    Bands are the mean over seeds of the 95% bootstrap intervals over queries.
+    """
+    for row in rows[rows["system"].eq("brute-force")].itertuples():
+        ax.axhline(row.value, label="brute force", color="#222222", lw=0.8, ls=(0, (6, 3)))
+    for system, (name, style) in STEPS.items():
+        own = rows[rows["system"].eq(system)]
+        mean = own.groupby("bytes_per_doc")[["value", "low", "high"]].mean()
+        ax.fill_between(
+            mean.index, mean["low"], mean["high"], color=style["color"], alpha=0.1, lw=0
+        )
+        ax.plot(mean.index, mean["value"], label=name, ms=4, **style)
+        ax.plot(own["bytes_per_doc"], own["value"], ".", color=style["color"], ms=3)
+    ticks = sorted(rows.loc[rows["system"].eq("jpq"), "bytes_per_doc"].unique())
+    ax.set_xscale("log")
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+
+
+def render(rows: pd.DataFrame) -> "Figure":
+    """Return the figure of the test rows of ablation.csv."""
+    from matplotlib.figure import Figure
+
+    fig = Figure(figsize=(WIDTH, LEGEND_HEIGHT + ROW_HEIGHT * rows["dataset"].nunique()))
+    draw_panels(fig, rows, draw, "bytes per document (log scale)")
+    handles, names = fig.axes[0].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside upper center", ncols=len(names))
+    return fig
+
+
+def table_lines(rows: pd.DataFrame) -> list[str]:
+    """Return a Markdown table of one dataset's rows: a line for each size and system."""
+    shown = panels(rows["measure"])
+    titles = ["bytes a document", "training", *(t for m in shown for t in (m, "p"))]
+    lines = [f"| {' | '.join(titles)} |", "| ---: | --- |" + " ---: |" * (len(titles) - 2)]
+    others = sorted(set(rows["system"]) - set(STEPS) - {"brute-force"})
+    for size, group in rows[rows["system"].ne("brute-force")].groupby("bytes_per_doc"):
+        for system in [*STEPS, *others]:
+            own = group[group["system"].eq(system)]
+            if own.empty:
+                continue
+            name = STEPS[system][0] if system in STEPS else system
+            cells = [f"{size:g}", f"{name} ({own['seed'].nunique()})"]
+            for measure in shown:
+                runs = own[own["measure"].eq(measure)].sort_values("seed")
+                p = runs["p_holm"].iloc[0]
+                cells += [f"{runs['value'].mean():.4f}", "" if pd.isna(p) else f"{p:.2g}"]
+            lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def figure7(results: Path, out: Path, png: Path, table: Path) -> None:
+    """Draw the ablation as a PDF (`out`) and a PNG, and write its numbers as a Markdown table.
+
+    Raises:
+        InputError: results has other columns, no test split, or none of the four steps.
+    """
+    import matplotlib
+
+    rows = final_rows(results)
+    missing = [system for system in STEPS if system not in set(rows["system"])]
+    if missing:
+        raise InputError(results, f"{missing[0]!r} is not there", "Run the ablation's trainings")
+    lines: list[str] = []
+    for dataset, own in rows.groupby("dataset"):
+        lines += [f"### {dataset}, test", "", *table_lines(own), ""]
+    with matplotlib.rc_context(fname=RC):
+        save(render(rows), out, png)
+    with atomic(table) as scratch:
+        scratch.write_text("\n".join([*lines, NOTE]) + "\n", encoding="utf-8")
