@@ -43,7 +43,7 @@ JOBS = {
     "brute_force": 3,
     "build": 25,  # 3 x 6, 4, and 3 for OPQ 4-bit
     "jpq": 9,  # with codes of 8 bits, and of 4
-    "jpq_variant": 52,  # 6 values of M: 2 variants of 3 seeds, 2 more seeds of JPQ; 4 variants of one M
+    "jpq_variant": 52,  # 6 x (2 variants x 3 seeds and 2 more seeds of JPQ), 4 at one M
     "ablation_results": 1,
     "figure7": 1,
     "dpq": 3,
