@@ -114,11 +114,15 @@ class FaissSearcher(Searcher):
         elif self.knob == "nprobe":
             self.inner.nprobe = value
         with limited(threads):
-            scores, rows = self.index.search(queries, k)
+            scores, rows = self.found(queries, k)
         if self.index.metric_type != faiss.METRIC_INNER_PRODUCT:
             scores = -scores  # a distance: smaller is better
         scores[rows < 0] = -np.inf
         return scores, rows
+
+    def found(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return what faiss finds, its knob being set."""
+        return self.index.search(queries, k)
 
     def size(self) -> dict[str, int]:
         """See `Searcher`. Links of a graph, and centroids and lengths of lists, are "other"."""
@@ -175,6 +179,25 @@ class IMI(FaissSearcher):
         index.quantizer_trains_alone = 1
         index.train(train)
         return index
+
+    def found(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the best documents of the `nprobe` nearest lists, each list once.
+
+        faiss names a list twice where rounding makes two sums of distances equal, and its search
+        would then return the documents in it twice.
+        """
+        distances, lists = self.index.quantizer.search(queries, self.index.nprobe)
+        return self.index.search_preassigned(queries, k, once(lists), distances)
+
+
+def once(lists: np.ndarray) -> np.ndarray:
+    """Return int64[Q, n] with -1, which faiss passes over, where a row repeats an entry."""
+    order = np.argsort(lists, axis=1, kind="stable")
+    ordered = np.take_along_axis(lists, order, 1)
+    ordered[:, 1:][ordered[:, 1:] == ordered[:, :-1]] = -1
+    found = np.empty_like(lists)
+    np.put_along_axis(found, order, ordered, 1)
+    return found
 
 
 class HNSW(FaissSearcher):
