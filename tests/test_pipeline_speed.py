@@ -39,6 +39,7 @@ def latency(folder) -> pd.DataFrame:
 def test_speed_holds_figure_4_and_what_figure_5_adds(folder, speed):
     results = pd.read_csv(folder / "reports/tables/results.csv", keep_default_na=False)
     pairs = {(r.system, r.setting) for r in speed.itertuples()}
+    results = results[~results["system"].isin(["brute-force-pretrained", "opq-4bit"])]
     assert pairs == {(r.system, r.setting) for r in results.itertuples()} | KNOBS
     keys = ["split", "system", "setting", "measure"]
     both = results.merge(speed, on=keys, suffixes=("", " again"))
@@ -52,7 +53,6 @@ def test_a_missing_library_leaves_its_row_out_and_says_so(pipeline):
 
 def test_every_system_is_timed_in_every_way(speed, latency):
     pairs = {(r.system, r.setting) for r in speed.itertuples()}
-    pairs -= {("brute-force-pretrained", "")}
     for stage in ("search", "encode"):
         ways = latency[latency["stage"].eq(stage)].groupby(["system", "setting"])
         found = {key: sorted(zip(own["threads"], own["batch"], strict=True)) for key, own in ways}
@@ -126,7 +126,7 @@ def test_an_ann_folder_opens_anywhere(folder, tmp_path):
 
 def test_tables_show_every_system_once_with_the_values_of_test(folder, speed):
     shown = pd.read_csv(folder / "reports/table1.csv", keep_default_na=False)
-    assert sorted(shown["system"]) == sorted(set(speed["system"]) - {"brute-force-pretrained"})
+    assert sorted(shown["system"]) == sorted(set(speed["system"]))
     test = speed[speed["split"].eq("test")].set_index(["system", "setting", "measure"])["value"]
     for row in shown.itertuples():
         assert shown.loc[row.Index, "MRR@10"] == pytest.approx(

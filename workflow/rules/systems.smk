@@ -57,7 +57,11 @@ def ablation_sizes(system):
 ABLATION = {s: ablation_sizes(s) for s in ["jpq", *VARIANTS_OF_JPQ]}
 ABLATION |= {"opq": sizes("opq"), "brute-force": ["flat"]}
 FIGURE4 = {s: sizes(s) for s in installed(config["figure4"]["systems"])} | BRUTE
+# Measured, but no way to search: the untrained encoder's brute force, and where JPQ 4-bit starts, whose
+# file is laid out for training and not for FastScan.
+UNTIMED = ["brute-force-pretrained", "opq-4bit"]
 FIGURE5 = FIGURE4 | {s: sizes(s) for s in installed(config["figure5"]["systems"])}
+FIGURE5 = {s: own for s, own in FIGURE5.items() if s not in UNTIMED}
 
 
 def each_system(pattern, systems=FIGURE4):
@@ -162,7 +166,6 @@ def timed(dataset):
         SimpleNamespace(dataset=dataset, system=system, size=size)
         for system, sizes in FIGURE5.items()
         for size in sizes
-        if system != "brute-force-pretrained"
     ]
 
 
