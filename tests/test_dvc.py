@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -140,6 +141,9 @@ def test_an_experiment_changes_one_parameter_and_is_kept(adopted, tmp_path):
     assert new["value"].equals(old["value"]) and not new["low"].equals(old["low"])
     assert mtimes(folder, f"{DATA}/systems/**/*") == models
     assert "fewer-samples" in run("dvc", "exp", "list", "--name-only", cwd=folder)
+    text = run(sys.executable, "-m", "jointir", "compare", "HEAD", "fewer-samples", cwd=folder)
+    assert "results.samples 1000 150" in " ".join(text.split())
+    assert "no metric of the test split differs" in text
 
 
 def test_metrics_and_plots_are_shown(adopted):

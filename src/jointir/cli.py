@@ -6,7 +6,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, get_origin
 
 # Idle OpenMP threads that spin triple the time of faiss' PQ training. Read once, when the
 # libraries load, so set before any stage is imported.
@@ -45,7 +45,7 @@ STAGES = {
     "retrieve": "jointir.measure.retrieve:retrieve",
     "measure": "jointir.measure.effectiveness:measure",
     "results": "jointir.measure.results:results",
-    "compare": "jointir.measure.results:compare",
+    "compare-runs": "jointir.measure.results:compare",
     "asi-results": "jointir.measure.identifiers:asi_results",
     "cold-start": "jointir.measure.cold_start:cold_start",
     "asi-table1": "jointir.report.asi_tables:asi_table1",
@@ -65,15 +65,24 @@ STAGES = {
     "figure7": "jointir.report.figure7:figure7",
     "table1": "jointir.report.speed_tables:table1",
     "table2": "jointir.report.speed_tables:table2",
+    "compare": "jointir.report.revisions:compare",
     "figure-scale": "jointir.report.figure_scale:figure_scale",
 }
 
 
 def with_options(stage: Callable[..., None]) -> Callable[..., None]:
-    """Return `stage` as typer shall see it: every parameter is a --name, the required ones too."""
+    """Return `stage` as typer shall see it: every parameter is a --name, the required ones too.
+
+    A parameter that is annotated for typer stays as it is.
+    """
     signature = inspect.signature(stage, eval_str=True)
     parameters = [
-        p.replace(annotation=Annotated[p.annotation, typer.Option()], kind=p.KEYWORD_ONLY)
+        p.replace(
+            annotation=p.annotation
+            if get_origin(p.annotation) is Annotated
+            else Annotated[p.annotation, typer.Option()],
+            kind=p.KEYWORD_ONLY,
+        )
         for p in signature.parameters.values()
     ]
 

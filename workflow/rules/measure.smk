@@ -126,5 +126,5 @@ rule compare_star:
         mem_mb=1000,
         runtime=10,
     shell:
-        "jointir compare --a {input.star} --b {input.pretrained} --a-name STAR"
+        "jointir compare-runs --a {input.star} --b {input.pretrained} --a-name STAR"
         " --b-name untrained --out {output.comparison} 2>&1 | tee {log}"
