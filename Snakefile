@@ -35,5 +35,5 @@ include: "workflow/rules/stages.smk"
 rule all:
     default_target: True
     input:
-        [STAGES[stage] for stage in ("report", "speed", "scale", "ablation", "asi_report")],
+        [STAGES[stage] for stage in REPORTS],
     localrule: True

@@ -46,6 +46,8 @@ JOBS = {
     "jpq_variant": 52,  # 6 x (2 variants x 3 seeds and 2 more seeds of JPQ), 4 at one M
     "ablation_results": 1,
     "figure7": 1,
+    "negatives": 1,
+    "figure3": 1,
     "dpq": 3,
     "lists": 2,
     "ann_build": 6,

@@ -41,3 +41,64 @@ rule figure7:
     shell:
         "jointir figure7 --results {input.results} --out {output.pdf} --png {output.png}"
         " --table {output.table} 2>&1 | tee {log}"
+
+
+rule negatives:
+    input:
+        code=code("joint.negatives"),
+        collection="data/{dataset}/collection",
+        model="data/{dataset}/star/model",
+        docs="data/{dataset}/star/docs.npy",
+        index=expand("data/{{dataset}}/systems/opq/M{M}/index.faiss", M=config["sweep"]["M"]),
+    output:
+        overlap="data/{dataset}/negatives.csv",
+        drawn="data/{dataset}/negatives.parquet",
+    log:
+        "logs/{dataset}/negatives.log",
+    benchmark:
+        "logs/{dataset}/negatives.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        **config["negatives"],
+        batch_tokens=config["embed"]["batch_tokens"],
+        index=lambda w, input: repeat("index", input.index),
+    shell:
+        "jointir negatives --collection {input.collection} --encoder {input.model}"
+        " --docs {input.docs} {params.index} --out {output.overlap} --drawn {output.drawn}"
+        " --n {params.n} --M {params.M} --seed {params.seed}"
+        " --batch-tokens {params.batch_tokens} 2>&1 | tee {log}"
+
+
+rule figure3:
+    input:
+        code=code("report.figure3"),
+        style="src/jointir/report/matplotlibrc",
+        overlap=each_dataset(rules.negatives.output.overlap),
+        drawn=each_dataset(rules.negatives.output.drawn),
+    output:
+        pdf=report(
+            "reports/figure3.pdf",
+            caption="../report/figure3.rst",
+            category="Ablation",
+        ),
+        png="reports/figure3.png",
+    log:
+        "logs/figure3.log",
+    benchmark:
+        "logs/figure3.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        files=lambda w, input: " ".join(
+            [repeat("overlap", input.overlap), repeat("drawn", input.drawn)]
+        ),
+    shell:
+        "jointir figure3 {params.files} --out {output.pdf} --png {output.png} 2>&1 | tee {log}"
