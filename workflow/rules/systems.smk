@@ -11,7 +11,12 @@ from jointir.search.ann.registry import SYSTEMS as ANN, missing
 
 TRAINED_WITH = {"jpq": "opq", "jpq-4bit": "opq-4bit", "dpq": "opq"}  # and what each starts from
 # JPQ's ablation: what is left out or trained in another way, each with its own M and seeds.
-VARIANTS_OF_JPQ = config["ablation"]["variants"]
+VARIANTS_OF_JPQ = {v: config["ablation"]["variants"].get(v) for v in config["ablation"]["run"]}
+if _unknown := [v for v, own in VARIANTS_OF_JPQ.items() if own is None]:
+    _known = sorted(config["ablation"]["variants"])
+    raise WorkflowError(
+        f"ablation.run: {_unknown[0]!r} is not under ablation.variants: choose of {_known}"
+    )
 STARTS = TRAINED_WITH | dict.fromkeys(VARIANTS_OF_JPQ, "opq")
 BUILT = ["opq", "opq-4bit", "pq", "itq-lsh", "lsh"]
 BRUTE = {"brute-force": ["flat"], "brute-force-pretrained": ["flat"]}
