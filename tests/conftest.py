@@ -26,6 +26,7 @@ FILES = [
     *("Snakefile", "workflow", "profiles", "src", "params", "environment.yml", "pyproject.toml"),
     *("dvc.yaml", ".dvc", ".dvcignore", ".gitignore"),
 ]
+LONGEST_RUN = 1200  # seconds that other tests wait for the run at most
 # whose tests look at one run of the ci preset: one process has them, and the other the rest
 OF_THE_RUN = ("test_dvc.py", "test_pipeline")
 # sources and tools of the tested copy and of this interpreter, wherever pytest was started from
@@ -96,6 +97,26 @@ def edit_params(folder: Path, overlay: dict) -> None:
             path.write_text(yaml.safe_dump(new, sort_keys=False))
 
 
+def run_is_done(factory: pytest.TempPathFactory) -> Path:
+    """Return the file that tells every process of one pytest that the run is over."""
+    return factory.getbasetemp().parent / "run-is-done"
+
+
+@pytest.fixture(autouse=True)
+def turn(request, tmp_path_factory) -> None:
+    """Leave both cores to the run while it lasts: the tests of the other process begin after it.
+
+    What DVC's tests do then takes one core, and the other tests have the other.
+    """
+    together = hasattr(request.config, "workerinput") and request.session.items
+    if not together or request.path.name.startswith(OF_THE_RUN):
+        return
+    if request.session.items[0].path.name.startswith(OF_THE_RUN):
+        limit = time.monotonic() + LONGEST_RUN
+        while not run_is_done(tmp_path_factory).exists() and time.monotonic() < limit:
+            time.sleep(1)
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """A finished run of the `ci` preset. Copy the folder, never change it."""
@@ -114,7 +135,10 @@ def pipeline(tmp_path_factory) -> Pipeline:
     kept = os.environ.get("JOINTIR_TEST_RUN")
     folder = clone(Path(kept) if kept else tmp_path_factory.mktemp("pipeline"))
     begin = time.monotonic()
-    log = run("snakemake", "--configfile", CI, "--cores", "2", cwd=folder)
+    try:
+        log = run("snakemake", "--configfile", CI, "--cores", "2", cwd=folder)
+    finally:
+        run_is_done(tmp_path_factory).touch()
     seconds = time.monotonic() - begin
     print(f"\npipeline of the ci preset: {seconds:.0f} s", file=sys.__stderr__)
     return Pipeline(folder, log, seconds)
