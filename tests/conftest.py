@@ -1,5 +1,6 @@
 """What the tests of the workflow share: a copy of the repository, and one real run of it."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -27,7 +28,7 @@ FILES = [
     *("dvc.yaml", ".dvc", ".dvcignore", ".gitignore"),
 ]
 LONGEST_RUN = 1200  # seconds that other tests wait for the run at most
-# whose tests look at one run of the ci preset: one process has them, and the other the rest
+# whose tests look at one run of the ci preset: the first of them makes it, for both processes
 OF_THE_RUN = ("test_dvc.py", "test_pipeline")
 # sources and tools of the tested copy and of this interpreter, wherever pytest was started from
 ENV = os.environ | {
@@ -38,15 +39,14 @@ ENV = os.environ | {
 
 
 class Scheduling(LoadScopeScheduling):
-    """Gives each file to one process, and those of the run together to one."""
+    """Gives each file to one process, in the order of collection."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = Path(nodeid.split("::")[0]).name
-        return "run" if file.startswith(OF_THE_RUN) else file
+        return nodeid.split("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
-    """Schedule by file; the longest, the run, begins first."""
+    """Schedule by file; the one that makes the run begins first."""
     config.option.loadscopereorder = False
     return Scheduling(config, log)
 
@@ -98,23 +98,28 @@ def edit_params(folder: Path, overlay: dict) -> None:
 
 
 def run_is_done(factory: pytest.TempPathFactory) -> Path:
-    """Return the file that tells every process of one pytest that the run is over."""
-    return factory.getbasetemp().parent / "run-is-done"
+    """Return the file in which the process that makes the run tells the other where it is."""
+    own = factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "run-is-done"
+
+
+def await_the_run(factory: pytest.TempPathFactory) -> None:
+    """Wait until the other process has made the run."""
+    limit = time.monotonic() + LONGEST_RUN
+    while not run_is_done(factory).exists() and time.monotonic() < limit:
+        time.sleep(1)
 
 
 @pytest.fixture(autouse=True)
 def turn(request, tmp_path_factory) -> None:
-    """Leave both cores to the run while it lasts: the tests of the other process begin after it.
+    """Leave both cores to the run while it lasts: other tests of the other process begin after it.
 
     What DVC's tests do then takes one core, and the other tests have the other.
     """
-    together = hasattr(request.config, "workerinput") and request.session.items
-    if not together or request.path.name.startswith(OF_THE_RUN):
-        return
-    if request.session.items[0].path.name.startswith(OF_THE_RUN):
-        limit = time.monotonic() + LONGEST_RUN
-        while not run_is_done(tmp_path_factory).exists() and time.monotonic() < limit:
-            time.sleep(1)
+    first = request.session.items[0].path.name
+    together = "PYTEST_XDIST_WORKER" in os.environ and first.startswith(OF_THE_RUN)
+    if together and not request.path.name.startswith(OF_THE_RUN):
+        await_the_run(tmp_path_factory)
 
 
 @dataclass(frozen=True)
@@ -132,13 +137,23 @@ def pipeline(tmp_path_factory) -> Pipeline:
 
     JOINTIR_TEST_RUN, a folder that is kept, saves all of it that did not change since.
     """
+    done = run_is_done(tmp_path_factory)
+    try:
+        done.with_name("run-is-begun").touch(exist_ok=False)  # one process makes it
+    except FileExistsError:
+        await_the_run(tmp_path_factory)
+        told = json.loads(done.read_text())
+        return Pipeline(Path(told["folder"]), told["log"], told["seconds"])
     kept = os.environ.get("JOINTIR_TEST_RUN")
     folder = clone(Path(kept) if kept else tmp_path_factory.mktemp("pipeline"))
     begin = time.monotonic()
+    told = {"folder": str(folder), "log": "the run failed, see the other process", "seconds": 0}
     try:
-        log = run("snakemake", "--configfile", CI, "--cores", "2", cwd=folder)
+        told["log"] = run("snakemake", "--configfile", CI, "--cores", "2", cwd=folder)
+        told["seconds"] = time.monotonic() - begin
     finally:
-        run_is_done(tmp_path_factory).touch()
-    seconds = time.monotonic() - begin
-    print(f"\npipeline of the ci preset: {seconds:.0f} s", file=sys.__stderr__)
-    return Pipeline(folder, log, seconds)
+        scratch = done.with_suffix(".tmp")
+        scratch.write_text(json.dumps(told))
+        scratch.rename(done)
+    print(f"\npipeline of the ci preset: {told['seconds']:.0f} s", file=sys.__stderr__)
+    return Pipeline(folder, told["log"], told["seconds"])
