@@ -312,6 +312,12 @@ def test_a_list_that_faiss_names_twice_is_searched_once():
     assert np.array_equal(raw[clean], rows[clean])
 
 
+def test_more_lists_than_there_are_is_all_of_them():
+    imi = built("imi", bits=2)
+    answers = [imi.search(QUERIES, 10, value, 1) for value in (17, 16)]
+    assert np.array_equal(*answers) and recall(answers[0][1]) == 1
+
+
 @pytest.mark.parametrize("high", [2, 5, 1000])
 def test_once_keeps_the_first_of_equals(high):
     lists = np.random.default_rng(high).integers(-1, high, (30, 12))

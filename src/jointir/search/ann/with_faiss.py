@@ -184,8 +184,10 @@ class IMI(FaissSearcher):
         """Return the best documents of the `nprobe` nearest lists, each list once.
 
         faiss names a list twice where rounding makes two sums of distances equal, and its search
-        would then return the documents in it twice.
+        would then return the documents in it twice. Asked for more lists than there are, its
+        quantizer ends the process.
         """
+        self.index.nprobe = min(self.index.nprobe, self.index.nlist)
         distances, lists = self.index.quantizer.search(queries, self.index.nprobe)
         return self.index.search_preassigned(queries, k, once(lists), distances)
 
