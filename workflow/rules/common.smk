@@ -57,43 +57,44 @@ def dataset(wildcards):
     return config["datasets"][wildcards.dataset]
 
 
-# How each kind of dataset says what is downloaded, and the stage that does it.
-PINS = {
+# The kinds of dataset that are downloaded: the parameter that pins the files, the stage that gets
+# them and its code, and the option by which the corpus stage is told where they are.
+DOWNLOADED = {
     "apidocs": {
-        "key": "requirements",
+        "pins": "requirements",
         "code": "data.download",
         "stage": "download-wheels --requirements",
+        "option": "wheels",
     },
     "medquad": {
-        "key": "archives",
+        "pins": "archives",
         "code": "data.archives",
         "stage": "download-archives --sources",
+        "option": "source",
     },
 }
 
 
+def download(wildcards):
+    """Return the entry of DOWNLOADED for a dataset."""
+    return DOWNLOADED[dataset(wildcards)["kind"]]
+
+
 def collection_source(wildcards):
     """Return the files a collection is built from: what was downloaded, the user's folder, none."""
-    kind = dataset(wildcards)["kind"]
-    return {
-        "apidocs": [f"data/{wildcards.dataset}/source"],
-        "medquad": [f"data/{wildcards.dataset}/source"],
-        "beir": [dataset(wildcards).get("folder", "")],
-        "ir_datasets": [],
-    }[kind]
+    if dataset(wildcards)["kind"] in DOWNLOADED:
+        return [f"data/{wildcards.dataset}/source"]
+    return [dataset(wildcards)["folder"]] if "folder" in dataset(wildcards) else []
 
 
 def collection_options(wildcards, input):
     """Return the options of `jointir corpus-KIND` that the dataset's params give."""
     given = dict(dataset(wildcards))
-    for key in ("requirements", "archives", "measures"):  # of other stages
-        given.pop(key, None)
-    given["kind"] = given["kind"].replace("_", "-")
+    given.pop("measures", None)  # of another stage
+    if given["kind"] in DOWNLOADED:
+        del given[download(wildcards)["pins"]]
+        given[download(wildcards)["option"]] = input.source[0]
     given |= given.pop("splits", {})
-    if given["kind"] == "apidocs":
-        given["wheels"] = input.source[0]
-    if given["kind"] == "medquad":
-        given["source"] = input.source[0]
-    kind = given.pop("kind")
+    kind = given.pop("kind").replace("_", "-")
     options = " ".join(f"--{k.replace('_', '-')} '{v}'" for k, v in given.items())
     return f"corpus-{kind} {options}"

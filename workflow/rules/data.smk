@@ -1,7 +1,7 @@
 rule download:
     input:
-        code=lambda w: code(PINS[dataset(w)["kind"]]["code"]),
-        pins=lambda w: dataset(w)[PINS[dataset(w)["kind"]]["key"]],
+        code=lambda w: code(download(w)["code"]),
+        pins=lambda w: dataset(w)[download(w)["pins"]],
     output:
         source=directory("data/{dataset}/source"),
     log:
@@ -15,9 +15,9 @@ rule download:
         mem_mb=500,
         runtime=30,
     params:
-        stage=lambda w: PINS[dataset(w)["kind"]]["stage"],
+        stage=lambda w: download(w)["stage"],
     shell:
-        "jointir {params.stage} {input.pins} --out {output.source}" " 2>&1 | tee {log}"
+        "jointir {params.stage} {input.pins} --out {output.source} 2>&1 | tee {log}"
 
 
 rule corpus:

@@ -2,7 +2,7 @@
 # keys of params/ that it depends on (a test checks that none is missing). `ann` is a key of every
 # stage that reads those of its systems that DVC does not track.
 STAGES = {
-    "download": each_dataset("data/{dataset}/source", kinds=list(PINS)),
+    "download": each_dataset("data/{dataset}/source", kinds=list(DOWNLOADED)),
     "corpus": each_dataset("data/{dataset}/collection"),
     "pretrained": each_dataset("data/{dataset}/pretrained/flat.faiss")
     + each_dataset("data/{dataset}/pretrained/queries.npy"),

@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from jointir.data.store import numbered_lines
 from jointir.errors import InputError
 from jointir.files import atomic, sha256
 from jointir.progress import say
@@ -30,15 +31,15 @@ def read_archives(sources: Path) -> list[Archive]:
     """Read a sources file, one archive a line: file name, https address, SHA-256 of its content.
 
     Raises:
-        InputError: a line is not of that form.
+        InputError: there is no such file, or a line is not of that form.
     """
     archives = []
-    for number, line in enumerate(sources.read_text(encoding="utf-8").splitlines(), 1):
-        if line.strip() and not line.startswith("#"):
+    for where, line in numbered_lines(sources):
+        if not line.startswith("#"):
             fields = line.split()
             if len(fields) != 3 or "/" in fields[0] or not fields[1].startswith("https://"):
                 remedy = "Write a file name, an https address and a SHA-256 on each line"
-                raise InputError(f"{sources}:{number}", f"{line[:80]!r} is no archive", remedy)
+                raise InputError(where, f"{line[:80]!r} is no archive", remedy)
             archives.append(Archive(*fields))
     return archives
 

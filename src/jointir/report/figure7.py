@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jointir.errors import InputError
-from jointir.files import atomic
+from jointir.report.formats import markdown, write_lines
 from jointir.report.styles import RC, draw_panels, panels, save
 from jointir.report.tables import final_rows
 
@@ -67,7 +67,7 @@ def table_lines(rows: pd.DataFrame) -> list[str]:
     """Return a Markdown table of one dataset's rows: a line for each size and system."""
     shown = panels(rows["measure"])
     titles = ["bytes a document", "training", *(t for m in shown for t in (m, "p"))]
-    lines = [f"| {' | '.join(titles)} |", "| ---: | --- |" + " ---: |" * (len(titles) - 2)]
+    lines = []
     others = sorted(set(rows["system"]) - set(STEPS) - {"brute-force"})
     for size, group in rows[rows["system"].ne("brute-force")].groupby("bytes_per_doc"):
         for system in [*STEPS, *others]:
@@ -80,15 +80,15 @@ def table_lines(rows: pd.DataFrame) -> list[str]:
                 runs = own[own["measure"].eq(measure)].sort_values("seed")
                 p = runs["p_holm"].iloc[0]
                 cells += [f"{runs['value'].mean():.4f}", "" if pd.isna(p) else f"{p:.2g}"]
-            lines.append(f"| {' | '.join(cells)} |")
-    return lines
+            lines.append(cells)
+    return markdown(titles, lines)
 
 
 def figure7(results: Path, out: Path, png: Path, table: Path) -> None:
     """Draw the ablation as a PDF (`out`) and a PNG, and write its numbers as a Markdown table.
 
     Raises:
-        InputError: results has other columns, no test split, or none of the four steps.
+        InputError: results has other columns, no test split, or not all of the four steps.
     """
     import matplotlib
 
@@ -101,5 +101,4 @@ def figure7(results: Path, out: Path, png: Path, table: Path) -> None:
         lines += [f"### {dataset}, test", "", *table_lines(own), ""]
     with matplotlib.rc_context(fname=RC):
         save(render(rows), out, png)
-    with atomic(table) as scratch:
-        scratch.write_text("\n".join([*lines, NOTE]) + "\n", encoding="utf-8")
+    write_lines([*lines, NOTE], table)
