@@ -14,9 +14,10 @@ from sentence_transformers import SentenceTransformer
 
 from jointir.data.store import read_corpus, read_queries
 from jointir.encode import precision
-from jointir.encode.embed import batches, embed, embed_texts, gather
+from jointir.encode.embed import batches, embed, embed_texts
 from jointir.encode.encoder import SETTINGS, DualEncoder, checkpoint, resolve
 from jointir.encode.precision import choose_bf16
+from jointir.encode.shards import gather
 from jointir.errors import InputError
 from jointir.files import sha256
 from tiny import LENGTHS, D, N, make, save_encoder

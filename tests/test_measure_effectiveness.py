@@ -24,7 +24,7 @@ def test_values_by_hand(tmp_path, qrels):
         "q2 Q0 c 1 9 t\n"
         "q4 Q0 a 1 9 t\nunjudged Q0 a 1 9 t\n"
     )
-    measure(run, qrels, out, ["MRR@10", "R@100", "nDCG@10"])
+    measure([run], [qrels], [out], ["MRR@10", "R@100", "nDCG@10"])
     table = pd.read_parquet(out).pivot(index="query_id", columns="measure", values="value")
     assert list(table.index) == ["q1", "q2", "q3", "q4"]  # q3 is missing from the run: 0
     assert table["RR@10"].tolist() == [0.5, 1, 0, 0]
@@ -70,11 +70,11 @@ def test_an_unknown_measure_is_named(tmp_path, qrels, name):
     run = tmp_path / "run.trec"
     run.write_text("q1 Q0 x 1 9 t\n")
     with pytest.raises(InputError, match=f"unknown measure '{name}'"):
-        measure(run, qrels, tmp_path / "o.parquet", [name])
+        measure([run], [qrels], [tmp_path / "o.parquet"], [name])
 
 
 def test_a_run_of_another_split_is_refused(tmp_path, qrels):
     run = tmp_path / "run.trec"
     run.write_text("z Q0 x 1 9 t\n")
     with pytest.raises(InputError, match="no query of this run is judged"):
-        measure(run, qrels, tmp_path / "o.parquet", NAMES)
+        measure([run], [qrels], [tmp_path / "o.parquet"], NAMES)

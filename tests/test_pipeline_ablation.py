@@ -37,7 +37,6 @@ def parts(folder: Path, system: str, size: str) -> tuple[bool, bool]:
     [
         ("jpq-neg", "M16-seed1", (True, False)),
         ("jpq-loss", "M16-seed1", (True, False)),
-        ("jpq-centroids", "M16-seed1", (False, True)),
         ("jpq", "M16", (False, False)),
     ],
 )
@@ -58,7 +57,7 @@ def test_the_table_has_every_step_and_agrees_with_figure_4s(folder):
     ablation = pd.read_csv(folder / "reports/tables/ablation.csv", **read)
     settings = {(r.system, r.setting) for r in ablation.itertuples()}
     both = {(system, f"M={M}") for system in ("opq", "jpq") for M in MS}
-    variants = {(system, "M=16") for system in ("jpq-neg", "jpq-loss", "jpq-centroids")}
+    variants = {(system, "M=16") for system in ("jpq-neg", "jpq-loss")}
     assert settings == both | variants | {("brute-force", "")}
     results = pd.read_csv(folder / "reports/tables/results.csv", **read)
     keys = ["split", "system", "setting", "measure"]

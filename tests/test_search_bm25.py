@@ -1,15 +1,19 @@
 """BM25 against its formula, written out."""
 
 import gzip
+import json
 import math
 import re
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import tiny as tiny_data
 from jointir.data.store import document_texts, read_corpus, read_queries
+from jointir.errors import InputError
+from jointir.measure.effectiveness import measure
 from jointir.search.bm25 import bm25
 
 K1, B = 1.2, 0.4
@@ -24,7 +28,7 @@ def words(text):
     return re.findall(r"\w\w+", text.lower())
 
 
-def scores(texts, query):
+def scores(texts, query, k1=K1, b=B):
     """Return Lucene's BM25 of every text."""
     docs = [Counter(words(text)) for text in texts]
     lengths = [sum(d.values()) for d in docs]
@@ -33,12 +37,13 @@ def scores(texts, query):
         n = sum(word in d for d in docs)
         idf = math.log(1 + (len(docs) - n + 0.5) / (n + 0.5))
         for i, (d, length) in enumerate(zip(docs, lengths, strict=True)):
-            found[i] += idf * d[word] / (d[word] + K1 * (1 - B + B * length / mean))
+            found[i] += idf * d[word] / (d[word] + k1 * (1 - b + b * length / mean))
     return found
 
 
 def test_scores_are_those_of_the_formula(tiny, tmp_path):
-    bm25(tiny.collection, [tmp_path / "dev.trec.gz", tmp_path / "test.trec.gz"], K1, B, k=5)
+    out = [tmp_path / "dev.trec.gz", tmp_path / "test.trec.gz"]
+    bm25(tiny.collection, out, tmp_path / "meta.json", "tiny", [K1], [B], k=5)
     texts = document_texts(read_corpus(tiny.collection))
     for split in ("dev", "test"):
         with gzip.open(tmp_path / f"{split}.trec.gz", "rt") as f:
@@ -56,9 +61,42 @@ def test_scores_are_those_of_the_formula(tiny, tmp_path):
 
 
 def test_documents_without_a_word_of_the_query_are_not_retrieved(tiny, tmp_path):
-    bm25(tiny.collection, [tmp_path / "dev.trec.gz"], K1, B, k=10_000)
+    out = [tmp_path / "dev.trec.gz"]
+    bm25(tiny.collection, out, tmp_path / "meta.json", "tiny", [K1], [B], k=10_000)
     texts = document_texts(read_corpus(tiny.collection))
     topics = read_queries(tiny.collection, "dev").set_index("query_id")["text"]
     with gzip.open(tmp_path / "dev.trec.gz", "rt") as f:
         for query_id, _, doc, *_ in map(str.split, f):
             assert set(words(topics[query_id])) & set(words(texts[int(doc[1:])]))
+
+
+def test_k1_and_b_are_those_that_are_best_on_dev(tiny, tmp_path):
+    qrels = tiny.collection / "qrels" / "dev.trec"
+    tried = {}
+    for k1, b in [(0.1, 0.0), (0.1, 1.0), (9.0, 0.0), (9.0, 1.0)]:
+        out, meta = tmp_path / "dev.trec.gz", tmp_path / "meta.json"
+        bm25(tiny.collection, [out], meta, "tiny", [k1], [b], k=10)
+        measure([out], [qrels], [tmp_path / "v.parquet"], ["RR@10"])
+        tried[k1, b] = pd.read_parquet(tmp_path / "v.parquet")["value"].mean()
+    best = max(tried, key=tried.get)  # of equals, the first
+    assert min(tried.values()) < tried[best] and best != (0.1, 0.0)
+    bm25(tiny.collection, [out], meta, "tiny", [0.1, 9.0], [0.0, 1.0], k=10)
+    facts = json.loads(meta.read_text())
+    assert facts["setting"] == f"k1={best[0]:g} b={best[1]:g}"
+    measure([out], [qrels], [tmp_path / "v.parquet"], ["RR@10"])
+    assert pd.read_parquet(tmp_path / "v.parquet")["value"].mean() == tried[best]
+
+
+def test_the_index_weighs_a_weight_and_a_row_for_each_posting(tiny, tmp_path):
+    meta = tmp_path / "meta.json"
+    bm25(tiny.collection, [tmp_path / "dev.trec.gz"], meta, "tiny", [K1], [B])
+    docs = [set(words(text)) for text in document_texts(read_corpus(tiny.collection))]
+    size = json.loads(meta.read_text())["bytes"]
+    assert size["codes"] == 8 * sum(map(len, docs))
+    vocabulary = set().union(*docs)
+    assert size["other"] >= 4 * len(vocabulary) + sum(map(len, vocabulary))
+
+
+def test_nothing_to_try_is_refused(tiny, tmp_path):
+    with pytest.raises(InputError, match="no k1 or no b"):
+        bm25(tiny.collection, [tmp_path / "dev.trec.gz"], tmp_path / "m", "tiny", [], [0.5])

@@ -4,7 +4,7 @@
 use rule results as ablation_results with:
     input:
         code=code("measure.results"),
-        values=expand(each_system(rules.measure.output.values, ABLATION), split=SPLITS),
+        values=expand(each_system(MEASURED, ABLATION), split=SPLITS),
         meta=each_system(rules.retrieve.output.meta, ABLATION),
     output:
         table="reports/tables/ablation.csv",

@@ -39,9 +39,9 @@ use rule measure as measure_baseline with:
     input:
         code=code("measure.effectiveness"),
         collection="data/{dataset}/collection",
-        run="data/{dataset}/runs/{system}/flat/{split}.trec.gz",
+        runs=["data/{dataset}/runs/{system}/flat/{split}.trec.gz"],
     output:
-        values="data/{dataset}/generative/baselines/{system}/{split}.parquet",
+        values=[BASELINE],
     log:
         "logs/{dataset}/generative/baseline-{system}-{split}.log",
     benchmark:
@@ -55,7 +55,7 @@ rule asi_table1:
         code=code("report.asi_tables"),
         results=rules.asi_results.output.table,
         made=rules.asi_results.output.made,
-        baselines=of_baselines(rules.measure_baseline.output.values),
+        baselines=of_baselines(BASELINE),
     output:
         table="reports/asi_table1.md",
     log:

@@ -7,6 +7,7 @@ from workflow.scripts.sources import sources
 
 DATASETS = config["figure4"]["datasets"]
 SPLITS = ["dev", "test"]  # tuned on dev, reported on test
+MEASURED = "data/{dataset}/measures/{system}/{size}/{split}.parquet"
 
 ASI_DATASET = config["asi"]["dataset"]
 
@@ -21,7 +22,7 @@ for _option, _names in (("figure4.datasets", DATASETS), ("asi.dataset", [ASI_DAT
 
 wildcard_constraints:
     dataset="[a-z0-9-]+",
-    encoder="pretrained|star",
+    encoder="pretrained|star|rand-neg|bm25-neg|ance|tct-colbert|adore",
     system="[a-z0-9-]+",
     size=r"flat|[A-Za-z_]+\d+(-[a-z]+\d+)?",
     M=r"\d+",

@@ -54,7 +54,7 @@ rule embed_documents:
 
 rule gather:
     input:
-        code=code("encode.embed"),
+        code=code("encode.shards"),
         shards=expand(rules.embed_documents.output.shard, shard=range(SHARDS), allow_missing=True),
         facts=expand(rules.embed_documents.output.facts, shard=range(SHARDS), allow_missing=True),
     output:

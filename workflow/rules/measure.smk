@@ -31,12 +31,16 @@ rule retrieve:
         " --value {params.value} --threads {threads} 2>&1 | tee {log}"
 
 
+ruleorder: bm25 > retrieve
+
+
 rule bm25:
     input:
         code=code("search.bm25"),
         collection="data/{dataset}/collection",
     output:
         runs=expand("data/{{dataset}}/runs/bm25/flat/{split}.trec.gz", split=SPLITS),
+        meta="data/{dataset}/runs/bm25/flat/meta.json",
     log:
         "logs/{dataset}/bm25.log",
     benchmark:
@@ -47,25 +51,25 @@ rule bm25:
         mem_mb=4000,
         runtime=60,
     params:
-        **config["bm25"],
         k=config["retrieve"]["k"],
-        runs=lambda w, output: " ".join(f"--out {r}" for r in output.runs),
+        tried=" ".join(f"--{name} {v}" for name in ("k1", "b") for v in config["bm25"][name]),
+        runs=lambda w, output: repeat("out", output.runs),
     shell:
-        "jointir bm25 --collection {input.collection} {params.runs} --k1 {params.k1}"
-        " --b {params.b} --k {params.k} 2>&1 | tee {log}"
+        "jointir bm25 --collection {input.collection} {params.runs} --meta {output.meta}"
+        " --dataset {wildcards.dataset} {params.tried} --k {params.k} 2>&1 | tee {log}"
 
 
 rule measure:
     input:
         code=code("measure.effectiveness"),
         collection="data/{dataset}/collection",
-        run="data/{dataset}/runs/{system}/{size}/{split}.trec.gz",
+        runs=expand("data/{{dataset}}/runs/{{system}}/{{size}}/{split}.trec.gz", split=SPLITS),
     output:
-        values="data/{dataset}/measures/{system}/{size}/{split}.parquet",
+        values=expand(MEASURED, split=SPLITS, allow_missing=True),
     log:
-        "logs/{dataset}/{system}/{size}-measure-{split}.log",
+        "logs/{dataset}/{system}/{size}-measure.log",
     benchmark:
-        "logs/{dataset}/{system}/{size}-measure-{split}.tsv"
+        "logs/{dataset}/{system}/{size}-measure.tsv"
     conda:
         "../../environment.yml"
     resources:
@@ -75,16 +79,18 @@ rule measure:
         measures=lambda w: " ".join(
             f"--measures {m}" for m in dataset(w).get("measures", config["measure"]["measures"])
         ),
+        files=lambda w, input, output: " ".join(
+            f"--run {run} --qrels {input.collection}/qrels/{Path(values).stem}.trec --out {values}"
+            for run, values in zip(input.runs, output.values, strict=True)
+        ),
     shell:
-        "jointir measure --run {input.run}"
-        " --qrels {input.collection}/qrels/{wildcards.split}.trec --out {output.values}"
-        " {params.measures} 2>&1 | tee {log}"
+        "jointir measure {params.files} {params.measures} 2>&1 | tee {log}"
 
 
 rule results:
     input:
         code=code("measure.results"),
-        values=expand(each_system(rules.measure.output.values), split=SPLITS),
+        values=expand(each_system(MEASURED), split=SPLITS),
         meta=each_system(rules.retrieve.output.meta),
     output:
         table="reports/tables/results.csv",

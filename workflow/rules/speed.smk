@@ -4,7 +4,7 @@
 use rule results as speed_results with:
     input:
         code=code("measure.results"),
-        values=expand(each_system(rules.measure.output.values, FIGURE5), split=SPLITS),
+        values=expand(each_system(MEASURED, FIGURE5), split=SPLITS),
         meta=each_system(rules.retrieve.output.meta, FIGURE5),
     output:
         table="reports/tables/speed.csv",
@@ -101,7 +101,7 @@ rule table1:
         results=rules.speed_results.output.table,
         latency=rules.latencies.output.table,
         made=[rules.speed_results.output.made, rules.latencies.output.made],
-        values=expand(each_system(rules.measure.output.values, FIGURE5), split="test"),
+        values=expand(each_system(MEASURED, FIGURE5), split="test"),
         meta=each_system(rules.retrieve.output.meta, FIGURE5),
     output:
         csv="reports/table1.csv",

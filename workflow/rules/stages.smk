@@ -20,7 +20,7 @@ STAGES = {
     "measure": [*rules.results.output, *each_dataset(rules.compare_star.output.comparison)],
     "asi_dataset": [
         f"data/{ASI_DATASET}/{config['asi']['start']}/docs.npy",
-        *of_baselines(rules.measure_baseline.output.values),
+        *of_baselines(BASELINE),
     ],
     "asi": each_training(rules.measure_ids.output.values)
     + each_training(rules.cold_start.output.table, only="holdout"),
@@ -44,11 +44,16 @@ STAGES = {
     ],
     "scale": [*rules.scale.output, *rules.figure_scale.output],
     "ablation": [*rules.ablation_results.output, *rules.figure7.output],
+    "retrievers": [
+        *rules.retriever_results.output,
+        *rules.figure1.output,
+        *expand(rules.retriever_table.output, number=[3, 5]),
+    ],
     "negatives": [*each_dataset(rules.negatives.output.overlap), *rules.figure3.output],
     "report": [*rules.figure4.output, *rules.figure4_table.output, *rules.metrics.output],
 }
 # the stages that `rule all` asks for
-REPORTS = ["report", "speed", "scale", "ablation", "negatives", "asi_report"]
+REPORTS = ["report", "speed", "scale", "ablation", "negatives", "retrievers", "asi_report"]
 STAGE_PARAMS = {
     "download": [f"datasets.{d}" for d in DATASETS],
     "corpus": [f"datasets.{d}" for d in DATASETS],
@@ -80,6 +85,20 @@ STAGE_PARAMS = {
     "ann": ["retrieve", "ann", "ivf-jpq"],
     "speed": ["retrieve", "measure", "results", "latency", "table1", "figure5", "ann"],
     "scale": ["scale"],
+    "retrievers": [
+        "retrievers",
+        "bm25",
+        "star",
+        "jpq",
+        "embed",
+        "sweep",
+        "opq",
+        "lsh",
+        "retrieve",
+        "measure",
+        "results",
+        "table1",
+    ],
     "negatives": ["negatives", "sweep", "opq", "embed"],
     "ablation": [
         "ablation",

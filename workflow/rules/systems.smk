@@ -18,6 +18,9 @@ if _unknown := [v for v, own in VARIANTS_OF_JPQ.items() if own is None]:
         f"ablation.run: {_unknown[0]!r} is not under ablation.variants: choose of {_known}"
     )
 STARTS = TRAINED_WITH | dict.fromkeys(VARIANTS_OF_JPQ, "opq")
+# Retrievers beside STAR: dual encoders that differ in their negatives, and the others.
+DUAL = ["rand-neg", "bm25-neg", "ance"]
+RETRIEVERS = config["retrievers"]["run"]
 BUILT = ["opq", "opq-4bit", "pq", "itq-lsh", "lsh"]
 BRUTE = {"brute-force": ["flat"], "brute-force-pretrained": ["flat"]}
 
@@ -61,6 +64,8 @@ def ablation_sizes(system):
 
 ABLATION = {s: ablation_sizes(s) for s in ["jpq", *VARIANTS_OF_JPQ]}
 ABLATION |= {"opq": sizes("opq"), "brute-force": ["flat"]}
+FIGURE1 = dict.fromkeys(RETRIEVERS, ["flat"]) | {"brute-force": ["flat"]}
+FIGURE1 |= {s: sizes(s) for s in ("jpq", "opq", "lsh")}
 FIGURE4 = {s: sizes(s) for s in installed(config["figure4"]["systems"])} | BRUTE
 # Measured, but no way to search: the untrained encoder's brute force, and where JPQ 4-bit starts, whose
 # file is laid out for training and not for FastScan.
@@ -122,6 +127,9 @@ def index_of(wildcards):
         encoder = "pretrained" if system.endswith("pretrained") else "star"
         return f"{base}/{encoder}/flat.faiss", f"{base}/{encoder}/queries.npy"
     own = f"{base}/systems/{system}"
+    if system in RETRIEVERS:
+        documents = "star" if system == "adore" else system
+        return f"{base}/{documents}/flat.faiss", f"{base}/{system}/queries.npy"
     if system in ANN:
         return f"{own}/{size}/index" if size.startswith("M") else f"{own}/index", queries
     own = f"{own}/{size if '-seed' in size else size.split('-')[0]}"
@@ -161,7 +169,7 @@ def seed_of(wildcards):
         return int(named[1])
     if wildcards.system in ANN:
         return config["ann"][wildcards.system]["seed"]
-    own = {"jpq-4bit": "jpq"}.get(wildcards.system, wildcards.system)
+    own = {"jpq-4bit": "jpq", "adore": "jpq"}.get(wildcards.system, wildcards.system)
     return config.get(own, config["star"])["seed"]
 
 
@@ -195,3 +203,20 @@ def latency_inputs(wildcards):
         f"data/{w.dataset}/runs/{w.system}/{w.size}/meta.json" for w in timed(wildcards.dataset)
     }
     return sorted(files | metas)
+
+
+def start_of_dual(wildcards):
+    """Return the encoder that a dual encoder is trained from."""
+    return config["retrievers"][wildcards.encoder].get("start", "pretrained")
+
+
+def dual_options(name, leave_out):
+    """Return the training options of a retriever: those of `star`, and its own."""
+    settings = config["star"] | config["retrievers"][name]
+    return options({k: v for k, v in settings.items() if k not in leave_out})
+
+
+def adore_options():
+    """Return the training options of ADORE: those of `jpq`, which has an index, and its own."""
+    settings = config["jpq"] | config["retrievers"]["adore"]
+    return options({k: v for k, v in settings.items() if k != "centroid_lr"})

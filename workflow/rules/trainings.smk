@@ -10,6 +10,7 @@ for _name, _settings in VARIANTS.items():
 GIVEN = [v for v, own in VARIANTS.items() if "given" in own]  # identifiers without training
 LEARNED = [v for v in VARIANTS if v not in GIVEN]
 TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
+BASELINE = "data/{dataset}/generative/baselines/{system}/{split}.parquet"
 OWN = {
     "dataset",
     "settle",

@@ -15,21 +15,12 @@ from jointir.errors import InputError
 from jointir.files import atomic
 from jointir.joint.index import TrainablePQ
 from jointir.joint.jpq import pad
+from jointir.joint.uncompressed import Uncompressed
 from jointir.progress import progress
 from jointir.quantize.pq import PQ, read_pq
 
 BATCH = 256  # queries scored at a time
 KINDS = ("query", "relevant", "both", "jpq", "brute-force")
-
-
-class Uncompressed(TrainablePQ):
-    """Documents' own embeddings, searched as an index is: one part, a centroid for each."""
-
-    def __init__(self, docs: np.ndarray):
-        N, D = docs.shape
-        pq = PQ(np.eye(D, dtype=np.float32), docs[None], np.zeros((N, 1), np.uint8))
-        super().__init__(pq)
-        self.register_buffer("codes", torch.arange(N)[:, None])  # more than a byte holds
 
 
 def negatives_of(

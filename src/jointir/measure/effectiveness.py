@@ -71,15 +71,22 @@ def per_query(
     return pd.DataFrame(rows, columns=["query_id", "measure", "value"])
 
 
-def measure(run: Path, qrels: Path, out: Path, measures: list[str]) -> None:
-    """Measure a TREC run against TREC qrels; write query_id, measure, value as parquet.
+def measure(run: list[Path], qrels: list[Path], out: list[Path], measures: list[str]) -> None:
+    """Measure each TREC run against its TREC qrels; write query_id, measure, value as parquet.
+
+    run, qrels, out: in parallel.
 
     Raises:
-        InputError: an unknown measure, a malformed run or qrels, or a run without a judged query.
+        InputError: an unknown measure, a malformed run or qrels, a run without a judged query, or
+            lists of different lengths.
     """
-    ranked, judgements = read_run(run), read_qrels(qrels)
-    if not set(judgements["query_id"]) & set(ranked):
-        found = f"no query of this run is judged in {qrels}"
-        raise InputError(run, found, "Measure the run of a split with the qrels of that split")
-    with atomic(out) as scratch:
-        per_query(ranked, judgements, measures).to_parquet(scratch, index=False)
+    if not len(run) == len(qrels) == len(out):
+        found = f"{len(run)} runs, {len(qrels)} qrels, {len(out)} files to write"
+        raise InputError("measure", found, "Give one of each for each split")
+    for source, judged, target in zip(run, qrels, out, strict=True):
+        ranked, judgements = read_run(source), read_qrels(judged)
+        if not set(judgements["query_id"]) & set(ranked):
+            found = f"no query of this run is judged in {judged}"
+            raise InputError(source, found, "Measure the run of a split with that split's qrels")
+        with atomic(target) as scratch:
+            per_query(ranked, judgements, measures).to_parquet(scratch, index=False)

@@ -28,6 +28,13 @@ NAMES = {
     "flann": "FLANN",
     "brute-force": "brute force (STAR)",
     "brute-force-pretrained": "brute force (untrained)",
+    "rand-neg": "Rand Neg",
+    "bm25-neg": "BM25 Neg",
+    "ance": "ANCE",
+    "tct-colbert": "TCT-ColBERT",
+    "adore": "ADORE+STAR",
+    "colbert": "ColBERT",
+    "bm25": "BM25",
 }
 PARTS = ["codes", "codebooks", "rotation", "ids", "other"]
 MEASURES = ["MRR@10", "R@100", "nDCG@10"]

@@ -1,30 +1,103 @@
 """The `bm25` stage: the lexical baseline, by bm25s."""
 
+from itertools import product
 from pathlib import Path
 
 import bm25s
 import numpy as np
 
-from jointir.data.store import document_texts, read_corpus, read_queries
+from jointir.data.store import document_texts, read_corpus, read_qrels, read_queries
+from jointir.errors import InputError
+from jointir.files import write_json
+from jointir.measure.effectiveness import per_query
 from jointir.measure.trec import write_run
-from jointir.progress import say
+from jointir.progress import progress, say
+
+QUIET = {"show_progress": False}
+MEASURE = "RR@10"  # what k1 and b are chosen by, on dev
 
 
-def bm25(collection: Path, out: list[Path], k1: float = 1.5, b: float = 0.75, k: int = 100) -> None:
-    """Write a run of BM25 (Lucene's variant, English stop words, no stemming) for each split.
+class Lexical:
+    """BM25 (Lucene's variant, English stop words, no stemming) over a collection's documents."""
 
-    out: files named {split}.trec.gz. A document without any word of the query is not retrieved.
+    def __init__(self, doc_ids: np.ndarray, texts: list[str]):
+        self.doc_ids = doc_ids
+        self.tokens = bm25s.tokenize(texts, stopwords="en", **QUIET)
+        self.index = bm25s.BM25(method="lucene")
+
+    def set(self, k1: float, b: float) -> None:
+        """Index the documents with other parameters."""
+        self.index = bm25s.BM25(k1=k1, b=b, method="lucene")
+        self.index.index(self.tokens, **QUIET)
+
+    def search(self, queries: list[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return str[Q, k] document ids, "" where no word is shared, and float[Q, k] scores."""
+        words = bm25s.tokenize(queries, stopwords="en", return_ids=False, **QUIET)
+        rows, scores = self.index.retrieve(words, k=min(k, len(self.doc_ids)), **QUIET)
+        return np.where(scores > 0, self.doc_ids[rows], ""), scores
+
+    def size(self) -> dict[str, int]:
+        """Return the bytes of the index: a weight and a document for each posting; the words."""
+        postings = self.index.scores["data"].nbytes + self.index.scores["indices"].nbytes
+        words = sum(len(word.encode()) for word in self.index.vocab_dict)
+        return {"codes": postings, "other": self.index.scores["indptr"].nbytes + words}
+
+
+def tuned(
+    lexical: Lexical, collection: Path, k1: list[float], b: list[float]
+) -> tuple[float, float]:
+    """Return the k1 and b of the highest MRR@10 on dev; of equals, the first."""
+    if len(k1) * len(b) == 1:
+        return k1[0], b[0]
+    topics = read_queries(collection, "dev")
+    qrels = read_qrels(collection / "qrels" / "dev.trec")
+    best, chosen = -1.0, (k1[0], b[0])
+    pairs = list(product(k1, b))
+    for pair in progress(pairs, "bm25 on dev", unit="settings"):
+        lexical.set(*pair)
+        found, _ = lexical.search(topics["text"].tolist(), 10)
+        run = {
+            query: {doc: -float(rank) for rank, doc in enumerate(row) if doc}
+            for query, row in zip(topics["query_id"], found, strict=True)
+        }
+        value = per_query(run, qrels, [MEASURE])["value"].mean()
+        say(f"bm25 k1={pair[0]:g} b={pair[1]:g}: M{MEASURE} {value:.4f} on dev")
+        if value > best:
+            best, chosen = value, pair
+    return chosen
+
+
+def bm25(
+    collection: Path,
+    out: list[Path],
+    meta: Path,
+    dataset: str,
+    k1: list[float],
+    b: list[float],
+    k: int = 100,
+) -> None:
+    """Write a run of BM25 for each split, with the k1 and b that are best on dev.
+
+    out: files named {split}.trec.gz. meta: a JSON of what the results table tells about the
+    system, bytes included. A document without any word of the query is not retrieved.
+
+    Raises:
+        InputError: no k1 or no b is given.
     """
+    if not k1 or not b:
+        raise InputError("bm25", "no k1 or no b", "Name at least one of each")
     corpus = read_corpus(collection)
-    doc_ids = corpus["doc_id"].to_numpy(object)
-    quiet = {"show_progress": False}
-    index = bm25s.BM25(k1=k1, b=b, method="lucene")
-    index.index(bm25s.tokenize(document_texts(corpus), stopwords="en", **quiet), **quiet)
+    lexical = Lexical(corpus["doc_id"].to_numpy(object), document_texts(corpus))
+    chosen = tuned(lexical, collection, k1, b)
+    lexical.set(*chosen)
+    setting = f"k1={chosen[0]:g} b={chosen[1]:g}"
     for path in out:
         split = path.name.removesuffix(".trec.gz")
         topics = read_queries(collection, split)
-        words = bm25s.tokenize(topics["text"].tolist(), stopwords="en", return_ids=False, **quiet)
-        rows, scores = index.retrieve(words, k=min(k, len(doc_ids)), **quiet)  # [Q, k], [Q, k]
-        found = np.where(scores > 0, doc_ids[rows], "")
+        found, scores = lexical.search(topics["text"].tolist(), k)
         write_run(path, topics["query_id"].tolist(), found, scores, "bm25")
-        say(f"bm25 k1={k1} b={b}: {split}, {len(topics)} queries")
+        say(f"bm25 {setting}: {split}, {len(topics)} queries")
+    size, N = lexical.size(), len(corpus)
+    facts = {"dataset": dataset, "system": "bm25", "setting": setting, "seed": 0}
+    facts |= {"bytes_per_doc": sum(size.values()) // N, "n_docs": N, "dim": 0}
+    write_json(meta, facts | {"bytes": size})

@@ -1,0 +1,72 @@
+"""ADORE: train the query encoder on the documents that brute force ranks high at each step.
+
+Zhan et al. 2021, "Optimizing Dense Retrieval Model Training with Hard Negatives", section 5: the
+document embeddings stay, so the negatives are those of the search itself. It is JPQ's training
+without an index: the same loss, LambdaRank, over the same number of negatives.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from jointir.encode.encoder import DualEncoder, best_device
+from jointir.encode.matrix import read_embeddings
+from jointir.encode.precision import has_bf16
+from jointir.encode.star import training_pairs
+from jointir.encode.training import Checkpoint, shuffled, train
+from jointir.errors import InputError
+from jointir.files import sha256
+from jointir.joint.jpq import JPQ, Criterion, pad
+from jointir.joint.uncompressed import Uncompressed
+
+
+def adore(
+    collection: Path,
+    encoder: Path,
+    docs: Path,
+    out: Path,
+    scratch: Path,
+    steps: int,
+    batch: int,
+    negatives: int,
+    lr: float,
+    warmup: int,
+    lambda_cut: int,
+    scale: float,
+    seed: int,
+    checkpoint_minutes: float = 5,
+) -> None:
+    """Train STAR's `encoder` for queries and write it to the folder `out`; `docs` are its own.
+
+    The settings are those of the `jpq` stage.
+
+    Raises:
+        InputError: `docs` are not of the collection, or their dimension is not the encoder's.
+    """
+    fingerprint = {k: str(v) for k, v in locals().items() if k not in ("out", "checkpoint_minutes")}
+    inputs = {"collection": collection, "encoder": encoder, "docs": docs}
+    fingerprint |= {name: sha256(path) for name, path in inputs.items()}
+    device = best_device()
+    matrix = np.asarray(read_embeddings(docs, collection), np.float32)
+    model = JPQ(DualEncoder.load(encoder), Uncompressed(matrix)).to(device)
+    if matrix.shape[1] != model.encoder.dim:
+        found = f"has {matrix.shape[1]} dimensions, the encoder {model.encoder.dim}"
+        raise InputError(docs, found, "Use this encoder's embeddings")
+    model.index.centroids.requires_grad_(False)
+    criterion = Criterion(negatives, lambda_cut, scale)
+    texts, relevant = training_pairs(collection)
+    bf16 = has_bf16(device)
+
+    def loss_of(step: int) -> torch.Tensor:
+        rows = shuffled(len(texts), batch, step, seed)
+        tokens = model.encoder.tokenize([texts[i] for i in rows], "query")
+        positives, valid = (t.to(device) for t in pad([relevant[i] for i in rows]))
+        return model.loss(tokens, positives, valid, criterion, bf16)
+
+    weights = list(model.encoder.parameters())
+    optimizer = torch.optim.AdamW(weights, lr=lr, fused=True)
+    keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
+    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "adore")
+    model.encoder.save(out, "query")
+    keeper.remove()

@@ -1,0 +1,63 @@
+"""The `colbert` stage: train late interaction on BM25's negatives and the batch's."""
+
+from pathlib import Path
+
+import torch
+
+from jointir.data.store import document_texts, read_corpus
+from jointir.encode.encoder import DualEncoder, best_device
+from jointir.encode.precision import autocast, has_bf16
+from jointir.encode.star import Batches, star_loss
+from jointir.encode.training import Checkpoint, train
+from jointir.files import sha256
+from jointir.retrievers.dual import used_pairs
+from jointir.retrievers.late import LateInteraction, max_sim
+from jointir.retrievers.negatives import bm25_negatives
+
+
+def colbert(
+    collection: Path,
+    encoder: Path,
+    out: Path,
+    scratch: Path,
+    dim: int,
+    steps: int,
+    batch: int,
+    lr: float,
+    head_lr: float,
+    warmup: int,
+    random_weight: float,
+    depth: int,
+    seed: int,
+    checkpoint_minutes: float = 5,
+) -> None:
+    """Train a ColBERT from `encoder` and write it to the folder `out`.
+
+    dim: of a token's embedding. head_lr: of the projection, which starts at random. The loss is
+    STAR's over BM25's negatives: that of ColBERT's authors, pair-wise on triples of BM25, and the
+    other documents of the batch. Scores have no scale: a query's tokens add up.
+    """
+    fingerprint = {k: str(v) for k, v in locals().items() if k not in ("out", "checkpoint_minutes")}
+    fingerprint |= {"collection": sha256(collection), "encoder": sha256(encoder)}
+    device = best_device()
+    model = LateInteraction(DualEncoder.load(encoder), dim, seed).to(device)
+    texts, positives = used_pairs(collection, batch, steps, seed)
+    docs = document_texts(read_corpus(collection))
+    negatives = bm25_negatives(texts, docs, positives, depth, seed)
+    sampler = Batches(model.encoder, texts, positives, negatives, collection, batch, seed)
+    bf16 = has_bf16(device)
+
+    def loss_of(step: int) -> torch.Tensor:
+        q, d, relevant = sampler(step)
+        with autocast(device, bf16):
+            scores = max_sim(*model(q), *model(d))  # [B, 2B]
+        return star_loss(scores.float(), relevant.to(device), random_weight)
+
+    weights = list(model.encoder.parameters())
+    groups = [{"params": weights}, {"params": [model.projection], "lr": head_lr}]
+    optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
+    keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
+    clip = [*weights, model.projection]
+    train(model, optimizer, loss_of, steps, warmup, seed, clip, keeper, "colbert")
+    model.save(out)
+    keeper.remove()

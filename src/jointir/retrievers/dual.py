@@ -1,0 +1,97 @@
+"""Dual encoders that differ in their negatives alone: Rand Neg, BM25 Neg and ANCE.
+
+Data, starting point, loss (STAR's) and budget are those of the `star` stage, so that a difference
+between two of them is one of negatives. Sources: Huang et al. 2020 (random negatives), Karpukhin
+et al. 2020 (BM25's), Xiong et al. 2021 (ANCE: those that the encoder itself ranks high, from an
+index of the whole corpus that is refreshed while it learns). Here training waits for the refresh,
+where ANCE's authors let it go on with the old index. Negatives of STAR come from the encoder that
+it starts from, and stay as they are.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from jointir.data.store import document_texts, read_corpus
+from jointir.encode.encoder import DualEncoder, best_device
+from jointir.encode.precision import autocast, has_bf16
+from jointir.encode.star import Batches, star_loss, training_pairs
+from jointir.encode.training import Checkpoint, shuffled, train
+from jointir.errors import InputError
+from jointir.files import sha256
+from jointir.retrievers.negatives import Periodic, bm25_negatives, random_negatives, refreshed
+
+NEGATIVES = ("random", "bm25", "own")
+
+
+def used_pairs(
+    collection: Path, batch: int, steps: int, seed: int
+) -> tuple[list[str], list[np.ndarray]]:
+    """Return the training queries that `steps` batches draw, and the rows relevant to each."""
+    texts, positives = training_pairs(collection)
+    used = np.unique(np.concatenate([shuffled(len(texts), batch, s, seed) for s in range(steps)]))
+    return [texts[i] for i in used], [positives[i] for i in used]
+
+
+def dual(
+    collection: Path,
+    encoder: Path,
+    out: Path,
+    scratch: Path,
+    negatives: str,
+    steps: int,
+    batch: int,
+    lr: float,
+    warmup: int,
+    scale: float,
+    random_weight: float,
+    depth: int,
+    seed: int,
+    refresh: int = 0,
+    batch_tokens: int = 1024,
+    checkpoint_minutes: float = 5,
+) -> None:
+    """Train `encoder` with another source of hard negatives and write it to the folder `out`.
+
+    negatives: "random", "bm25", or "own", found anew every `refresh` steps (0: only once). One of
+    the top `depth` is drawn each time a query comes up. random_weight: of the other documents of
+    the batch. The other settings are those of the `star` stage.
+
+    Raises:
+        InputError: `negatives` is unknown.
+    """
+    if negatives not in NEGATIVES:
+        raise InputError("negatives", f"{negatives!r} is unknown", f"Choose one of {NEGATIVES}")
+    skip = ("out", "checkpoint_minutes", "batch_tokens")
+    fingerprint = {k: str(v) for k, v in locals().items() if k not in skip}
+    fingerprint |= {"collection": sha256(collection), "encoder": sha256(encoder)}
+    model = DualEncoder.load(encoder).to(best_device())
+    texts, positives = used_pairs(collection, batch, steps, seed)
+    docs = document_texts(read_corpus(collection))
+    bf16 = has_bf16(model.device)
+    find: dict[str, Callable[[], np.ndarray]] = {
+        "random": lambda: random_negatives(positives, len(docs), depth, seed),
+        "bm25": lambda: bm25_negatives(texts, docs, positives, depth, seed),
+        "own": lambda: refreshed(model, texts, docs, positives, depth, batch_tokens, bf16),
+    }
+    keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
+    name = hashlib.sha256(str(fingerprint).encode()).hexdigest()[:12]
+    source = Periodic(find[negatives], refresh or steps, scratch, name)
+    sampler = Batches(model, texts, positives, source(0), collection, batch, seed)
+
+    def loss_of(step: int) -> torch.Tensor:
+        sampler.negatives = source(step)
+        q, d, relevant = sampler(step)
+        with autocast(model.device, bf16):
+            scores = model(q) @ model(d).T  # [B, 2B]
+        return star_loss(scale * scores.float(), relevant.to(model.device), random_weight)
+
+    weights = list(model.parameters())
+    optimizer = torch.optim.AdamW(weights, lr=lr, fused=True)
+    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, f"{negatives} negatives")
+    model.save(out)
+    source.remove()
+    keeper.remove()

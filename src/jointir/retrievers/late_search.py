@@ -1,0 +1,121 @@
+"""The `late-search` stage: rank every document for every query by late interaction.
+
+Exhaustive, and so exact: ColBERT's own search takes candidates from an approximate index of token
+embeddings first. Documents are embedded chunk by chunk and scored at once, so that memory does not
+grow with N; what an index of them would weigh is counted.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from jointir.data.store import document_texts, read_corpus, read_queries
+from jointir.encode.embed import batches
+from jointir.encode.encoder import best_device
+from jointir.encode.precision import autocast, has_bf16
+from jointir.files import write_json
+from jointir.measure.trec import write_run
+from jointir.progress import progress
+from jointir.retrievers.late import LateInteraction
+
+BLOCK = 2**22  # products of a query's and a document's token that are held at a time
+TOKEN_BYTES = 2  # of a number in the index: float16, as ColBERT's authors store it
+
+
+def packed(
+    model: LateInteraction, tokens: list[list[int]], batch_tokens: int, bf16: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return float[T, dim], the tokens of all texts that count, and int64[n], how many each has."""
+    parts: list[torch.Tensor] = [torch.empty(0)] * len(tokens)
+    for rows in batches([len(t) for t in tokens], batch_tokens):
+        with autocast(model.device, bf16):
+            embedded, counts = model([tokens[i] for i in rows])
+        for i, own, mask in zip(rows, embedded.float(), counts, strict=True):
+            parts[i] = own[mask]
+    return torch.cat(parts), torch.tensor([len(p) for p in parts], device=model.device)
+
+
+def padded(flat: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Return float[n, T, dim]: each text's tokens, the first of them repeated up to the longest.
+
+    A repeated token changes no maximum, so that no mask is needed.
+    """
+    ends = lengths.cumsum(0)
+    steps = torch.arange(int(lengths.max()), device=flat.device)
+    within = torch.where(steps < lengths[:, None], steps, 0)  # [n, T]
+    return flat[(ends - lengths)[:, None] + within]
+
+
+def scores(queries: torch.Tensor, lengths: torch.Tensor, docs: torch.Tensor) -> torch.Tensor:
+    """Return s(q, d), float[Q, c], of packed queries and padded documents float[c, T, dim]."""
+    c, T, _ = docs.shape
+    flat = docs.reshape(c * T, -1).T
+    step = max(1, BLOCK // (c * T))
+    best = torch.cat([(q @ flat).view(-1, c, T).amax(2) for q in queries.split(step)])  # [S, c]
+    owner = torch.repeat_interleave(torch.arange(len(lengths), device=docs.device), lengths)
+    return torch.zeros(len(lengths), c, device=docs.device).index_add_(0, owner, best)
+
+
+def chunks(lengths: list[int], size: int) -> Iterator[list[int]]:
+    """Yield rows in chunks of `size`, texts of like length together."""
+    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
+    for at in range(0, len(order), size):
+        yield order[at : at + size]
+
+
+@torch.inference_mode()
+def search(
+    model: LateInteraction, queries: list[str], docs: list[str], k: int, batch_tokens: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return scores float32[Q, k] and rows int64[Q, k], best first, and the index's tokens."""
+    bf16 = has_bf16(model.device)
+    flat, lengths = packed(model, model.encoder.tokenize(queries, "query"), batch_tokens, bf16)
+    tokens = model.encoder.tokenize(docs, "document")
+    best = torch.empty(len(queries), 0, device=model.device)
+    found = torch.empty(len(queries), 0, dtype=torch.long, device=model.device)
+    total = 0
+    plan = list(chunks([len(t) for t in tokens], 256))
+    for rows in progress(plan, "late interaction", unit="chunks"):
+        own, sizes = packed(model, [tokens[i] for i in rows], batch_tokens, bf16)
+        total += len(own)
+        values = torch.cat([best, scores(flat, lengths, padded(own, sizes))], 1)
+        here = torch.tensor(rows, device=model.device).expand(len(queries), -1)
+        here = torch.cat([found, here], 1)
+        best, keep = values.topk(min(k, values.shape[1]), dim=1)
+        found = here.gather(1, keep)
+    return best.cpu().numpy(), found.cpu().numpy(), total
+
+
+def late_search(
+    collection: Path,
+    model: Path,
+    out: list[Path],
+    meta: Path,
+    dataset: str,
+    system: str,
+    seed: int = 0,
+    k: int = 100,
+    batch_tokens: int = 1024,
+) -> None:
+    """Write a run of a `colbert` model for each split named in `out`, and its facts to `meta`.
+
+    out: files named {split}.trec.gz. The bytes are those of an index that holds every token's
+    embedding in float16 and where each document's begin.
+    """
+    corpus, topics = read_corpus(collection), read_queries(collection)
+    splits = [p.name.removesuffix(".trec.gz") for p in out]
+    topics = topics[topics["split"].isin(splits)].reset_index(drop=True)
+    net = LateInteraction.load(model).to(best_device())
+    docs = document_texts(corpus)
+    values, rows, tokens = search(net, topics["text"].tolist(), docs, k, batch_tokens)
+    found = corpus["doc_id"].to_numpy(object)[rows]
+    for split, path in zip(splits, out, strict=True):
+        own = np.flatnonzero(topics["split"].eq(split))
+        write_run(path, topics["query_id"][own].tolist(), found[own], values[own], system)
+    dim = len(net.projection)
+    size = {"codes": TOKEN_BYTES * dim * tokens, "ids": 8 * len(docs)}
+    facts = {"dataset": dataset, "system": system, "setting": "", "seed": seed}
+    facts |= {"bytes_per_doc": sum(size.values()) // len(docs), "n_docs": len(docs), "dim": dim}
+    write_json(meta, facts | {"bytes": size})

@@ -1,0 +1,102 @@
+"""Where a dual encoder's hard negatives come from, other than the encoder that it starts from."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import bm25s
+import numpy as np
+
+from jointir.encode.embed import embed_texts
+from jointir.encode.encoder import DualEncoder
+from jointir.encode.star import mine
+from jointir.files import atomic
+from jointir.progress import heartbeat
+
+
+def random_negatives(positives: list[np.ndarray], N: int, depth: int, seed: int) -> np.ndarray:
+    """Return int64[Q, depth]: rows of N drawn evenly, with repetition, none of them relevant.
+
+    positives: the relevant rows of each query.
+    """
+    rng = np.random.default_rng([seed, 2])
+    found = []
+    for relevant in positives:
+        drawn = rng.integers(0, N - len(relevant), depth)
+        for row in np.sort(
+            relevant
+        ):  # a row from the first relevant one on is the next that is not
+            drawn += drawn >= row
+        found.append(drawn)
+    return np.stack(found)
+
+
+def bm25_negatives(
+    queries: list[str], docs: list[str], positives: list[np.ndarray], depth: int, seed: int
+) -> np.ndarray:
+    """Return int64[Q, depth]: the rows that BM25 ranks highest and that are not relevant.
+
+    Where fewer share a word with the query, random ones fill the row.
+    """
+    quiet = {"show_progress": False}
+    index = bm25s.BM25(method="lucene")
+    index.index(bm25s.tokenize(docs, stopwords="en", **quiet), **quiet)
+    words = bm25s.tokenize(queries, stopwords="en", return_ids=False, **quiet)
+    most = max(len(p) for p in positives)
+    depth = min(depth, len(docs) - most)
+    with heartbeat(f"BM25's {depth} negatives for {len(queries)} queries"):
+        rows, scores = index.retrieve(words, k=depth + most, **quiet)  # [Q, depth + most]
+    found = random_negatives(positives, len(docs), depth, seed)
+    for own, ranked, score, relevant in zip(found, rows, scores, positives, strict=True):
+        kept = ranked[(score > 0) & ~np.isin(ranked, relevant)][:depth]
+        own[: len(kept)] = kept
+    return found
+
+
+def refreshed(
+    model: DualEncoder,
+    queries: list[str],
+    docs: list[str],
+    positives: list[np.ndarray],
+    depth: int,
+    batch_tokens: int,
+    bf16: bool,
+) -> np.ndarray:
+    """Return int64[Q, depth]: the rows that `model`, as it is now, ranks highest, not relevant."""
+    training = model.training
+    model.eval()
+    matrix = embed_texts(model, docs, "document", batch_tokens, bf16)
+    embedded = embed_texts(model, queries, "query", batch_tokens, bf16)
+    model.train(training)
+    return mine(embedded, matrix, positives, depth)
+
+
+class Periodic:
+    """Negatives that are found anew every `every` steps, and are the same after a resume.
+
+    Resumed between two refreshes, a training has other weights than those that found the current
+    negatives; so each set is kept in `folder` until `remove`.
+    """
+
+    def __init__(self, find: Callable[[], np.ndarray], every: int, folder: Path, name: str):
+        self.find, self.every, self.folder, self.name = find, every, folder, name
+        self._at, self._rows = -1, np.empty((0, 0), np.int64)
+
+    def __call__(self, step: int) -> np.ndarray:
+        """Return the negatives of `step`, int64[Q, depth]."""
+        at = step // self.every * self.every
+        if at != self._at:
+            self._at, self._rows = at, self._found(at)
+        return self._rows
+
+    def _found(self, at: int) -> np.ndarray:
+        path = self.folder / f"negatives-{self.name}-{at}.npy"
+        if not path.is_file():
+            rows = self.find()
+            with atomic(path) as scratch, scratch.open("wb") as f:
+                np.save(f, rows)
+        return np.load(path)
+
+    def remove(self) -> None:
+        """Delete what was kept."""
+        for path in self.folder.glob("negatives-*.npy"):
+            path.unlink()

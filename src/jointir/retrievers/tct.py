@@ -1,0 +1,96 @@
+"""TCT-ColBERT: a dual encoder that learns from a late-interaction teacher.
+
+Lin et al. 2020, "Distilling Dense Representations for Ranking using Tightly-Coupled Teachers":
+L = gamma CE(relevant) + (1 - gamma) KL(teacher || student) over the documents of the batch, the
+teacher's scores divided by a temperature.
+"""
+
+from pathlib import Path
+
+import torch
+from torch.nn.functional import kl_div, log_softmax, nll_loss
+
+from jointir.data.store import document_texts, read_corpus
+from jointir.encode.encoder import DualEncoder, best_device
+from jointir.encode.precision import autocast, has_bf16
+from jointir.encode.star import Batches
+from jointir.encode.training import Checkpoint, train
+from jointir.files import sha256
+from jointir.retrievers.dual import used_pairs
+from jointir.retrievers.late import LateInteraction, max_sim
+from jointir.retrievers.negatives import bm25_negatives
+
+
+def distillation_loss(
+    student: torch.Tensor,
+    teacher: torch.Tensor,
+    relevant: torch.Tensor,
+    gamma: float,
+    temperature: float,
+) -> torch.Tensor:
+    """Return the mean over B queries of L above.
+
+    student, teacher: float[B, n] scores, column b the positive of query b. relevant: bool[B, n];
+    what is relevant beside the positive takes no part. temperature: of the teacher's scores; the
+    student's are taken as they are.
+    """
+    own = torch.arange(len(student), device=student.device)
+    others = relevant.clone()
+    others[own, own] = False
+    log_p = log_softmax(student.masked_fill(others, -1e4), 1)  # [B, n]
+    target = log_softmax((teacher / temperature).masked_fill(others, -1e4), 1)
+    soft = kl_div(log_p, target, reduction="batchmean", log_target=True)
+    return gamma * nll_loss(log_p, own) + (1 - gamma) * soft
+
+
+def tct(
+    collection: Path,
+    encoder: Path,
+    teacher: Path,
+    out: Path,
+    scratch: Path,
+    gamma: float,
+    temperature: float,
+    steps: int,
+    batch: int,
+    lr: float,
+    warmup: int,
+    scale: float,
+    depth: int,
+    seed: int,
+    checkpoint_minutes: float = 5,
+) -> None:
+    """Train `encoder` towards the scores of `teacher`, a folder of the `colbert` stage.
+
+    scale: multiplies the student's inner products, as in the `star` stage. The other settings are
+    those of the `dual` stage with BM25's negatives.
+
+    Raises:
+        InputError: `teacher` holds no late-interaction model.
+    """
+    fingerprint = {k: str(v) for k, v in locals().items() if k not in ("out", "checkpoint_minutes")}
+    inputs = {"collection": collection, "encoder": encoder, "teacher": teacher}
+    fingerprint |= {name: sha256(path) for name, path in inputs.items()}
+    device = best_device()
+    guide = LateInteraction.load(teacher).to(device).requires_grad_(False)
+    model = DualEncoder.load(encoder).to(device)
+    texts, positives = used_pairs(collection, batch, steps, seed)
+    docs = document_texts(read_corpus(collection))
+    negatives = bm25_negatives(texts, docs, positives, depth, seed)
+    sampler = Batches(model, texts, positives, negatives, collection, batch, seed)
+    bf16 = has_bf16(device)
+
+    def loss_of(step: int) -> torch.Tensor:
+        q, d, relevant = sampler(step)
+        with autocast(device, bf16):
+            wanted = max_sim(*guide(q), *guide(d))  # [B, 2B]
+            scores = scale * (model(q) @ model(d).T)
+        relevant = relevant.to(device)
+        return distillation_loss(scores.float(), wanted.float(), relevant, gamma, temperature)
+
+    weights = list(model.parameters())
+    optimizer = torch.optim.AdamW(weights, lr=lr, fused=True)
+    keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
+    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "tct-colbert")
+    model.save(out)
+    keeper.remove()

@@ -1,0 +1,85 @@
+"""What the real run of the ci preset left of JPQ's rivals: figure 1, tables 3 and 5."""
+
+import json
+import re
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+from sentence_transformers import SentenceTransformer
+
+from jointir.data.store import document_texts, read_corpus
+from jointir.measure.trec import read_run
+from test_pipeline import DATA
+
+DENSE = {"tct-colbert", "adore"}
+
+
+@pytest.fixture(scope="module")
+def folder(pipeline) -> Path:
+    return pipeline.folder
+
+
+@pytest.fixture(scope="module")
+def table(folder) -> pd.DataFrame:
+    read = {"keep_default_na": False, "dtype": {"setting": str}}
+    frame = pd.read_csv(folder / "reports/tables/retrievers.csv", **read)
+    return frame[frame["split"].eq("test") & frame["measure"].eq("MRR@10")]
+
+
+def test_every_retriever_has_a_row_and_finds_most(table):
+    values = table[table["system"].isin({*DENSE, "bm25", "colbert"})].set_index("system")["value"]
+    assert set(values.index) == {*DENSE, "bm25", "colbert"}
+    assert values.between(0.4, 0.9).all()
+    assert {"jpq", "opq", "lsh", "brute-force"} <= set(table["system"])
+
+
+def test_jpqs_rows_are_figure_4s(folder, table):
+    read = {"keep_default_na": False, "dtype": {"setting": str}}
+    results = pd.read_csv(folder / "reports/tables/results.csv", **read)
+    both = table.merge(results, on=["split", "system", "setting", "measure"])
+    assert {"jpq", "opq", "lsh", "brute-force"} == set(both["system"])
+    assert both["value_x"].equals(both["value_y"])
+
+
+def test_adore_trains_queries_for_stars_documents(folder):
+    star, trained = (
+        load_file(folder / DATA / name / "model/model.safetensors") for name in ("star", "adore")
+    )
+    assert any(not np.array_equal(star[name], trained[name]) for name in star)
+    assert not (folder / DATA / "adore/docs.npy").exists()
+    runs = [folder / DATA / f"runs/{s}/flat/test.trec.gz" for s in ("adore", "brute-force")]
+    adore, brute = map(read_run, runs)
+    assert set(adore) == set(brute) and adore != brute
+
+
+def test_a_distilled_encoder_loads_elsewhere_and_embeds_as_it_did_here(folder):
+    plain = SentenceTransformer(str(folder / DATA / "tct-colbert/model"), device="cpu")
+    texts = document_texts(read_corpus(folder / DATA / "collection"))[:20]
+    ours = np.load(folder / DATA / "tct-colbert/docs.npy")[:20].astype(np.float32)
+    np.testing.assert_allclose(ours, plain.encode(texts), atol=2e-3)
+
+
+def test_sizes_are_told(folder):
+    metas = {
+        name: json.loads((folder / DATA / f"runs/{name}/flat/meta.json").read_text())
+        for name in ("bm25", "colbert", "tct-colbert")
+    }
+    assert re.fullmatch(r"k1=1\.5 b=0\.(5|75)", metas["bm25"]["setting"])
+    assert metas["tct-colbert"]["bytes_per_doc"] == 4 * 384
+    assert metas["colbert"]["dim"] == 64
+    assert 10 < metas["colbert"]["bytes"]["codes"] / (2 * 64 * 1500) <= 64  # tokens a document
+
+
+def test_the_tables_and_the_figure(folder):
+    table3, table5 = ((folder / f"reports/table{n}.md").read_text() for n in (3, 5))
+    assert "| BM25 | k1=1.5 b=0." in table3 and "| JPQ | M=16 |" in table3
+    for name in ("TCT-ColBERT", "STAR", "ADORE+STAR", "ColBERT"):
+        assert re.search(rf"\| {re.escape(name)} \|  \| \d+\.\d\u00d7 \| [+-]\d+\.\d%", table5), (
+            name
+        )
+    assert matplotlib.image.imread(folder / "reports/figure1.png").std() > 0.05
+    assert (folder / "reports/figure1.pdf").read_bytes()[:5] == b"%PDF-"

@@ -1,0 +1,163 @@
+"""Late interaction against loops, and the dual encoder that is distilled from it."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from jointir.data.store import document_texts, read_corpus, read_queries
+from jointir.encode.encoder import DualEncoder
+from jointir.errors import InputError
+from jointir.measure.trec import read_run
+from jointir.retrievers import colbert as colbert_module
+from jointir.retrievers import tct as tct_module
+from jointir.retrievers.colbert import colbert
+from jointir.retrievers.late import LateInteraction, max_sim
+from jointir.retrievers.late_search import late_search, search
+from jointir.retrievers.tct import distillation_loss, tct
+from tiny import D, make
+
+DIM = 16
+SHARED = {"steps": 30, "batch": 8, "lr": 1e-3, "warmup": 3, "depth": 20, "seed": 3}
+COLBERT = SHARED | {"dim": DIM, "head_lr": 1e-2, "random_weight": 0.1}
+TCT = SHARED | {"scale": 20.0, "gamma": 0.1, "temperature": 0.25}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("late"))
+
+
+@pytest.fixture(scope="module")
+def teacher(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("colbert")
+    colbert(tiny.collection, tiny.encoder, folder / "model", folder / "s", **COLBERT)
+    return folder / "model"
+
+
+def bags(model: LateInteraction, texts: list[str], kind: str) -> list[np.ndarray]:
+    """Return float[T, dim] of each text, one text at a time."""
+    found = []
+    for tokens in model.encoder.tokenize(texts, kind):
+        with torch.no_grad():
+            embedded, counts = model([tokens])
+        found.append(embedded[0][counts[0]].numpy())
+    return found
+
+
+def loop(query: np.ndarray, doc: np.ndarray) -> float:
+    return sum(max(float(t @ other) for other in doc) for t in query)
+
+
+def test_scores_equal_the_loop_whatever_is_padded(tiny):
+    model = LateInteraction(DualEncoder.load(tiny.encoder), DIM, 1).eval()
+    queries, docs = ["w1 w2", "w3"], ["w1 w9 w9 w4", "w5", "w3 w2 w8 w7 w1 w6"]
+    with torch.no_grad():
+        own = model(model.encoder.tokenize(queries, "query"))
+        others = model(model.encoder.tokenize(docs, "document"))
+        found = max_sim(*own, *others)
+    expected = [
+        [loop(q, d) for d in bags(model, docs, "document")] for q in bags(model, queries, "query")
+    ]
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
+    norms = own[0].norm(dim=-1)
+    torch.testing.assert_close(norms, own[1].float())  # length 1 where a token counts, else 0
+
+
+def test_the_projection_starts_orthonormal_and_punctuation_does_not_count(tiny):
+    model = LateInteraction(DualEncoder.load(tiny.encoder), DIM, 1).eval()
+    gram = model.projection @ model.projection.T
+    torch.testing.assert_close(gram, torch.eye(DIM), atol=1e-5, rtol=0)
+    (tokens,) = model.encoder.tokenize(["w1 w2"], "query")
+    mark = tokens[-3]
+    model.punctuation = torch.tensor([mark])
+    _, counts = model([tokens, [mark, mark]])
+    assert counts[0].tolist() == [t != mark for t in tokens]
+    assert counts[1].tolist() == [True, True] + [False] * (len(tokens) - 2)  # or nothing would
+
+
+def test_search_ranks_as_scoring_all_pairs_does(tiny, teacher):
+    model = LateInteraction.load(teacher)
+    docs = document_texts(read_corpus(tiny.collection))
+    queries = read_queries(tiny.collection, "test")["text"].tolist()
+    values, rows, tokens = search(model, queries, docs, 7, 128)
+    own, others = bags(model, queries, "query"), bags(model, docs, "document")
+    assert tokens == sum(map(len, others))
+    assert values.shape == rows.shape == (len(queries), 7)
+    for q, value, row in zip(own, values, rows, strict=True):
+        expected = np.array([loop(q, d) for d in others])
+        np.testing.assert_allclose(value, np.sort(expected)[::-1][:7], atol=1e-4)
+        np.testing.assert_allclose(expected[row], value, atol=1e-4)
+
+
+def test_a_run_for_each_split_and_the_bytes_of_every_token(tiny, teacher, tmp_path):
+    out = [tmp_path / f"{split}.trec.gz" for split in ("dev", "test")]
+    late_search(tiny.collection, teacher, out, tmp_path / "meta.json", "tiny", "colbert", k=5)
+    for path, split in zip(out, ("dev", "test"), strict=True):
+        run = read_run(path)
+        assert set(run) == set(read_queries(tiny.collection, split)["query_id"])
+        assert {len(found) for found in run.values()} == {5}
+    meta = json.loads((tmp_path / "meta.json").read_text())
+    model = LateInteraction.load(teacher)
+    docs = document_texts(read_corpus(tiny.collection))
+    tokens = sum(len(d) for d in bags(model, docs, "document"))
+    assert meta["bytes"] == {"codes": 2 * DIM * tokens, "ids": 8 * len(docs)}
+    assert meta["bytes_per_doc"] == (2 * DIM * tokens + 8 * len(docs)) // len(docs)
+
+
+def test_training_lowers_the_loss_and_moves_both_parts(tiny, tmp_path, monkeypatch):
+    losses = []
+    train = colbert_module.train
+    monkeypatch.setattr(colbert_module, "train", lambda *args: losses.extend(train(*args)))
+    # all queries in a batch, and large steps: this encoder has random weights, so it learns slowly
+    options = COLBERT | {"steps": 60, "batch": 40, "lr": 3e-3, "head_lr": 3e-2}
+    colbert(tiny.collection, tiny.encoder, tmp_path / "m", tmp_path / "s", **options)
+    assert np.mean(losses[-10:]) < 0.95 * np.mean(losses[:10])
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+    start = LateInteraction(DualEncoder.load(tiny.encoder), DIM, COLBERT["seed"])
+    trained = LateInteraction.load(tmp_path / "m")
+    assert not torch.equal(start.projection, trained.projection)
+    pairs = zip(start.encoder.parameters(), trained.encoder.parameters(), strict=True)
+    assert any(not torch.equal(a, b) for a, b in pairs)
+
+
+def slow_loss(student, teacher, relevant, gamma, temperature):
+    """Return the loss of the module's docstring, pair by pair."""
+    total = 0.0
+    for b in range(len(student)):
+        kept = [c for c in range(student.shape[1]) if c == b or not relevant[b, c]]
+        p = np.exp([student[b, c] for c in kept])
+        t = np.exp([teacher[b, c] / temperature for c in kept])
+        p, t = p / p.sum(), t / t.sum()
+        kl = sum(t[i] * math.log(t[i] / p[i]) for i in range(len(kept)))
+        total += gamma * -math.log(p[kept.index(b)]) + (1 - gamma) * kl
+    return total / len(student)
+
+
+def test_the_distillation_loss_equals_the_loop():
+    rng = np.random.default_rng(0)
+    student, teacher = rng.normal(size=(2, 4, 8))
+    relevant = rng.random((4, 8)) < 0.3
+    relevant[np.arange(4), np.arange(4)] = True
+    mask = torch.from_numpy(relevant)
+    found = distillation_loss(torch.from_numpy(student), torch.from_numpy(teacher), mask, 0.3, 0.5)
+    assert found.item() == pytest.approx(slow_loss(student, teacher, relevant, 0.3, 0.5), abs=1e-6)
+    assert np.array_equal(mask.numpy(), relevant)
+
+
+def test_the_student_comes_nearer_to_its_teacher(tiny, teacher, tmp_path, monkeypatch):
+    losses = []
+    train = tct_module.train
+    monkeypatch.setattr(tct_module, "train", lambda *args: losses.extend(train(*args)))
+    paths = (tiny.collection, tiny.encoder, teacher, tmp_path / "m", tmp_path / "s")
+    tct(*paths, **TCT | {"gamma": 0.0})
+    assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+    assert DualEncoder.load(tmp_path / "m").dim == D
+
+
+def test_a_folder_of_something_else_is_refused(tiny, tmp_path):
+    with pytest.raises(InputError, match=r"holds no projection\.safetensors"):
+        tct(tiny.collection, tiny.encoder, tiny.encoder, tmp_path / "m", tmp_path / "s", **TCT)

@@ -1,0 +1,215 @@
+# Retrievers that JPQ is compared with: figure 1, tables 3 and 5. BM25 is in measure.smk.
+
+
+rule dual:
+    input:
+        code=code("retrievers.dual"),
+        collection="data/{dataset}/collection",
+        model=lambda w: f"data/{w.dataset}/{start_of_dual(w)}/model",
+    output:
+        model=directory("data/{dataset}/{encoder}/model"),
+    log:
+        "logs/{dataset}/{encoder}.log",
+    benchmark:
+        "logs/{dataset}/{encoder}.tsv"
+    wildcard_constraints:
+        encoder=any_of(DUAL),
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        mem_mb=6000,
+        runtime=1440,
+    params:
+        training=lambda w: dual_options(w.encoder, leave_out=["start"]),
+        batch_tokens=config["embed"]["batch_tokens"],
+        scratch="data/{dataset}/scratch/{encoder}",
+    shell:
+        "jointir dual --collection {input.collection} --encoder {input.model}"
+        " --out {output.model} --scratch {params.scratch} --batch-tokens {params.batch_tokens}"
+        " {params.training} 2>&1 | tee {log}"
+
+
+rule colbert:
+    input:
+        code=code("retrievers.colbert"),
+        collection="data/{dataset}/collection",
+        model="data/{dataset}/pretrained/model",
+    output:
+        model=directory("data/{dataset}/colbert/model"),
+    log:
+        "logs/{dataset}/colbert.log",
+    benchmark:
+        "logs/{dataset}/colbert.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        mem_mb=6000,
+        runtime=1440,
+    params:
+        training=dual_options("colbert", leave_out=["scale"]),
+        scratch="data/{dataset}/scratch/colbert",
+    shell:
+        "jointir colbert --collection {input.collection} --encoder {input.model}"
+        " --out {output.model} --scratch {params.scratch} {params.training} 2>&1 | tee {log}"
+
+
+rule tct_colbert:
+    input:
+        code=code("retrievers.tct"),
+        collection="data/{dataset}/collection",
+        model="data/{dataset}/pretrained/model",
+        teacher=rules.colbert.output.model,
+    output:
+        model=directory("data/{dataset}/tct-colbert/model"),
+    log:
+        "logs/{dataset}/tct-colbert.log",
+    benchmark:
+        "logs/{dataset}/tct-colbert.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        mem_mb=6000,
+        runtime=1440,
+    params:
+        training=dual_options("tct-colbert", leave_out=["random_weight"]),
+        scratch="data/{dataset}/scratch/tct-colbert",
+    shell:
+        "jointir tct-colbert --collection {input.collection} --encoder {input.model}"
+        " --teacher {input.teacher} --out {output.model} --scratch {params.scratch}"
+        " {params.training} 2>&1 | tee {log}"
+
+
+rule adore:
+    input:
+        code=code("retrievers.adore"),
+        collection="data/{dataset}/collection",
+        model="data/{dataset}/star/model",
+        docs="data/{dataset}/star/docs.npy",
+    output:
+        model=directory("data/{dataset}/adore/model"),
+    log:
+        "logs/{dataset}/adore.log",
+    benchmark:
+        "logs/{dataset}/adore.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=1440,
+    params:
+        training=adore_options(),
+        scratch="data/{dataset}/scratch/adore",
+    shell:
+        "jointir adore --collection {input.collection} --encoder {input.model}"
+        " --docs {input.docs} --out {output.model} --scratch {params.scratch}"
+        " {params.training} 2>&1 | tee {log}"
+
+
+ruleorder: late_search > retrieve
+
+
+rule late_search:
+    input:
+        code=code("retrievers.late_search"),
+        collection="data/{dataset}/collection",
+        model=rules.colbert.output.model,
+    output:
+        runs=expand("data/{{dataset}}/runs/colbert/flat/{split}.trec.gz", split=SPLITS),
+        meta="data/{dataset}/runs/colbert/flat/meta.json",
+    log:
+        "logs/{dataset}/late-search.log",
+    benchmark:
+        "logs/{dataset}/late-search.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=720,
+    params:
+        k=config["retrieve"]["k"],
+        seed=config["star"]["seed"],
+        batch_tokens=config["embed"]["batch_tokens"],
+        runs=lambda w, output: repeat("out", output.runs),
+    shell:
+        "jointir late-search --collection {input.collection} --model {input.model} {params.runs}"
+        " --meta {output.meta} --dataset {wildcards.dataset} --system colbert"
+        " --seed {params.seed} --k {params.k} --batch-tokens {params.batch_tokens}"
+        " 2>&1 | tee {log}"
+
+
+use rule results as retriever_results with:
+    input:
+        code=code("measure.results"),
+        values=expand(each_system(MEASURED, FIGURE1), split=SPLITS),
+        meta=each_system(rules.retrieve.output.meta, FIGURE1),
+    output:
+        table="reports/tables/retrievers.csv",
+        made=touch("data/retrievers.made"),
+    log:
+        "logs/retriever-results.log",
+    benchmark:
+        "logs/retriever-results.tsv"
+
+
+rule figure1:
+    input:
+        code=code("report.figure1"),
+        style="src/jointir/report/matplotlibrc",
+        results=rules.retriever_results.output.table,
+        made=rules.retriever_results.output.made,
+        meta=each_system(rules.retrieve.output.meta, FIGURE1),
+    output:
+        pdf=report(
+            "reports/figure1.pdf",
+            caption="../report/figure1.rst",
+            category="Retrieval models",
+        ),
+        png="reports/figure1.png",
+    log:
+        "logs/figure1.log",
+    benchmark:
+        "logs/figure1.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        meta=lambda w, input: repeat("meta", input.meta),
+    shell:
+        "jointir figure1 --results {input.results} {params.meta} --out {output.pdf}"
+        " --png {output.png} 2>&1 | tee {log}"
+
+
+rule retriever_table:
+    input:
+        code=code("report.retriever_tables"),
+        values=expand(each_system(MEASURED, FIGURE1), split="test"),
+        meta=each_system(rules.retrieve.output.meta, FIGURE1),
+    output:
+        csv="reports/table{number}.csv",
+        md="reports/table{number}.md",
+        tex="reports/table{number}.tex",
+    log:
+        "logs/table{number}.log",
+    benchmark:
+        "logs/table{number}.tsv"
+    wildcard_constraints:
+        number="3|5",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        M=config["table1"]["M"],
+        values=lambda w, input: repeat("per-query", input.values),
+        meta=lambda w, input: repeat("meta", input.meta),
+    shell:
+        "jointir table{wildcards.number} {params.values} {params.meta} --M {params.M}"
+        " --csv {output.csv} --md {output.md} --tex {output.tex} 2>&1 | tee {log}"
