@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from sentence_transformers import MultiVectorEncoder
 
 from jointir.data.store import document_texts, read_corpus, read_queries
 from jointir.encode.encoder import DualEncoder
@@ -14,7 +15,7 @@ from jointir.measure.trec import read_run
 from jointir.retrievers import colbert as colbert_module
 from jointir.retrievers import tct as tct_module
 from jointir.retrievers.colbert import colbert
-from jointir.retrievers.late import LateInteraction, max_sim
+from jointir.retrievers.late import LateInteraction
 from jointir.retrievers.late_search import late_search, search
 from jointir.retrievers.tct import distillation_loss, tct
 from tiny import D, make
@@ -40,9 +41,9 @@ def teacher(tiny, tmp_path_factory):
 def bags(model: LateInteraction, texts: list[str], kind: str) -> list[np.ndarray]:
     """Return float[T, dim] of each text, one text at a time."""
     found = []
-    for tokens in model.encoder.tokenize(texts, kind):
+    for tokens in model.tokenize(texts, kind):
         with torch.no_grad():
-            embedded, counts = model([tokens])
+            embedded, counts = model([tokens], kind)
         found.append(embedded[0][counts[0]].numpy())
     return found
 
@@ -52,34 +53,51 @@ def loop(query: np.ndarray, doc: np.ndarray) -> float:
 
 
 def test_scores_equal_the_loop_whatever_is_padded(tiny):
-    model = LateInteraction(DualEncoder.load(tiny.encoder), DIM, 1).eval()
+    model = LateInteraction.start(DualEncoder.load(tiny.encoder), DIM, 1).eval()
     queries, docs = ["w1 w2", "w3"], ["w1 w9 w9 w4", "w5", "w3 w2 w8 w7 w1 w6"]
     with torch.no_grad():
-        own = model(model.encoder.tokenize(queries, "query"))
-        others = model(model.encoder.tokenize(docs, "document"))
-        found = max_sim(*own, *others)
+        asked, given = model.tokenize(queries, "query"), model.tokenize(docs, "document")
+        found = model.scores(asked, given)
     expected = [
         [loop(q, d) for d in bags(model, docs, "document")] for q in bags(model, queries, "query")
     ]
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
-    norms = own[0].norm(dim=-1)
-    torch.testing.assert_close(norms, own[1].float())  # length 1 where a token counts, else 0
+    for bag in bags(model, docs, "document"):
+        np.testing.assert_allclose(np.linalg.norm(bag, axis=1), 1, atol=1e-5)
 
 
-def test_the_projection_starts_orthonormal_and_punctuation_does_not_count(tiny):
-    model = LateInteraction(DualEncoder.load(tiny.encoder), DIM, 1).eval()
-    gram = model.projection @ model.projection.T
+def test_the_projection_starts_orthonormal(tiny):
+    model = LateInteraction.start(DualEncoder.load(tiny.encoder), DIM, 1)
+    gram = (model.projection @ model.projection.T).detach()
     torch.testing.assert_close(gram, torch.eye(DIM), atol=1e-5, rtol=0)
-    (tokens,) = model.encoder.tokenize(["w1 w2"], "query")
-    mark = tokens[-3]
-    model.punctuation = torch.tensor([mark])
-    _, counts = model([tokens, [mark, mark]])
-    assert counts[0].tolist() == [t != mark for t in tokens]
-    assert counts[1].tolist() == [True, True] + [False] * (len(tokens) - 2)  # or nothing would
+    again, other = (
+        LateInteraction.start(DualEncoder.load(tiny.encoder), DIM, seed) for seed in (1, 2)
+    )
+    assert torch.equal(model.projection, again.projection)
+    assert not torch.equal(model.projection, other.projection)
+
+
+def test_a_documents_punctuation_is_no_token(tiny, tmp_path):
+    encoder = DualEncoder.load(tiny.encoder)
+    encoder.model.tokenizer.add_tokens(["!"])
+    encoder.model[0].auto_model.resize_token_embeddings(len(encoder.model.tokenizer))
+    model = LateInteraction.start(encoder, DIM, 1).eval()
+    (with_it,), (without,) = (model.tokenize([t], "document") for t in ("w1 ! w2", "w1 w2"))
+    assert len(with_it) == len(without) + 1
+    assert len(bags(model, ["w1 ! w2"], "document")[0]) == len(without)
+    assert len(bags(model, ["w1 ! w2"], "query")[0]) == len(with_it)
+
+
+def test_plain_sentence_transformers_embeds_and_scores_alike(tiny, teacher):
+    plain = MultiVectorEncoder(str(teacher), device="cpu")
+    ours = LateInteraction.load(teacher).eval()
+    docs = document_texts(read_corpus(tiny.collection))[:10]
+    for a, b in zip(plain.encode_document(docs), bags(ours, docs, "document"), strict=True):
+        np.testing.assert_allclose(np.asarray(a), b, atol=1e-5)
 
 
 def test_search_ranks_as_scoring_all_pairs_does(tiny, teacher):
-    model = LateInteraction.load(teacher)
+    model = LateInteraction.load(teacher).eval()
     docs = document_texts(read_corpus(tiny.collection))
     queries = read_queries(tiny.collection, "test")["text"].tolist()
     values, rows, tokens = search(model, queries, docs, 7, 128)
@@ -100,7 +118,7 @@ def test_a_run_for_each_split_and_the_bytes_of_every_token(tiny, teacher, tmp_pa
         assert set(run) == set(read_queries(tiny.collection, split)["query_id"])
         assert {len(found) for found in run.values()} == {5}
     meta = json.loads((tmp_path / "meta.json").read_text())
-    model = LateInteraction.load(teacher)
+    model = LateInteraction.load(teacher).eval()
     docs = document_texts(read_corpus(tiny.collection))
     tokens = sum(len(d) for d in bags(model, docs, "document"))
     assert meta["bytes"] == {"codes": 2 * DIM * tokens, "ids": 8 * len(docs)}
@@ -116,11 +134,11 @@ def test_training_lowers_the_loss_and_moves_both_parts(tiny, tmp_path, monkeypat
     colbert(tiny.collection, tiny.encoder, tmp_path / "m", tmp_path / "s", **options)
     assert np.mean(losses[-10:]) < 0.95 * np.mean(losses[:10])
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
-    start = LateInteraction(DualEncoder.load(tiny.encoder), DIM, COLBERT["seed"])
-    trained = LateInteraction.load(tmp_path / "m")
-    assert not torch.equal(start.projection, trained.projection)
-    pairs = zip(start.encoder.parameters(), trained.encoder.parameters(), strict=True)
-    assert any(not torch.equal(a, b) for a, b in pairs)
+    start = LateInteraction.start(DualEncoder.load(tiny.encoder), DIM, COLBERT["seed"])
+    trained = dict(LateInteraction.load(tmp_path / "m").named_parameters())
+    assert not torch.equal(start.projection, trained["model.1.linear.weight"])
+    moved = [name for name, p in start.named_parameters() if not torch.equal(p, trained[name])]
+    assert len(moved) > 10
 
 
 def slow_loss(student, teacher, relevant, gamma, temperature):
@@ -159,5 +177,5 @@ def test_the_student_comes_nearer_to_its_teacher(tiny, teacher, tmp_path, monkey
 
 
 def test_a_folder_of_something_else_is_refused(tiny, tmp_path):
-    with pytest.raises(InputError, match=r"holds no projection\.safetensors"):
+    with pytest.raises(InputError, match="holds no late-interaction model"):
         tct(tiny.collection, tiny.encoder, tiny.encoder, tmp_path / "m", tmp_path / "s", **TCT)

@@ -11,7 +11,7 @@ from jointir.encode.star import Batches, star_loss
 from jointir.encode.training import Checkpoint, train
 from jointir.files import sha256
 from jointir.retrievers.dual import used_pairs
-from jointir.retrievers.late import LateInteraction, max_sim
+from jointir.retrievers.late import LateInteraction
 from jointir.retrievers.negatives import bm25_negatives
 
 
@@ -40,20 +40,20 @@ def colbert(
     fingerprint = {k: str(v) for k, v in locals().items() if k not in ("out", "checkpoint_minutes")}
     fingerprint |= {"collection": sha256(collection), "encoder": sha256(encoder)}
     device = best_device()
-    model = LateInteraction(DualEncoder.load(encoder), dim, seed).to(device)
+    model = LateInteraction.start(DualEncoder.load(encoder), dim, seed).to(device)
     texts, positives = used_pairs(collection, batch, steps, seed)
     docs = document_texts(read_corpus(collection))
     negatives = bm25_negatives(texts, docs, positives, depth, seed)
-    sampler = Batches(model.encoder, texts, positives, negatives, collection, batch, seed)
+    sampler = Batches(model, texts, positives, negatives, collection, batch, seed)
     bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:
         q, d, relevant = sampler(step)
         with autocast(device, bf16):
-            scores = max_sim(*model(q), *model(d))  # [B, 2B]
-        return star_loss(scores.float(), relevant.to(device), random_weight)
+            scores = model.scores(q, d)  # [B, 2B]
+        return star_loss(scores, relevant.to(device), random_weight)
 
-    weights = list(model.encoder.parameters())
+    weights = [p for p in model.parameters() if p is not model.projection]
     groups = [{"params": weights}, {"params": [model.projection], "lr": head_lr}]
     optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
     keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)

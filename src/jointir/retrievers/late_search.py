@@ -2,7 +2,8 @@
 
 Exhaustive, and so exact: ColBERT's own search takes candidates from an approximate index of token
 embeddings first. Documents are embedded chunk by chunk and scored at once, so that memory does not
-grow with N; what an index of them would weigh is counted.
+grow with N; what an index of them would weigh is counted. Not by sentence-transformers' maxsim,
+which pads the queries: they are short but for a few, and that would double the work.
 """
 
 from collections.abc import Iterator
@@ -25,13 +26,13 @@ TOKEN_BYTES = 2  # of a number in the index: float16, as ColBERT's authors store
 
 
 def packed(
-    model: LateInteraction, tokens: list[list[int]], batch_tokens: int, bf16: bool
+    model: LateInteraction, texts: list[list[int]], kind: str, batch_tokens: int, bf16: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return float[T, dim], the tokens of all texts that count, and int64[n], how many each has."""
-    parts: list[torch.Tensor] = [torch.empty(0)] * len(tokens)
-    for rows in batches([len(t) for t in tokens], batch_tokens):
+    """Return float[T, dim], the tokens that count of all texts, and int64[n], how many each has."""
+    parts: list[torch.Tensor] = [torch.empty(0)] * len(texts)
+    for rows in batches([len(t) for t in texts], batch_tokens):
         with autocast(model.device, bf16):
-            embedded, counts = model([tokens[i] for i in rows])
+            embedded, counts = model([texts[i] for i in rows], kind)
         for i, own, mask in zip(rows, embedded.float(), counts, strict=True):
             parts[i] = own[mask]
     return torch.cat(parts), torch.tensor([len(p) for p in parts], device=model.device)
@@ -71,14 +72,15 @@ def search(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Return scores float32[Q, k] and rows int64[Q, k], best first, and the index's tokens."""
     bf16 = has_bf16(model.device)
-    flat, lengths = packed(model, model.encoder.tokenize(queries, "query"), batch_tokens, bf16)
-    tokens = model.encoder.tokenize(docs, "document")
+    asked = model.tokenize(queries, "query")
+    flat, lengths = packed(model, asked, "query", batch_tokens, bf16)
+    tokens = model.tokenize(docs, "document")
     best = torch.empty(len(queries), 0, device=model.device)
     found = torch.empty(len(queries), 0, dtype=torch.long, device=model.device)
     total = 0
     plan = list(chunks([len(t) for t in tokens], 256))
     for rows in progress(plan, "late interaction", unit="chunks"):
-        own, sizes = packed(model, [tokens[i] for i in rows], batch_tokens, bf16)
+        own, sizes = packed(model, [tokens[i] for i in rows], "document", batch_tokens, bf16)
         total += len(own)
         values = torch.cat([best, scores(flat, lengths, padded(own, sizes))], 1)
         here = torch.tensor(rows, device=model.device).expand(len(queries), -1)
@@ -107,7 +109,7 @@ def late_search(
     corpus, topics = read_corpus(collection), read_queries(collection)
     splits = [p.name.removesuffix(".trec.gz") for p in out]
     topics = topics[topics["split"].isin(splits)].reset_index(drop=True)
-    net = LateInteraction.load(model).to(best_device())
+    net = LateInteraction.load(model).to(best_device()).eval()
     docs = document_texts(corpus)
     values, rows, tokens = search(net, topics["text"].tolist(), docs, k, batch_tokens)
     found = corpus["doc_id"].to_numpy(object)[rows]

@@ -17,7 +17,7 @@ from jointir.encode.star import Batches
 from jointir.encode.training import Checkpoint, train
 from jointir.files import sha256
 from jointir.retrievers.dual import used_pairs
-from jointir.retrievers.late import LateInteraction, max_sim
+from jointir.retrievers.late import LateInteraction
 from jointir.retrievers.negatives import bm25_negatives
 
 
@@ -72,7 +72,7 @@ def tct(
     inputs = {"collection": collection, "encoder": encoder, "teacher": teacher}
     fingerprint |= {name: sha256(path) for name, path in inputs.items()}
     device = best_device()
-    guide = LateInteraction.load(teacher).to(device).requires_grad_(False)
+    guide = LateInteraction.load(teacher).to(device).eval().requires_grad_(False)
     model = DualEncoder.load(encoder).to(device)
     texts, positives = used_pairs(collection, batch, steps, seed)
     docs = document_texts(read_corpus(collection))
@@ -83,10 +83,10 @@ def tct(
     def loss_of(step: int) -> torch.Tensor:
         q, d, relevant = sampler(step)
         with autocast(device, bf16):
-            wanted = max_sim(*guide(q), *guide(d))  # [B, 2B]
+            wanted = guide.scores(q, d)  # [B, 2B]
             scores = scale * (model(q) @ model(d).T)
         relevant = relevant.to(device)
-        return distillation_loss(scores.float(), wanted.float(), relevant, gamma, temperature)
+        return distillation_loss(scores.float(), wanted, relevant, gamma, temperature)
 
     weights = list(model.parameters())
     optimizer = torch.optim.AdamW(weights, lr=lr, fused=True)
