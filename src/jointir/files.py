@@ -63,9 +63,15 @@ def read_json(path: Path) -> dict:
     """Read a JSON object.
 
     Raises:
-        InputError: the file is not JSON.
+        InputError: the file is not there, or is no JSON object.
     """
+    remedy = "Delete it and rerun the stage that writes it"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as e:
-        raise InputError(path, f"not JSON ({e})", "Delete it and rerun the stage before") from e
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as e:
+        raise InputError(path, "there is no such file", "Run the stage that writes it") from e
+    except (ValueError, RecursionError) as e:  # of JSON, and of text that is not UTF-8
+        raise InputError(path, f"not JSON ({e})", remedy) from e
+    if not isinstance(found, dict):
+        raise InputError(path, "not a JSON object", remedy)
+    return found

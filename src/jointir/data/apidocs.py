@@ -11,7 +11,6 @@ import hashlib
 import re
 import warnings
 import zipfile
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from jointir.data.splits import split_queries
 from jointir.data.store import Dataset
 from jointir.errors import InputError
 from jointir.progress import progress
+from jointir.readers import ZIP_ERRORS
 
 SUMMARY_WORDS = range(4, 31)
 BODY_WORDS_AT_LEAST = 15
@@ -91,7 +91,7 @@ def parse_wheel(path: Path) -> Iterator[Entry]:
                 if member.file_size > MAX_SOURCE_BYTES:
                     continue
                 yield from _parse_source(wheel.read(member), _module_name(name))
-    except (zipfile.BadZipFile, zlib.error, EOFError) as e:
+    except ZIP_ERRORS as e:
         remedy = "Delete it and run the download again"
         raise InputError(path, f"not a readable wheel ({e})", remedy) from e
 

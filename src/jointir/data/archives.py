@@ -13,6 +13,7 @@ from jointir.data.store import numbered_lines
 from jointir.errors import InputError
 from jointir.files import atomic, sha256
 from jointir.progress import say
+from jointir.readers import ZIP_ERRORS
 
 LARGEST = 2**32  # bytes unpacked: a bomb is refused before it fills the disk
 TIMEOUT = 60  # seconds without a byte
@@ -83,7 +84,9 @@ def unpack(path: Path, out: Path) -> None:
             if (size := sum(m.file_size for m in members)) > LARGEST:
                 raise InputError(path, f"it unpacks to {size} bytes, over {LARGEST}", remedy)
             archive.extractall(out, members)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as e:
+    except ZIP_ERRORS as e:
+        if isinstance(e, InputError):
+            raise
         raise InputError(path, f"not a readable zip archive ({e})", remedy) from e
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from jointir.data.store import numbered_lines
 from jointir.errors import InputError
 from jointir.files import atomic, sha256
 from jointir.progress import progress, say
@@ -32,15 +33,15 @@ def read_pins(requirements: Path) -> list[Pin]:
     """Read a requirements file in which every line is pinned to one hash.
 
     Raises:
-        InputError: a line is not of that form.
+        InputError: there is no such file, or a line is not of that form.
     """
     pins = []
-    for number, line in enumerate(requirements.read_text().splitlines(), 1):
-        if line.strip() and not line.startswith("#"):
+    for where, line in numbered_lines(requirements):
+        if not line.startswith("#"):
             match = PIN.match(line.strip())
             if match is None:
                 remedy = "Write 'name==version --hash=sha256:...', one hash a line"
-                raise InputError(f"{requirements}:{number}", f"{line!r} is not a pin", remedy)
+                raise InputError(where, f"{line[:80]!r} is not a pin", remedy)
             pins.append(Pin(*match.groups()))
     return pins
 

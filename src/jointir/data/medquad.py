@@ -22,6 +22,7 @@ import pandas as pd
 from jointir.data.splits import split_queries
 from jointir.data.store import Dataset, qrels_frame
 from jointir.errors import InputError
+from jointir.readers import ZIP_ERRORS
 
 JUDGED = "QA-TestSet-LiveQA-Med-Qrels-2479-Answers"
 TOPICS = "TREC-2017-LiveQA-Medical-Test-Questions-w-summaries.xml"
@@ -86,16 +87,28 @@ def _answers(path: Path) -> Iterator[Answer]:
         yield Answer(doc_id, page, title, _spaced(pair.findtext("Question")), text)
 
 
+def _members(path: Path, remedy: str) -> dict[str, str]:
+    """Return the texts of the archive's judgements by their suffix."""
+    files = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                if info.filename.startswith(f"{JUDGED}/") and not info.is_dir():
+                    if info.file_size > LARGEST:
+                        found = f"{info.filename} has {info.file_size} bytes"
+                        raise InputError(path, found, remedy)
+                    files[Path(info.filename).suffix] = archive.read(info).decode("utf-8")
+    except ZIP_ERRORS as e:
+        if isinstance(e, InputError):
+            raise
+        raise InputError(path, f"not a readable zip archive ({e})", remedy) from e
+    return files
+
+
 def _judgements(path: Path) -> tuple[list[tuple[str, str, int]], dict[str, str]]:
     """Return (query_id, answer id, grade) of every judgement, and the judged answers' texts."""
     remedy = "Download its archive again"
-    with zipfile.ZipFile(path) as archive:
-        files = {}
-        for info in archive.infolist():
-            if info.filename.startswith(f"{JUDGED}/") and not info.is_dir():
-                if info.file_size > LARGEST:
-                    raise InputError(path, f"{info.filename} has {info.file_size} bytes", remedy)
-                files[Path(info.filename).suffix] = archive.read(info).decode("utf-8")
+    files = _members(path, remedy)
     if set(files) != {".txt", ".csv"}:
         raise InputError(path, f"it holds {sorted(files)}, not a .txt and a .csv", remedy)
     judged = []

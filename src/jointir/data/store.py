@@ -14,10 +14,12 @@ import pyarrow as pa
 
 from jointir.errors import InputError
 from jointir.files import atomic, sha256
+from jointir.readers import read_parquet
 
 SPLITS = ("train", "dev", "test")
 GRADE = re.compile(r"-?[0-9]{1,9}")  # what every TREC tool reads as an integer
 CHUNK_ROWS = 100_000
+CORPUS, QUERIES = ["doc_id", "title", "text"], ["query_id", "text", "split"]
 
 
 @dataclass(frozen=True)
@@ -179,8 +181,12 @@ def write_dataset(data: Dataset, out: Path, where: Path | str) -> None:
 
 
 def read_corpus(folder: Path) -> pd.DataFrame:
-    """Return the columns doc_id, title, text in corpus order."""
-    return pd.read_parquet(folder / "corpus.parquet")
+    """Return the columns doc_id, title, text in corpus order.
+
+    Raises:
+        InputError: there is no corpus.parquet, or it is damaged.
+    """
+    return read_parquet(folder / "corpus.parquet", CORPUS)
 
 
 def document_texts(corpus: pd.DataFrame) -> list[str]:
@@ -189,8 +195,12 @@ def document_texts(corpus: pd.DataFrame) -> list[str]:
 
 
 def read_queries(folder: Path, split: str | None = None) -> pd.DataFrame:
-    """Return the columns query_id, text, split, of all splits or one."""
-    queries = pd.read_parquet(folder / "queries.parquet")
+    """Return the columns query_id, text, split, of all splits or one.
+
+    Raises:
+        InputError: there is no queries.parquet, or it is damaged.
+    """
+    queries = read_parquet(folder / "queries.parquet", QUERIES)
     if split is None:
         return queries
     return queries[queries["split"].eq(split)].reset_index(drop=True)

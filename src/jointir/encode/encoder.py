@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 from transformers.utils import logging
 
@@ -12,6 +13,7 @@ from jointir.files import atomic, read_json, write_json
 
 SETTINGS = "jointir.json"  # beside the sentence-transformers files, which have one length for both
 logging.disable_progress_bar()  # the stages have their own
+DAMAGED = "Delete it and rerun the stage that writes it"
 GROUP = 8  # texts padded together on a CPU
 PADDING_ACCEPTED = 1.2  # padded tokens for each real one, below which a batch stays whole
 
@@ -53,13 +55,18 @@ class DualEncoder(torch.nn.Module):
         """Load what `save` wrote.
 
         Raises:
-            InputError: the folder is not one of this project's encoders.
+            InputError: the folder is not one of this project's encoders, or is damaged.
         """
         if not (folder / SETTINGS).is_file():
             remedy = "Make it with `jointir checkpoint`"
             raise InputError(folder, f"holds no {SETTINGS}", remedy)
-        model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
-        return cls(model, read_json(folder / SETTINGS)["max_length"])
+        try:
+            model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+            return cls(model, read_json(folder / SETTINGS)["max_length"])
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as e:
+            if isinstance(e, InputError):
+                raise
+            raise InputError(folder, f"cannot be loaded ({str(e)[:120]})", DAMAGED) from e
 
     @property
     def dim(self) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 
 from jointir.data.store import read_corpus
 from jointir.errors import InputError
+from jointir.readers import read_npy
 
 
 def read_embeddings(docs: Path, collection: Path) -> np.ndarray:
@@ -14,7 +15,7 @@ def read_embeddings(docs: Path, collection: Path) -> np.ndarray:
     Raises:
         InputError: it is of another collection.
     """
-    matrix, N = np.load(docs, mmap_mode="r"), len(read_corpus(collection))
+    matrix, N = read_npy(docs, mapped=True), len(read_corpus(collection))
     if len(matrix) != N:
         found = f"holds {len(matrix)} embeddings, the collection {N} documents"
         raise InputError(docs, found, "Embed this collection again")

@@ -6,6 +6,7 @@ import numpy as np
 
 from jointir.errors import InputError
 from jointir.files import atomic, read_json, write_json
+from jointir.readers import read_npy
 
 
 def gather(shard: list[Path], out: Path) -> None:
@@ -19,7 +20,7 @@ def gather(shard: list[Path], out: Path) -> None:
         if fact != facts[0]:
             remedy = "Delete the shards and embed again with one encoder"
             raise InputError(path, f"is described by {fact}, {shard[0]} by {facts[0]}", remedy)
-    parts = [np.load(s, mmap_mode="r") for s in shard]
+    parts = [read_npy(s, mapped=True) for s in shard]
     with atomic(out) as scratch:
         shape = (sum(len(p) for p in parts), facts[0]["dim"])
         matrix = np.lib.format.open_memmap(scratch, "w+", facts[0]["dtype"], shape)

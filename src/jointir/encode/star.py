@@ -19,6 +19,7 @@ from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.training import Checkpoint, shuffled, train
 from jointir.files import sha256
 from jointir.progress import heartbeat
+from jointir.readers import read_npy
 
 
 def star_loss(scores: torch.Tensor, relevant: torch.Tensor, random_weight: float) -> torch.Tensor:
@@ -98,7 +99,7 @@ def star(
     used = np.unique(np.concatenate([shuffled(len(texts), batch, s, seed) for s in range(steps)]))
     texts, positives = [texts[i] for i in used], [positives[i] for i in used]
     bf16 = has_bf16(model.device)
-    matrix = np.load(docs, mmap_mode="r")
+    matrix = read_npy(docs, mapped=True)
     embedded = embed_texts(model.eval(), texts, "query", 4096, bf16)
     with heartbeat(f"mine {depth} hard negatives for {len(texts)} queries"):
         negatives = mine(embedded, matrix, positives, depth)

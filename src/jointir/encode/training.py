@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from jointir.errors import InputError
 from jointir.files import atomic
 from jointir.progress import progress, say
 
@@ -46,15 +47,24 @@ class Checkpoint:
         self._saved = time.monotonic()
 
     def load(self, module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> int:
-        """Restore the last checkpoint of this very training; return how many steps it had done."""
+        """Restore the last checkpoint of this very training; return how many steps it had done.
+
+        Raises:
+            InputError: the checkpoint is damaged.
+        """
         if not self._path.is_file():
             return 0
-        with safe_open(self._path, "pt") as f:
-            about = f.metadata()
-            if about["fingerprint"] != _canonical(self.fingerprint):
-                say(f"{self._path}: of another training, ignored")
-                return 0
-            _restore(module, optimizer, {k: f.get_tensor(k) for k in f.keys()})  # noqa: SIM118
+        try:
+            with safe_open(self._path, "pt") as f:
+                about = f.metadata() or {}
+                if about.get("fingerprint") != _canonical(self.fingerprint):
+                    say(f"{self._path}: of another training, ignored")
+                    return 0
+                tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
+        except SafetensorError as e:
+            remedy = "Delete it: the training begins again"
+            raise InputError(self._path, f"is damaged ({e})", remedy) from e
+        _restore(module, optimizer, tensors)
         say(f"{self._path}: resumed after step {about['step']}")
         return int(about["step"])
 

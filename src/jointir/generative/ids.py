@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from jointir.files import atomic
+from jointir.readers import read_parquet
 
 
 def columns(L: int) -> list[str]:
@@ -15,7 +16,7 @@ def columns(L: int) -> list[str]:
 
 def read_ids(path: Path) -> tuple[list[str], np.ndarray]:
     """Return doc_ids and int64[N, L] of what `write_ids` wrote."""
-    frame = pd.read_parquet(path)
+    frame = read_parquet(path, ["doc_id"])
     return frame["doc_id"].tolist(), tokens(frame)
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from jointir.encode.encoder import DualEncoder
@@ -10,6 +10,7 @@ from jointir.errors import InputError
 from jointir.files import atomic, read_json, write_json
 from jointir.generative.decoder import IdDecoder
 from jointir.generative.indexers import SemanticIndexer, make_indexer
+from jointir.readers import read_safetensors
 
 SETTINGS, WEIGHTS = "generative.json", "generative.safetensors"
 
@@ -47,7 +48,7 @@ class GenerativeRetriever(nn.Module):
         if not (folder / SETTINGS).is_file():
             raise InputError(folder, f"holds no {SETTINGS}", "Make it with `jointir asi`")
         model = cls(DualEncoder.load(folder / "encoder"), **read_json(folder / SETTINGS))
-        weights = load_file(folder / WEIGHTS)
+        weights = read_safetensors(folder / WEIGHTS)
         for name in ("indexer", "decoder"):
             own = {k.removeprefix(f"{name}."): v for k, v in weights.items() if k.startswith(name)}
             getattr(model, name).load_state_dict(own)

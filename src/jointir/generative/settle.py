@@ -29,6 +29,7 @@ from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import read_ids
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.pairs import BATCH_TOKENS, Pairs
+from jointir.readers import read_npy
 
 SCORES = 2**27  # of examples against documents, in memory at a time
 
@@ -114,7 +115,7 @@ def settle(
     fingerprint = {k: str(v) for k, v in locals().items() if k not in ("out", "checkpoint_minutes")}
     inputs = {"collection": collection, "model": model, "ids": ids, "docs": docs}
     fingerprint |= {name: sha256(path) for name, path in inputs.items()}
-    codes, matrix = read_ids(ids)[1], np.load(docs).astype(np.float32)
+    codes, matrix = read_ids(ids)[1], read_npy(docs).astype(np.float32)
     if len(codes) != len(matrix):
         found = f"holds {len(matrix)} embeddings, {ids} {len(codes)} identifiers"
         raise InputError(docs, found, "Assign identifiers again")

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from jointir.data.store import read_qrels
 from jointir.files import atomic
 from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import keys
+from jointir.readers import read_parquet
 
+VALUES = ["split", "decoding", "query_id", "measure", "value"]  # of `measure-ids`
 CATEGORIES = ("existing", "new content", "new semantic")
 
 
@@ -34,7 +35,7 @@ def cold_start(
     left out. Test split, free decoding. per_query: a file of `measure-ids`; holdout, seed: those of
     the training.
     """
-    documents = pd.read_parquet(ids)
+    documents = read_parquet(ids, ["doc_id"])
     seen = seen_documents(len(documents), holdout, seed)
     of_doc = dict(zip(documents["doc_id"], categories(keys(documents), seen), strict=True))
     judged = read_qrels(qrels)
@@ -42,7 +43,7 @@ def cold_start(
     judged["category"] = judged["doc_id"].map(of_doc)
     groups = judged.groupby("query_id")["category"].agg(set)
     single = {query: next(iter(found)) for query, found in groups.items() if len(found) == 1}
-    values = pd.read_parquet(per_query)
+    values = read_parquet(per_query, VALUES)
     values = values[values["split"].eq("test") & values["decoding"].eq("free")].copy()
     values["category"] = values["query_id"].map(single)
     table = values.groupby(["category", "measure"], as_index=False)["value"].agg(["mean", "size"])

@@ -17,6 +17,7 @@ from jointir.data.store import read_qrels
 from jointir.errors import InputError
 from jointir.files import atomic
 from jointir.generative.ids import keys
+from jointir.readers import read_parquet
 
 CUTS = (1, 5, 10)
 RR_CUT = 10
@@ -80,10 +81,11 @@ def measure_ids(answers: Path, ids: Path, collection: Path, out: Path) -> None:
     Raises:
         InputError: no query of a split is judged in the collection.
     """
-    documents = pd.read_parquet(ids)
+    documents = read_parquet(ids, ["doc_id"])
     identifier = dict(zip(documents["doc_id"], keys(documents), strict=True))
     group = Counter(identifier.values())
-    found = pd.read_parquet(answers).sort_values(["query_id", "rank"])
+    found = read_parquet(answers, ["split", "decoding", "query_id", "rank"])
+    found = found.sort_values(["query_id", "rank"])
     found["key"] = keys(found)
     rows = []
     for (split, decoding), own in found.groupby(["split", "decoding"], sort=True):

@@ -8,7 +8,9 @@ import pandas as pd
 from jointir.errors import InputError
 from jointir.files import atomic, read_json
 from jointir.generative.ids import read_ids
+from jointir.measure.cold_start import VALUES
 from jointir.measure.significance import bootstrap_interval
+from jointir.readers import read_parquet
 
 COLUMNS = ["dataset", "system", "seed", "decoding", "split", "measure", "value", "low", "high"]
 
@@ -63,7 +65,7 @@ def asi_results(
         about = id_statistics(read_ids(id_file)[1], vocabulary) | {
             "parameters": facts["parameters"]
         }
-        values = pd.read_parquet(values_file)
+        values = read_parquet(values_file, VALUES)
         for decoding, ms in facts["ms_per_query"].items():
             known = about | {"ms a query": ms}
             rows += [(*run, decoding, "", name, value, "", "") for name, value in known.items()]

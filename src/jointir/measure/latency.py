@@ -29,6 +29,7 @@ from jointir.measure.results import read_meta
 from jointir.measure.timing import Budget, check_positive
 from jointir.measure.worker import Configuration, Index, Subject, time_all
 from jointir.progress import say
+from jointir.readers import read_npy
 
 ABOUT = ["dataset", "system", "setting"]
 FACTS = [*ABOUT, "n_docs", "dim"]
@@ -102,7 +103,7 @@ def _texts(collection: Path, split: list[str]) -> np.ndarray:
 
 
 def _matrix(path: Path, n_queries: int) -> np.ndarray:
-    matrix = np.load(path).astype(np.float32)
+    matrix = read_npy(path).astype(np.float32)
     if len(matrix) != n_queries:
         found = f"holds {len(matrix)} queries, the splits {n_queries}"
         raise InputError(path, found, "Embed the queries of these splits again")

@@ -8,12 +8,14 @@ import pandas as pd
 from jointir.errors import InputError
 from jointir.files import atomic, read_json, write_json
 from jointir.measure.significance import bootstrap_interval, holm, paired_p
+from jointir.readers import read_csv, read_parquet
 
 META = ["dataset", "system", "setting", "seed", "bytes_per_doc"]
 RUN = ["dataset", "split", "system", "setting", "seed", "bytes_per_doc"]
 COLUMNS = [*RUN, "measure", "value", "low", "high", "p_holm"]
 ORDER = ["dataset", "split", "system", "bytes_per_doc", "measure", "setting", "seed"]
 REFERENCE = "jpq"
+VALUES = ["query_id", "measure", "value"]  # of a per-query file
 
 
 def reported(measure: str) -> str:
@@ -38,7 +40,7 @@ def read_results(path: Path) -> pd.DataFrame:
     """Read results.csv; text stays text (an empty setting is ""), an empty p_holm is NaN."""
     text = dict.fromkeys(["dataset", "split", "system", "setting", "measure"], str)
     na_values = {"bytes_per_doc": [""], "low": [""], "high": [""], "p_holm": [""]}
-    frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=na_values)
+    frame = read_csv(path, dtype=text, keep_default_na=False, na_values=na_values)
     if list(frame.columns) != COLUMNS:
         found = f"columns {', '.join(frame.columns)}"
         raise InputError(path, found, f"Rerun the results stage: expected {', '.join(COLUMNS)}")
@@ -82,7 +84,7 @@ def _load(per_query: list[Path], meta: list[Path]) -> tuple[pd.DataFrame, list[p
     for file, meta_file in zip(per_query, meta, strict=True):
         stored = read_meta(meta_file)
         about = {key: stored[key] for key in META}
-        for name, group in pd.read_parquet(file).groupby("measure"):
+        for name, group in read_parquet(file, VALUES).groupby("measure"):
             rows.append(about | {"split": file.stem, "measure": reported(str(name)), "file": file})
             values.append(group.set_index("query_id")["value"].sort_index())
     frame = pd.DataFrame(rows)
@@ -151,7 +153,7 @@ def compare(a: Path, b: Path, out: Path, a_name: str, b_name: str) -> None:
     Raises:
         InputError: the files hold different queries or measures.
     """
-    tables = [pd.read_parquet(p).pivot(index="query_id", columns="measure") for p in (a, b)]
+    tables = [read_parquet(p, VALUES).pivot(index="query_id", columns="measure") for p in (a, b)]
     if not tables[0].index.equals(tables[1].index) or not tables[0].columns.equals(
         tables[1].columns
     ):

@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -102,6 +103,6 @@ def read_run(path: Path) -> dict[str, dict[str, float]]:
                 if not math.isfinite(value) or doc in run.setdefault(query, {}):
                     raise InputError(f"{path}:{number}", f"bad line {line[:80]!r}", remedy)
                 run[query][doc] = value
-    except (gzip.BadGzipFile, EOFError, UnicodeDecodeError) as e:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as e:
         raise InputError(path, f"not a TREC run ({e})", "Delete it and rerun the search") from e
     return run

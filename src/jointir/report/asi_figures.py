@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from jointir.errors import InputError
 from jointir.generative.ids import keys
+from jointir.readers import read_parquet
 from jointir.report.asi_tables import human, read_asi
 from jointir.report.styles import RC, save
 
@@ -65,7 +65,7 @@ def asi_figure6(asi: Path, asi_plus: Path, out: Path, png: Path) -> None:
     from matplotlib.figure import Figure
 
     shared = {
-        name: sharing(keys(pd.read_parquet(path)))
+        name: sharing(keys(read_parquet(path)))
         for name, path in (("ASI", asi), ("ASI++", asi_plus))
     }
     most = max(counts.max() for counts in shared.values())

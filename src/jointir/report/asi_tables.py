@@ -7,6 +7,7 @@ import pandas as pd
 from jointir.errors import InputError
 from jointir.files import atomic
 from jointir.measure.cold_start import CATEGORIES
+from jointir.readers import read_csv, read_parquet
 
 NAMES = {
     "bm25": "BM25",
@@ -73,7 +74,7 @@ def read_asi(results: Path) -> pd.DataFrame:
     Raises:
         InputError: it holds no test rows.
     """
-    rows = pd.read_csv(results, keep_default_na=False)
+    rows = read_csv(results, keep_default_na=False)
     rows["value"] = pd.to_numeric(rows["value"])
     if not rows["split"].eq("test").any():
         raise InputError(results, "holds no test rows", "Make it with `jointir asi-results`")
@@ -122,7 +123,7 @@ def baselines(measures: list[Path]) -> list[list[str]]:
     """Return rows of systems that rank documents, from `measure` files {system}/{split}.parquet."""
     body = []
     for path in measures:
-        values = pd.read_parquet(path).groupby("measure")["value"].mean()
+        values = read_parquet(path, ["measure", "value"]).groupby("measure")["value"].mean()
         shown = [f"{values[m]:.3f}" for m in ("R@1", "R@5", "R@10", "RR@10")]
         body.append([human(path.parent.name), "documents", *shown])
     return body
@@ -188,7 +189,7 @@ def asi_table3(asi: list[Path], asi_plus: list[Path], out: Path) -> None:
     """
     body = []
     for name, paths in (("ASI", asi), ("ASI++", asi_plus)):
-        rows = pd.concat([pd.read_csv(path) for path in paths])
+        rows = pd.concat([read_csv(path) for path in paths])
         for category in CATEGORIES:
             own = rows[rows["category"].eq(category)]
             queries = own[own["measure"].eq("R@1 expectation")]["queries"].mean()

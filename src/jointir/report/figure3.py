@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jointir.errors import InputError
+from jointir.readers import read_csv, read_parquet
 from jointir.report.styles import RC, save
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ def figure3(overlap: list[Path], drawn: list[Path], out: Path, png: Path) -> Non
         fig = Figure(figsize=(7.0, 3.2 * len(overlap)))
         axes = fig.subplots(len(overlap), 2, squeeze=False)
         for (left, right), shares, points in zip(axes, overlap, drawn, strict=True):
-            draw_neighbourhood(left, pd.read_parquet(points))
-            draw_overlap(right, pd.read_csv(shares))
+            draw_neighbourhood(left, read_parquet(points, ["x", "y", "kind"]))
+            draw_overlap(right, read_csv(shares, ["M", "overlap", "low", "high"]))
             if len(overlap) > 1:
                 left.set_title(shares.parent.name, loc="left")
         save(fig, out, png)

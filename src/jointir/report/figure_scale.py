@@ -7,6 +7,7 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.measure.scale import COLUMNS, slopes
+from jointir.readers import read_csv
 from jointir.report.styles import RC, STYLES, save
 from jointir.report.tables import human
 
@@ -28,7 +29,7 @@ def read_scale(path: Path) -> pd.DataFrame:
     Raises:
         InputError: a column is missing, or nothing was timed on one thread.
     """
-    frame = pd.read_csv(path)
+    frame = read_csv(path)
     missing = [column for column in COLUMNS if column not in frame.columns]
     if missing:
         raise InputError(path, f"no column {missing[0]!r}", "Rerun the scale stage")

@@ -8,6 +8,7 @@ import pandas as pd
 from jointir.errors import InputError
 from jointir.files import atomic
 from jointir.measure.results import REFERENCE, read_results
+from jointir.readers import read_csv
 from jointir.report.tables import ranked
 
 RUN = ["dataset", "system", "setting"]
@@ -21,7 +22,7 @@ def read_latency(path: Path) -> pd.DataFrame:
     Raises:
         InputError: a column is missing.
     """
-    frame = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys([*RUN, "stage"], str))
+    frame = read_csv(path, keep_default_na=False, dtype=dict.fromkeys([*RUN, "stage"], str))
     missing = [column for column in [*LATENCY, "peak_mb"] if column not in frame.columns]
     if missing:
         raise InputError(path, f"no column {missing[0]!r}", "Rerun the latency stage")

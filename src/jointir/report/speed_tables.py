@@ -10,8 +10,9 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.files import atomic
-from jointir.measure.results import REFERENCE, read_meta, reported
+from jointir.measure.results import REFERENCE, VALUES, read_meta, reported
 from jointir.measure.significance import holm, paired_p
+from jointir.readers import read_parquet
 from jointir.report.formats import latex, markdown, write_lines
 from jointir.report.speed import RUN, chosen, joined, read_latency, searches
 from jointir.report.tables import MEASURES, human, mark
@@ -44,7 +45,9 @@ def per_query_values(per_query: list[Path], meta: list[Path]) -> dict[tuple, pd.
         raise InputError("table1", found, "Give one meta file for each per-query file")
     found = {}
     for file, about in zip(per_query, map(read_meta, meta), strict=True):
-        values = pd.read_parquet(file).pivot(index="query_id", columns="measure", values="value")
+        values = read_parquet(file, VALUES).pivot(
+            index="query_id", columns="measure", values="value"
+        )
         found[tuple(about[key] for key in RUN)] = values.rename(columns=reported)
     return found
 

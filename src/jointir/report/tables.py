@@ -7,6 +7,7 @@ import pandas as pd
 from jointir.errors import InputError
 from jointir.files import atomic, read_json, write_json
 from jointir.measure.results import RUN, read_meta, read_results, reference
+from jointir.readers import read_csv
 
 NAMES = {
     "jpq": "JPQ",
@@ -91,7 +92,9 @@ def sizes(meta: list[Path], out: Path) -> None:
 
 def read_sizes(path: Path) -> dict[tuple[str, str, str], str]:
     """Return the compression of each (dataset, system, setting), as written."""
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    frame = read_csv(
+        path, ["dataset", "system", "setting", "compression"], dtype=str, keep_default_na=False
+    )
     keys = frame[["dataset", "system", "setting"]].itertuples(index=False, name=None)
     return dict(zip(keys, frame["compression"], strict=True))
 

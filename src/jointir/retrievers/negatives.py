@@ -11,6 +11,7 @@ from jointir.encode.encoder import DualEncoder
 from jointir.encode.star import mine
 from jointir.files import atomic
 from jointir.progress import heartbeat
+from jointir.readers import read_npy
 
 
 def random_negatives(positives: list[np.ndarray], N: int, depth: int, seed: int) -> np.ndarray:
@@ -94,7 +95,7 @@ class Periodic:
             rows = self.find()
             with atomic(path) as scratch, scratch.open("wb") as f:
                 np.save(f, rows)
-        return np.load(path)
+        return read_npy(path)
 
     def remove(self) -> None:
         """Delete what was kept."""

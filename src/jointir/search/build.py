@@ -9,6 +9,7 @@ from jointir.errors import InputError
 from jointir.progress import heartbeat, progress, say
 from jointir.quantize.fit import reconstruction_error
 from jointir.quantize.pq import codebook_size, write_index
+from jointir.readers import read_npy
 from jointir.search.index import new_index
 
 CHUNK = 65_536  # rows made float32 at a time: memory does not grow with N
@@ -40,7 +41,7 @@ def build(
         InputError: an unknown system, an M that does not fit, or fewer documents than K centroids
             or, to learn a rotation, than dimensions.
     """
-    matrix = np.load(docs, mmap_mode="r")
+    matrix = read_npy(docs, mapped=True)
     index = new_index(system, matrix.shape[1], M, iterations)
     K = codebook_size(index)
     if len(matrix) < K:

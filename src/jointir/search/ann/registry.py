@@ -13,6 +13,7 @@ import numpy as np
 from jointir.errors import InputError
 from jointir.files import atomic, read_json, write_json
 from jointir.progress import heartbeat
+from jointir.readers import read_npy
 from jointir.search.searcher import Searcher
 
 SYSTEMS = {  # imported only when asked: most need a library of the extra
@@ -110,7 +111,7 @@ def ann_build(
             that is not installed, or documents that are no matrix of finite numbers.
     """
     kind, numbers = searcher_class(system), read_settings(settings)
-    matrix = np.load(docs, mmap_mode="r")
+    matrix = read_npy(docs, mapped=True)
     _check_documents(docs, matrix)
     N, D = matrix.shape
     with heartbeat(f"{system}: building over {N} documents"):
@@ -179,18 +180,6 @@ def read_facts(path: Path, names: list[str]) -> dict:
     if not isinstance(facts, dict) or set(facts) != set(names):
         raise InputError(path, f"does not tell {', '.join(names)}", REBUILD)
     return facts
-
-
-def read_matrix(path: Path) -> np.ndarray:
-    """Read a NumPy file.
-
-    Raises:
-        InputError: there is none, or it is damaged.
-    """
-    try:
-        return np.load(path)
-    except (OSError, ValueError, EOFError) as e:
-        raise InputError(path, f"NumPy cannot read it ({e})", REBUILD) from e
 
 
 def saved_bytes(searcher: Searcher) -> dict[str, int]:

@@ -8,13 +8,13 @@ import numpy as np
 
 from jointir.errors import InputError
 from jointir.files import write_json
+from jointir.readers import read_npy
 from jointir.search.ann.registry import (
     check_search,
     check_settings,
     each_query,
     lifted,
     read_facts,
-    read_matrix,
     saved_bytes,
 )
 from jointir.search.searcher import Searcher
@@ -94,7 +94,7 @@ class Falconn(Searcher):
         """See `Searcher`. Hashes all documents again, with the same seed."""
         facts = read_facts(folder / FACTS, ["settings", "seed"])
         settings = check_settings(facts["settings"], cls.LEAST)
-        documents, mean = read_matrix(folder / DOCUMENTS), read_matrix(folder / MEAN)
+        documents, mean = read_npy(folder / DOCUMENTS), read_npy(folder / MEAN)
         return cls(documents, mean, settings, facts["seed"])
 
     def _searcher(self, threads: int, probes: int) -> falconn.Queryable:

@@ -10,12 +10,12 @@ import numpy as np
 from pyflann import FLANNParameters, flann
 
 from jointir.errors import InputError
+from jointir.readers import read_npy
 from jointir.search.ann.registry import (
     REBUILD,
     check_search,
     check_settings,
     lifted,
-    read_matrix,
     saved_bytes,
 )
 from jointir.search.searcher import Searcher
@@ -74,7 +74,7 @@ class Flann(Searcher):
     @classmethod
     def load(cls, folder: Path) -> Self:
         """See `Searcher`."""
-        documents, path = read_matrix(folder / DOCUMENTS), folder / TREES
+        documents, path = read_npy(folder / DOCUMENTS), folder / TREES
         if not path.is_file():  # FLANN would not notice
             raise InputError(path, "there is no such file", REBUILD)
         index = flann.load_index[np.float32](str(path).encode(), documents, *documents.shape)

@@ -1,0 +1,109 @@
+"""Files of other libraries' formats, read so that a damaged one ends with its name and a remedy.
+
+Pickle is never loaded, whatever a file says it is.
+"""
+
+import zlib
+from pathlib import Path
+from tokenize import TokenError
+from typing import TYPE_CHECKING
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from jointir.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+REMEDY = "Delete it and rerun the stage that writes it"
+# a header is a Python literal, so that NumPy's parser has Python's errors
+NPY_ERRORS = (OSError, ValueError, EOFError, SyntaxError, TokenError, MemoryError, OverflowError)
+NPY_ERRORS += (TypeError, RecursionError)
+# what zipfile raises for members that are damaged, encrypted, or packed in a way it does not know
+ZIP_ERRORS = (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
+ZIP_ERRORS += (ValueError, OverflowError)
+
+
+def _there(path: Path) -> None:
+    if not path.is_file():
+        raise InputError(path, "there is no such file", "Put it there or correct the path")
+
+
+def read_npy(path: Path, mapped: bool = False) -> np.ndarray:
+    """Read a NumPy file, as a read-only memory map when `mapped`.
+
+    Raises:
+        InputError: there is none, it is damaged, holds objects, or is an archive of several arrays.
+    """
+    _there(path)
+    try:
+        found = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except NPY_ERRORS as e:
+        raise InputError(path, f"NumPy cannot read it ({_short(e)})", REMEDY) from e
+    if not isinstance(found, np.ndarray):
+        raise InputError(path, "is an archive of arrays, not one", REMEDY)
+    return found
+
+
+def read_parquet(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read a parquet file.
+
+    columns: those that it must have.
+
+    Raises:
+        InputError: there is none, it is damaged, or lacks one of `columns`.
+    """
+    _there(path)
+    try:
+        frame = pd.read_parquet(path)
+    except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as e:
+        raise InputError(path, f"pyarrow cannot read it ({_short(e)})", REMEDY) from e
+    return _with_columns(path, frame, columns)
+
+
+def read_csv(path: Path, columns: list[str] | None = None, **options: object) -> pd.DataFrame:
+    """Read a CSV file with pandas' `options`.
+
+    columns: those that it must have.
+
+    Raises:
+        InputError: there is none, it is no CSV table, a value is not of its column's type, or a
+            column lacks.
+    """
+    _there(path)
+    try:
+        frame = pd.read_csv(path, **options)
+    except (ValueError, OverflowError) as e:  # what pandas raises derives from it, no UTF-8 too
+        raise InputError(path, f"pandas cannot read it ({_short(e)})", REMEDY) from e
+    return _with_columns(path, frame, columns)
+
+
+def read_safetensors(path: Path) -> dict[str, "torch.Tensor"]:
+    """Read the tensors of a safetensors file by name.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    _there(path)
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError, KeyError) as e:
+        raise InputError(path, f"safetensors cannot read it ({_short(e)})", REMEDY) from e
+
+
+def _with_columns(path: Path, frame: pd.DataFrame, columns: list[str] | None) -> pd.DataFrame:
+    missing = [name for name in columns or [] if name not in frame]
+    if missing:
+        raise InputError(path, f"has no column {missing[0]!r}", REMEDY)
+    return frame
+
+
+def _short(error: Exception) -> str:
+    """Return the first line of what a library says, cut to what a line can hold."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

@@ -1,0 +1,151 @@
+"""Files from elsewhere: damaged in any way, they end with their name, never inside a parser."""
+
+import gzip
+import json
+import pickle
+import re
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from conftest import ROOT
+from jointir.data.apidocs import parse_wheel
+from jointir.data.archives import read_archives, unpack
+from jointir.data.beir import read_beir
+from jointir.data.download import read_pins
+from jointir.data.store import read_qrels
+from jointir.errors import InputError
+from jointir.files import read_json
+from jointir.measure.results import read_meta, read_results
+from jointir.measure.trec import read_run
+from jointir.readers import read_csv, read_npy, read_parquet, read_safetensors
+
+SHA = "0" * 64
+RESULT = "dataset,split,system,setting,seed,bytes_per_doc,measure,value,low,high,p_holm"
+
+
+def npy(path: Path) -> None:
+    with path.open("wb") as f:
+        np.save(f, np.arange(12, dtype=np.float32).reshape(3, 4))
+
+
+def parquet(path: Path) -> None:
+    pd.DataFrame({"query_id": ["a", "b"], "value": [1.0, 2.0]}).to_parquet(path)
+
+
+def zipped(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as f:
+        f.writestr("a/b.py", 'def f():\n    """Return what is asked for here."""\n' * 9)
+
+
+def text(content: str) -> Callable[[Path], None]:
+    return lambda path: path.write_text(content)
+
+
+def beir(path: Path) -> None:
+    read_beir(path.parent.parent if path.suffix == ".tsv" else path.parent)
+
+
+RUN = "q1 Q0 d1 1 2.5 tag\nq1 Q0 d2 2 1.5 tag\n"
+META = {"dataset": "d", "system": "s", "setting": "", "seed": 1, "bytes_per_doc": 4}
+META |= {"n_docs": 3, "dim": 2, "bytes": {"codes": 1}}
+# name: what writes a good file, and what reads it
+FORMATS = {
+    "a.npy": (npy, read_npy),
+    "mapped.npy": (npy, lambda path: read_npy(path, mapped=True)),
+    "a.parquet": (parquet, lambda path: read_parquet(path, ["query_id", "value"])),
+    "a.csv": (text("x,y\n1,2\n3,4\n"), lambda path: read_csv(path, ["x"], dtype={"y": float})),
+    "results.csv": (text(f"{RESULT}\nd,test,s,,1,4,R@1,0.5,0.4,0.6,\n"), read_results),
+    "a.safetensors": (lambda path: save_file({"w": torch.ones(3)}, path), read_safetensors),
+    "a.json": (text('{"a": [1, 2]}'), read_json),
+    "meta.json": (text(json.dumps(META)), read_meta),
+    "a.trec": (text(RUN), read_run),
+    "a.trec.gz": (lambda path: path.write_bytes(gzip.compress(RUN.encode())), read_run),
+    "qrels.trec": (text("q1 0 d1 1\nq2 0 d2 0\n"), read_qrels),
+    "pins.txt": (text(f"a==1.0 --hash=sha256:{SHA}\n"), read_pins),
+    "sources.txt": (text(f"a.zip https://example.org/a.zip {SHA}\n"), read_archives),
+    "a.whl": (zipped, lambda path: list(parse_wheel(path))),
+    "a.zip": (zipped, lambda path: unpack(path, path.parent / "out")),
+    "corpus.jsonl": (text('{"_id": "d1", "title": "t", "text": "x"}\n' * 2), beir),
+    "queries.jsonl": (text('{"_id": "q1", "text": "x"}\n'), beir),
+    "qrels/test.tsv": (text("query-id\tcorpus-id\tscore\nq1\td1\t1\n"), beir),
+}
+BEIR = ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv")
+
+
+@st.composite
+def damage(draw) -> Callable[[bytes], bytes]:
+    """Draw what may happen to a file: cut, bytes overwritten or added, another altogether."""
+    kind = draw(st.sampled_from(["cut", "flip", "insert", "other"]))
+    where, some = draw(st.floats(0, 1)), draw(st.binary(min_size=1, max_size=24))
+
+    def apply(good: bytes) -> bytes:
+        at = int(where * len(good))
+        if kind == "cut":
+            return good[:at]
+        if kind == "flip":
+            return good[:at] + some + good[at + len(some) :]
+        return good[:at] + some + good[at:] if kind == "insert" else some
+
+    return apply
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@settings(max_examples=60)
+@given(harm=damage())
+def test_a_damaged_file_is_read_or_refused_by_name(tmp_path_factory, name, harm):
+    folder = tmp_path_factory.mktemp("f")
+    for needed in BEIR if name in BEIR else [name]:
+        (folder / needed).parent.mkdir(exist_ok=True)
+        FORMATS[needed][0](folder / needed)
+    read, path = FORMATS[name][1], folder / name
+    read(path)  # a good file is read
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    path.write_bytes(harm(path.read_bytes()))
+    try:
+        read(path)
+    except InputError as e:
+        assert str(e).startswith(str(folder)), e
+    finally:
+        shutil.rmtree(folder)
+
+
+class Trap:
+    """What runs code when it is unpickled."""
+
+    def __reduce__(self):
+        return (Path.write_text, (Path("sprung"), "x"))
+
+
+@pytest.mark.parametrize("name", ["a.npy", "mapped.npy", "a.safetensors", "a.parquet", "a.json"])
+def test_a_pickle_is_refused_and_not_run(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(InputError, match=re.escape(name)):
+        FORMATS[name][1](tmp_path / name)
+    assert not Path("sprung").exists()
+
+
+def test_an_array_of_objects_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save(tmp_path / "a.npy", np.array([Trap()], dtype=object), allow_pickle=True)
+    with pytest.raises(InputError, match="NumPy cannot read it"):
+        read_npy(tmp_path / "a.npy")
+    assert not Path("sprung").exists()
+
+
+def test_no_source_loads_pickle_or_unsafe_yaml():
+    banned = r"\bpickle\b|\bjoblib\b|torch\.load\b|allow_pickle=True|yaml\.load\(|yaml\.unsafe"
+    sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "workflow").rglob("*.py")]
+    assert len(sources) > 50
+    found = {p.name: re.findall(banned, p.read_text()) for p in sources}
+    assert {k: v for k, v in found.items() if v} == {}
