@@ -194,6 +194,15 @@ def test_a_folder_of_another_make_is_refused(tiny, tmp_path):
         DualEncoder.load(tmp_path / "encoder")
 
 
+def test_a_damaged_encoder_is_refused_by_name(tiny, tmp_path):
+    folder = tmp_path / "encoder"
+    shutil.copytree(tiny.encoder, folder)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"encoder: cannot be loaded .* rerun the stage"):
+        DualEncoder.load(folder)
+
+
 def test_an_unknown_kind_and_splits_without_queries_are_refused(tiny, tmp_path):
     with pytest.raises(InputError, match=r"kind: 'documents' is unknown\. Choose one of"):
         embed(tiny.collection, tiny.encoder, tmp_path / "d.npy", "documents")

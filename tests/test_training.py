@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError, safe_open
 
 from jointir.encode.training import Checkpoint, shuffled, train, warmup_linear
+from jointir.errors import InputError
 from jointir.joint import jpq as module
 from jointir.joint.jpq import jpq
 from tiny import make
@@ -178,6 +179,15 @@ def test_a_checkpoint_restores_weights_and_optimizer(tmp_path):
     keeper.remove()
     assert not (tmp_path / "part").exists()
     assert keeper.load(again, optimizer) == 0
+
+
+def test_a_damaged_checkpoint_is_told_by_name(tmp_path):
+    module, optimizer, _, keeper = regression(tmp_path)
+    keeper.save(3, module, optimizer)
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(InputError, match=r"checkpoint\.safetensors: is damaged .* Delete it"):
+        keeper.load(module, optimizer)
 
 
 def test_no_checkpoint_is_written_before_its_minutes_have_passed(tmp_path):
