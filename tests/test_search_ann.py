@@ -197,7 +197,7 @@ def test_a_folder_of_another_system_or_other_documents(system, folder, tmp_path,
     facts = read_json(copy / registry.DESCRIPTION)
     write_json(copy / registry.DESCRIPTION, facts | changed)
     if facts | changed != facts:
-        with pytest.raises(InputError, match=r"copy.* (Delete it|Give a folder)"):
+        with pytest.raises(InputError, match=r"copy.* (Delete it|Give a folder|Rerun the stage)"):
             open_index(copy)
 
 

@@ -145,8 +145,10 @@ def another(path: tuple, value: object) -> object:
         "length": 3,
         "vocabulary": 128,
         "holdout": 0.2,
-        "b": 0.4,
+        "b": [0.4],
     }
+    if path[0] == "retrievers" and path[-1] == "negatives":
+        return "random" if value == "bm25" else "bm25"
     if path[-1] in known:
         return known[path[-1]]
     if isinstance(value, bool):

@@ -1,6 +1,6 @@
 """Files of other libraries' formats, read so that a damaged one ends with its name and a remedy.
 
-Pickle is never loaded, whatever a file says it is.
+Pickle is never loaded, whatever a file says it is: NumPy refuses it unless asked otherwise.
 """
 
 import zlib
@@ -29,7 +29,8 @@ ZIP_ERRORS += (ValueError, OverflowError)
 
 def _there(path: Path) -> None:
     if not path.is_file():
-        raise InputError(path, "there is no such file", "Put it there or correct the path")
+        remedy = "Rerun the stage that writes it, or correct the path"
+        raise InputError(path, "there is no such file", remedy)
 
 
 def read_npy(path: Path, mapped: bool = False) -> np.ndarray:
@@ -40,7 +41,7 @@ def read_npy(path: Path, mapped: bool = False) -> np.ndarray:
     """
     _there(path)
     try:
-        found = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        found = np.load(path, mmap_mode="r" if mapped else None)
     except NPY_ERRORS as e:
         raise InputError(path, f"NumPy cannot read it ({_short(e)})", REMEDY) from e
     if not isinstance(found, np.ndarray):

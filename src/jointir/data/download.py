@@ -41,7 +41,7 @@ def read_pins(requirements: Path) -> list[Pin]:
             match = PIN.match(line.strip())
             if match is None:
                 remedy = "Write 'name==version --hash=sha256:...', one hash a line"
-                raise InputError(where, f"{line[:80]!r} is not a pin", remedy)
+                raise InputError(where, f"{line[:200]!r} is not a pin", remedy)
             pins.append(Pin(*match.groups()))
     return pins
 
