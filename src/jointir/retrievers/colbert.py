@@ -4,15 +4,13 @@ from pathlib import Path
 
 import torch
 
-from jointir.data.store import document_texts, read_corpus
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import autocast, has_bf16
-from jointir.encode.star import Batches, star_loss
+from jointir.encode.star import star_loss
 from jointir.encode.training import Checkpoint, train
 from jointir.files import sha256
-from jointir.retrievers.dual import used_pairs
+from jointir.retrievers.dual import bm25_batches
 from jointir.retrievers.late import LateInteraction
-from jointir.retrievers.negatives import bm25_negatives
 
 
 def colbert(
@@ -41,10 +39,7 @@ def colbert(
     fingerprint |= {"collection": sha256(collection), "encoder": sha256(encoder)}
     device = best_device()
     model = LateInteraction.start(DualEncoder.load(encoder), dim, seed).to(device)
-    texts, positives = used_pairs(collection, batch, steps, seed)
-    docs = document_texts(read_corpus(collection))
-    negatives = bm25_negatives(texts, docs, positives, depth, seed)
-    sampler = Batches(model, texts, positives, negatives, collection, batch, seed)
+    sampler = bm25_batches(model, collection, batch, steps, depth, seed)
     bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:

@@ -36,6 +36,16 @@ def used_pairs(
     return [texts[i] for i in used], [positives[i] for i in used]
 
 
+def bm25_batches(
+    model: DualEncoder, collection: Path, batch: int, steps: int, depth: int, seed: int
+) -> Batches:
+    """Return batches whose hard negatives are drawn from BM25's top `depth`."""
+    texts, positives = used_pairs(collection, batch, steps, seed)
+    docs = document_texts(read_corpus(collection))
+    negatives = bm25_negatives(texts, docs, positives, depth, seed)
+    return Batches(model, texts, positives, negatives, collection, batch, seed)
+
+
 def dual(
     collection: Path,
     encoder: Path,

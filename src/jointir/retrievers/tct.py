@@ -10,15 +10,12 @@ from pathlib import Path
 import torch
 from torch.nn.functional import kl_div, log_softmax, nll_loss
 
-from jointir.data.store import document_texts, read_corpus
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import autocast, has_bf16
-from jointir.encode.star import Batches
 from jointir.encode.training import Checkpoint, train
 from jointir.files import sha256
-from jointir.retrievers.dual import used_pairs
+from jointir.retrievers.dual import bm25_batches
 from jointir.retrievers.late import LateInteraction
-from jointir.retrievers.negatives import bm25_negatives
 
 
 def distillation_loss(
@@ -74,10 +71,7 @@ def tct(
     device = best_device()
     guide = LateInteraction.load(teacher).to(device).eval().requires_grad_(False)
     model = DualEncoder.load(encoder).to(device)
-    texts, positives = used_pairs(collection, batch, steps, seed)
-    docs = document_texts(read_corpus(collection))
-    negatives = bm25_negatives(texts, docs, positives, depth, seed)
-    sampler = Batches(model, texts, positives, negatives, collection, batch, seed)
+    sampler = bm25_batches(model, collection, batch, steps, depth, seed)
     bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:
