@@ -188,7 +188,9 @@ def test_the_corpus_holds_one_relevant_document_a_query(wheels, tmp_path):
 
 
 def test_another_seed_draws_other_documents_and_too_many_are_refused(wheels):
-    a, b, c = (read_apidocs(wheels, 30, 2, 2, seed).corpus["doc_id"].tolist() for seed in (1, 1, 2))
+    a, b, c = (
+        read_apidocs(wheels, 30, 2, 2, seed).corpus[0]["doc_id"].tolist() for seed in (1, 1, 2)
+    )
     assert a == b
     assert set(a) != set(c)
     with pytest.raises(InputError, match=r": 45 documents, 46 asked for\. Lower `documents`"):

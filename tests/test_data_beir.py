@@ -4,12 +4,14 @@ import gzip
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jointir.data.beir import read_beir
-from jointir.data.store import Dataset, read_corpus, write_dataset
+from jointir.data.dataset import Dataset, write_dataset
+from jointir.data.store import read_corpus
 from jointir.errors import InputError
 
 HEADER = "query-id\tcorpus-id\tscore\n"
@@ -34,9 +36,15 @@ def folder(tmp_path: Path) -> Path:
     return out
 
 
-def test_values(folder: Path):
+def read(folder: Path) -> tuple[Dataset, pd.DataFrame]:
+    """Return what `read_beir` does, and its documents in one frame."""
     data = read_beir(folder)
-    assert data.corpus.values.tolist() == [
+    return data, pd.concat(data.corpus, ignore_index=True)
+
+
+def test_values(folder: Path):
+    data, corpus = read(folder)
+    assert corpus.values.tolist() == [
         ["d1", "Größe", "one"],
         ["d2", "", "two"],
         ["d3", "", "three"],
@@ -47,7 +55,7 @@ def test_values(folder: Path):
         ["q1", "d2", 0, "train"],
         ["q2", "d3", 1, "test"],
     ]
-    assert list(data.corpus.columns) == ["doc_id", "title", "text"]
+    assert list(corpus.columns) == ["doc_id", "title", "text"]
     assert list(data.queries.columns) == ["query_id", "text", "split"]
     assert list(data.qrels.columns) == ["query_id", "doc_id", "relevance", "split"]
 
@@ -58,13 +66,13 @@ def test_it_can_be_written(folder: Path, tmp_path: Path):
 
 
 def test_gzip_reads_the_same(folder: Path):
-    plain = read_beir(folder)
+    plain, corpus = read(folder)
     for name in ("corpus", "queries"):
         path = folder / f"{name}.jsonl"
         (folder / f"{name}.jsonl.gz").write_bytes(gzip.compress(path.read_bytes()))
         path.unlink()
-    packed = read_beir(folder)
-    assert packed.corpus.equals(plain.corpus)
+    packed, unpacked = read(folder)
+    assert unpacked.equals(corpus)
     assert packed.queries.equals(plain.queries)
 
 
@@ -88,7 +96,7 @@ def test_a_bad_record_is_named(case: str, name: str, folder: Path):
     path = folder / name
     path.write_bytes(path.read_bytes() + line + b"\n")
     with pytest.raises(InputError) as e:
-        read_beir(folder)
+        read(folder)
     assert str(e.value).startswith(f"{path}:4: ")
     assert found in str(e.value)
     assert remedy in str(e.value)
@@ -98,7 +106,7 @@ def test_a_bad_record_is_named(case: str, name: str, folder: Path):
 def test_a_title_that_is_no_string_is_named(folder: Path):
     (folder / "corpus.jsonl").write_text('{"_id": "d1", "title": ["a"], "text": "x"}\n')
     with pytest.raises(InputError, match=r"corpus\.jsonl:1: 'title' is \['a'\], a list"):
-        read_beir(folder)
+        read(folder)
 
 
 QRELS = {
@@ -122,7 +130,7 @@ def test_a_bad_judgement_is_named(case: str, folder: Path):
     else:
         number = 3
     with pytest.raises(InputError) as e:
-        read_beir(folder)
+        read(folder)
     assert str(e.value).startswith(f"{path}:{number}: ")
     assert found in str(e.value)
     assert remedy in str(e.value)
@@ -132,23 +140,23 @@ def test_qrels_without_header_or_lines(folder: Path):
     path = folder / "qrels" / "train.tsv"
     path.write_text("q1\td1\t1\n")
     with pytest.raises(InputError, match=r"train\.tsv:1: .* is not the header\. Begin the file"):
-        read_beir(folder)
+        read(folder)
     path.write_text(HEADER)
     with pytest.raises(InputError, match=r"train\.tsv: the file holds no judgement\. Add"):
-        read_beir(folder)
+        read(folder)
 
 
 @pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl"])
 def test_a_missing_file_is_named(name: str, folder: Path):
     (folder / name).unlink()
     with pytest.raises(InputError) as e:
-        read_beir(folder)
+        read(folder)
     assert str(e.value).startswith(f"{folder / name}: there is no such file. Put it there")
 
 
 def test_no_qrels_at_all(tmp_path: Path):
     with pytest.raises(InputError, match=r"qrels: there are no judgements\. Add at least one of"):
-        read_beir(tmp_path / "nowhere")
+        read(tmp_path / "nowhere")
 
 
 WRITTEN = {

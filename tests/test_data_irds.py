@@ -7,8 +7,9 @@ from typing import NamedTuple
 import pytest
 import yaml
 
+from jointir.data.dataset import write_dataset
 from jointir.data.irds import _document, read_ir_datasets
-from jointir.data.store import read_queries, write_dataset
+from jointir.data.store import read_corpus, read_queries
 from jointir.errors import InputError
 
 ir_datasets = pytest.importorskip("ir_datasets")
@@ -51,11 +52,6 @@ def register(source: Path, name: str, queries: str, qrels: str) -> None:
 def test_values(local: Path, tmp_path: Path):
     splits = {"train": "local/train", "dev": "local/dev", "test": "local/2019+local/2020"}
     data = read_ir_datasets("local", splits)
-    assert data.corpus.values.tolist() == [
-        ["d1", "", "one"],
-        ["d2", "", "zwölf"],
-        ["d3", "", "three"],
-    ]
     assert data.queries.values.tolist() == [
         ["q1", "first", "train"],
         ["q2", "second", "train"],
@@ -72,6 +68,11 @@ def test_values(local: Path, tmp_path: Path):
         ["q5", "d2", 2, "test"],
     ]
     write_dataset(data, tmp_path / "out", "local")
+    assert read_corpus(tmp_path / "out").values.tolist() == [
+        ["d1", "", "one"],
+        ["d2", "", "zwölf"],
+        ["d3", "", "three"],
+    ]
     assert list(read_queries(tmp_path / "out", "test")["query_id"]) == ["q4", "q5"]
 
 
@@ -165,7 +166,7 @@ def test_a_failed_download_says_what_to_do(local: Path, monkeypatch: pytest.Monk
     docs = ir_datasets.formats.TsvDocs(cached)
     ir_datasets.registry.register("local/far", ir_datasets.Dataset(docs))
     with pytest.raises(InputError) as e:
-        read_ir_datasets("local/far", {"train": "local/train"})
+        list(read_ir_datasets("local/far", {"train": "local/train"}).corpus)
     assert str(e.value).startswith("local/far: its docs could not be fetched or read (Connection")
     assert "Check the network and the free disk space" in str(e.value)
     assert "IR_DATASETS_HOME" in str(e.value)
@@ -184,7 +185,7 @@ def test_a_failed_download_says_what_to_do(local: Path, monkeypatch: pytest.Monk
 def test_a_damaged_file_is_named(local: Path, name: str, content: bytes, entity: str):
     (local / name).write_bytes(content)
     with pytest.raises(InputError, match=f"its {entity} could not be fetched or read"):
-        read_ir_datasets("local", {"train": "local/train"})
+        list(read_ir_datasets("local", {"train": "local/train"}).corpus)
 
 
 @pytest.mark.parametrize("name", ["msmarco-passage", "msmarco-doc"])

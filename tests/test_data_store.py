@@ -1,34 +1,44 @@
 """The on-disk dataset: what is written is read again, and bad input leaves nothing behind."""
 
-import errno
 import gzip
+import hashlib
+import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from faults.harm import no_space
+from jointir.data.dataset import Dataset, text_frame, write_dataset
 from jointir.data.store import (
-    Dataset,
+    CORPUS,
     content_hash,
+    count_documents,
     numbered_lines,
     read_corpus,
+    read_doc_ids,
+    read_documents,
     read_qrels,
     read_queries,
-    text_frame,
-    write_dataset,
 )
 from jointir.errors import InputError
-from jointir.files import atomic
+from jointir.files import sha256
+from jointir.readers import parquet_batches
 
 
 def dataset() -> Dataset:
     return Dataset(
-        corpus=pd.DataFrame(
-            {"doc_id": ["d1", "d2", "ä3"], "title": ["A", "", "Ç"], "text": ["x", "y\nz", ""]}
-        ),
+        corpus=[
+            pd.DataFrame(
+                {"doc_id": ["d1", "d2", "ä3"], "title": ["A", "", "Ç"], "text": ["x", "y\nz", ""]}
+            )
+        ],
         queries=pd.DataFrame(
             {"query_id": ["q1", "q2"], "text": ["who", "whom?"], "split": ["train", "dev"]}
         ),
@@ -45,15 +55,18 @@ def dataset() -> Dataset:
 
 def changed(table: str, row: int, column: str, value: object) -> Dataset:
     data = dataset()
-    frame = getattr(data, table).astype({column: object})
+    frame = pd.concat(data.corpus) if table == "corpus" else getattr(data, table)
+    frame = frame.astype({column: object})
     frame.loc[row, column] = value
-    return replace(data, **{table: frame})
+    # the documents in two frames: rows are counted over both
+    parts = [frame.iloc[:1], frame.iloc[1:].reset_index(drop=True)]
+    return replace(data, **{table: parts if table == "corpus" else frame})
 
 
 def test_what_is_written_is_read_again(tmp_path: Path):
     data, out = dataset(), tmp_path / "data" / "tiny"
     write_dataset(data, out, "source")
-    pd.testing.assert_frame_equal(read_corpus(out), data.corpus)
+    pd.testing.assert_frame_equal(read_corpus(out), data.corpus[0])
     pd.testing.assert_frame_equal(read_queries(out), data.queries)
     assert read_queries(out, "dev").to_dict("list") == {
         "query_id": ["q2"],
@@ -120,7 +133,8 @@ def test_an_unknown_split_is_named(tmp_path: Path):
 @pytest.mark.parametrize("table", ["corpus", "queries"])
 def test_an_empty_table_is_refused(table: str, tmp_path: Path):
     data = dataset()
-    data = replace(data, **{table: getattr(data, table).iloc[:0]})
+    empty = getattr(data, table)[:0]  # no frame of documents, or no row of queries
+    data = replace(data, **{table: empty})
     with pytest.raises(InputError, match=r"there is no (doc|query)_id"):
         write_dataset(data, tmp_path / "out", "source")
 
@@ -190,14 +204,70 @@ def test_a_damaged_gzip_file_is_named(tmp_path: Path):
 
 def test_chunks_make_no_difference_to_a_frame(monkeypatch: pytest.MonkeyPatch):
     rows = [(str(i), "x" * i) for i in range(10)]
-    monkeypatch.setattr("jointir.data.store.CHUNK_ROWS", 3)
+    monkeypatch.setattr("jointir.data.dataset.CHUNK_ROWS", 3)
     expected = pd.DataFrame(rows, columns=["a", "b"])
     pd.testing.assert_frame_equal(text_frame(rows, ["a", "b"]), expected)
     assert list(text_frame([], ["a", "b"]).columns) == ["a", "b"]
 
 
-def no_space(*_: object, **__: object) -> None:
-    raise OSError(errno.ENOSPC, "No space left on device")
+def test_of_the_documents_only_one_frame_is_in_memory(tmp_path: Path):
+    corpus, alive = pd.concat(dataset().corpus), []
+
+    def frames() -> Iterator[pd.DataFrame]:
+        for i in range(3):
+            frame = corpus.iloc[[i]].copy()
+            alive.append(weakref.ref(frame))
+            assert sum(ref() is not None for ref in alive) <= 2  # and the one that is made
+            yield frame
+
+    write_dataset(replace(dataset(), corpus=frames()), tmp_path / "out", "source")
+    pd.testing.assert_frame_equal(read_corpus(tmp_path / "out"), corpus)
+
+
+def test_of_a_corpus_that_is_read_by_and_by_nothing_is_kept(tmp_path: Path):
+    made = np.random.default_rng(0)
+    rows = [(f"x{i}", "", made.bytes(50_000).hex()) for i in range(100)]  # cannot be compressed
+    corpus = text_frame(rows, ["doc_id", "title", "text"])
+    write_dataset(
+        replace(dataset(), corpus=[*dataset().corpus, *(corpus[i : i + 1] for i in range(100))]),
+        tmp_path / "out",
+        "source",
+    )
+    del rows, corpus
+    before, most = pa.total_allocated_bytes(), 0
+    for _ in parquet_batches(tmp_path / "out" / "corpus.parquet", CORPUS, 1):
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert most < 1_000_000 < (tmp_path / "out" / "corpus.parquet").stat().st_size / 5
+
+
+@given(st.integers(0, 12), st.integers(0, 12), st.sampled_from([1, 3, 5, 100]))
+@settings(suppress_health_check=list(HealthCheck))
+def test_a_part_of_the_corpus_is_that_part_of_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begin: int, length: int, chunk: int
+):
+    rows = [(f"d{i}", "ä" * (i % 3), "x" * i) for i in range(12)]
+    corpus = text_frame(rows, ["doc_id", "title", "text"])
+    corpus.to_parquet(tmp_path / "corpus.parquet", index=False)
+    monkeypatch.setattr("jointir.data.store.CHUNK_ROWS", chunk)
+    whole, end = read_corpus(tmp_path), min(12, begin + length)
+    part = read_documents(tmp_path, begin, end)
+    pd.testing.assert_frame_equal(part, whole.iloc[begin:end].reset_index(drop=True))
+    assert count_documents(tmp_path) == 12
+    pd.testing.assert_series_equal(read_doc_ids(tmp_path), whole["doc_id"])
+
+
+def test_the_hash_of_the_content_is_that_of_its_rows_whatever_the_chunk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write_dataset(dataset(), tmp_path / "c", "source")
+    digest = hashlib.sha256()
+    for frame in (read_corpus(tmp_path / "c"), read_queries(tmp_path / "c")):
+        for row in frame.itertuples(index=False):
+            digest.update("\x1f".join(row).encode() + b"\x1e")
+    digest.update(sha256(tmp_path / "c" / "qrels").encode())
+    for chunk in (1, 2, 100):
+        monkeypatch.setattr("jointir.data.store.CHUNK_ROWS", chunk)
+        assert content_hash(tmp_path / "c") == digest.hexdigest()
 
 
 def test_a_full_disk_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -208,39 +278,3 @@ def test_a_full_disk_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: p
         f"{tmp_path / 'out'}: the disk is full. Free some space, then run the same command again"
     )
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_full_disk_at_the_flush_keeps_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    out = tmp_path / "out"
-    out.write_text("old")
-    monkeypatch.setattr("os.fsync", no_space)
-    with pytest.raises(InputError, match="the disk is full"), atomic(out) as scratch:
-        scratch.write_text("half")
-    assert [p.name for p in tmp_path.iterdir()] == ["out"]
-    assert out.read_text() == "old"
-
-
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, PermissionError])
-def test_a_block_that_raises_leaves_what_was_there(error: type[BaseException], tmp_path: Path):
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "kept").write_text("old")
-    with pytest.raises(error), atomic(out) as scratch:
-        scratch.mkdir()
-        (scratch / "kept").write_text("half")
-        raise error
-    assert [p.name for p in tmp_path.iterdir()] == ["out"]
-    assert (out / "kept").read_text() == "old"
-
-
-def test_a_finished_folder_replaces_the_old_one_whole(tmp_path: Path):
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "stale").touch()
-    with atomic(out) as scratch:
-        scratch.mkdir()
-        (scratch / "fresh").touch()
-    assert [p.name for p in tmp_path.iterdir()] == ["out"]
-    assert [p.name for p in out.iterdir()] == ["fresh"]

@@ -70,7 +70,7 @@ def judgements(root: Path, qrels: str, answers: str) -> None:
 
 
 def test_documents_are_answers_and_the_judged_ones_that_were_withdrawn(source):
-    found = read_medquad(source, 1, 1).corpus.set_index("doc_id")
+    found = read_medquad(source, 1, 1).corpus[0].set_index("doc_id")
     assert dict(zip(found.index, zip(found["title"], found["text"], strict=True), strict=True)) == {
         "GARD_5_Sec1": ("X", "Genes."),
         "GARD_5_Sec2": ("X", "Few."),

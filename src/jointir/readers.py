@@ -4,6 +4,8 @@ Pickle is never loaded, whatever a file says it is: NumPy refuses it unless aske
 """
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tokenize import TokenError
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from pyarrow import parquet
 
 from jointir.errors import InputError
 
@@ -49,20 +52,50 @@ def read_npy(path: Path, mapped: bool = False) -> np.ndarray:
     return found
 
 
-def read_parquet(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
+@contextmanager
+def _by_pyarrow(path: Path) -> Iterator[None]:
+    _there(path)
+    try:
+        yield
+    except InputError:  # a ValueError too
+        raise
+    except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as e:
+        raise InputError(path, f"pyarrow cannot read it ({_short(e)})", REMEDY) from e
+
+
+def read_parquet(path: Path, columns: list[str] | None = None, only: bool = False) -> pd.DataFrame:
     """Read a parquet file.
 
-    columns: those that it must have.
+    columns: those that it must have. only: read no others.
 
     Raises:
         InputError: there is none, it is damaged, or lacks one of `columns`.
     """
-    _there(path)
-    try:
-        frame = pd.read_parquet(path)
-    except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as e:
-        raise InputError(path, f"pyarrow cannot read it ({_short(e)})", REMEDY) from e
+    with _by_pyarrow(path):
+        frame = pd.read_parquet(path, columns=columns if only else None)
     return _with_columns(path, frame, columns)
+
+
+def parquet_rows(path: Path) -> int:
+    """Return the number of rows of a parquet file, without reading them.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    with _by_pyarrow(path):
+        return parquet.read_metadata(path).num_rows
+
+
+def parquet_batches(path: Path, columns: list[str], size: int) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a parquet file, at most `size` at a time: no others are in memory.
+
+    Raises:
+        InputError: there is none, it is damaged, or lacks one of `columns`.
+    """
+    # a buffer would keep all that has been read until the end
+    with _by_pyarrow(path), parquet.ParquetFile(path, pre_buffer=False) as file:
+        for batch in file.iter_batches(size, columns=columns):
+            yield _with_columns(path, batch.to_pandas(), columns)
 
 
 def read_csv(path: Path, columns: list[str] | None = None, **options: object) -> pd.DataFrame:

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from jointir.data.dataset import Dataset
 from jointir.data.splits import split_queries
-from jointir.data.store import Dataset
 from jointir.errors import InputError
 from jointir.progress import progress
 from jointir.readers import ZIP_ERRORS
@@ -152,4 +152,4 @@ def read_apidocs(wheels: Path, documents: int, dev: int, test: int, seed: int) -
     qrels = pd.DataFrame({"query_id": ids, "doc_id": corpus["doc_id"], "relevance": 1})
     queries["split"] = split_queries(queries, qrels, dev, test, seed)
     qrels["split"] = queries["split"]
-    return Dataset(corpus, queries, qrels)
+    return Dataset([corpus], queries, qrels)

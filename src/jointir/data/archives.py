@@ -84,9 +84,9 @@ def unpack(path: Path, out: Path) -> None:
             if (size := sum(m.file_size for m in members)) > LARGEST:
                 raise InputError(path, f"it unpacks to {size} bytes, over {LARGEST}", remedy)
             archive.extractall(out, members)
+    except InputError:
+        raise
     except ZIP_ERRORS as e:
-        if isinstance(e, InputError):
-            raise
         raise InputError(path, f"not a readable zip archive ({e})", remedy) from e
 
 

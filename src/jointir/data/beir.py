@@ -4,14 +4,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from jointir.data.store import (
-    GRADE,
-    SPLITS,
-    Dataset,
-    numbered_lines,
-    qrels_frame,
-    text_frame,
-)
+from jointir.data.dataset import Dataset, text_frame, text_frames
+from jointir.data.store import GRADE, SPLITS, numbered_lines, qrels_frame
 from jointir.errors import InputError
 
 HEADER = ["query-id", "corpus-id", "score"]
@@ -94,11 +88,12 @@ def read_beir(folder: Path) -> Dataset:
     """Return the test collection of a BEIR-format folder; corpus and queries may be .jsonl.gz.
 
     A query belongs to the split whose qrels name it; a query that no qrels name is left out. Ids
-    and judgements are checked against each other by `store.validate`, when the dataset is written.
+    and judgements are checked against each other by `write_dataset`, which reads the corpus.
 
     Raises:
         InputError: a file is missing, or a line is not UTF-8, not JSON, not a record of strings, or
-            not a judgement, or a query is in two splits; it names file and line.
+            not a judgement, or a query is in two splits; it names file and line. What is wrong with
+            a document is told when the corpus is read.
     """
     rows, split_of = _read_qrels(folder)
     queries = (
@@ -108,7 +103,7 @@ def read_beir(folder: Path) -> Dataset:
     )
     corpus = _records(_jsonl(folder, "corpus"), ("_id", "title", "text"))
     return Dataset(
-        corpus=text_frame(corpus, ["doc_id", "title", "text"]),
+        corpus=text_frames(corpus, ["doc_id", "title", "text"]),
         queries=text_frame(queries, ["query_id", "text", "split"]),
         qrels=qrels_frame(rows, ["query_id", "doc_id", "relevance", "split"]),
     )

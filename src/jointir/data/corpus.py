@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from jointir.data.store import Dataset, content_hash, read_corpus, read_queries, write_dataset
+from jointir.data.dataset import Dataset, write_dataset
+from jointir.data.store import content_hash, count_documents, read_queries
 from jointir.errors import InputError
 from jointir.files import atomic
 from jointir.progress import say
@@ -16,7 +17,7 @@ def _build(source: Dataset, out: Path, where: Path | str, sha256: str) -> None:
             remedy = f"Set `sha256: {found}` in params if the change is meant"
             raise InputError(where, f"the built corpus is {found}, {sha256} was pinned", remedy)
     counts = read_queries(out)["split"].value_counts().to_dict()
-    say(f"{out}: {len(read_corpus(out))} documents, queries {counts}, content {found}")
+    say(f"{out}: {count_documents(out)} documents, queries {counts}, content {found}")
 
 
 def corpus_apidocs(

@@ -4,7 +4,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from jointir.data.store import Dataset, qrels_frame, text_frame
+from jointir.data.dataset import Dataset, text_frame, text_frames
+from jointir.data.store import qrels_frame
 from jointir.errors import InputError
 from jointir.progress import progress
 
@@ -107,7 +108,8 @@ def read_ir_datasets(corpus_id: str, splits: dict[str, str]) -> Dataset:
 
     Raises:
         InputError: an id is unknown or has no documents, queries or judgements; its data cannot be
-            fetched or read; or a query is in two splits. It names the id.
+            fetched or read; or a query is in two splits. It names the id. What is wrong with the
+            documents is told when the corpus is read.
     """
     corpus = _load(corpus_id, "docs")
     judged = _Judged()
@@ -117,7 +119,7 @@ def read_ir_datasets(corpus_id: str, splits: dict[str, str]) -> Dataset:
     queries = ((query_id, *rest) for query_id, rest in judged.queries.items())
     documents = (_document(doc) for doc in _iterate(corpus_id, corpus, "docs"))
     return Dataset(
-        corpus=text_frame(documents, ["doc_id", "title", "text"]),
+        corpus=text_frames(documents, ["doc_id", "title", "text"]),
         queries=text_frame(queries, ["query_id", "text", "split"]),
         qrels=qrels_frame(list(judged.qrels), ["query_id", "doc_id", "relevance", "split"]),
     )

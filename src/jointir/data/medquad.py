@@ -19,8 +19,9 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
+from jointir.data.dataset import Dataset
 from jointir.data.splits import split_queries
-from jointir.data.store import Dataset, qrels_frame
+from jointir.data.store import qrels_frame
 from jointir.errors import InputError
 from jointir.readers import ZIP_ERRORS
 
@@ -98,9 +99,9 @@ def _members(path: Path, remedy: str) -> dict[str, str]:
                         found = f"{info.filename} has {info.file_size} bytes"
                         raise InputError(path, found, remedy)
                     files[Path(info.filename).suffix] = archive.read(info).decode("utf-8")
+    except InputError:
+        raise
     except ZIP_ERRORS as e:
-        if isinstance(e, InputError):
-            raise
         raise InputError(path, f"not a readable zip archive ({e})", remedy) from e
     return files
 
@@ -196,4 +197,4 @@ def _assembled(
     queries = pd.concat([queries, pd.DataFrame(tested, columns=list(queries.columns))])
     columns = ["query_id", "doc_id", "relevance", "split"]
     qrels = pd.concat([qrels[columns], qrels_frame(test, columns)])
-    return Dataset(corpus, queries.reset_index(drop=True), qrels.reset_index(drop=True))
+    return Dataset([corpus], queries.reset_index(drop=True), qrels.reset_index(drop=True))
