@@ -4,16 +4,19 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import SafetensorError, safe_open
 
+from jointir.encode import training
 from jointir.encode.training import Checkpoint, shuffled, train, warmup_linear
 from jointir.errors import InputError
 from jointir.joint import jpq as module
@@ -194,6 +197,29 @@ def test_no_checkpoint_is_written_before_its_minutes_have_passed(tmp_path):
     layer, optimizer, loss, keeper = regression(tmp_path, minutes=1)
     train(layer, optimizer, loss, 3, 0, 0, [], keeper, "t")
     assert not list(tmp_path.iterdir())
+
+
+@settings(max_examples=12)  # a checkpoint waits for the disk
+@given(st.integers(1, 12), st.floats(10, 100), st.floats(0, 5))
+def test_at_most_the_configured_minutes_are_lost(killed, seconds, minutes):
+    """Whichever step it dies in: the finished ones that are done again took less than `minutes`."""
+    now = 0.0  # a clock that only a step moves
+
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "time", SimpleNamespace(monotonic=lambda: now))
+        layer, optimizer, right, keeper = regression(Path(name), minutes)
+        keeper._saved = now
+
+        def loss(step: int) -> torch.Tensor:
+            nonlocal now
+            now += seconds
+            return right(step) if step < killed else 1 / 0
+
+        with pytest.raises(ZeroDivisionError):
+            train(layer, optimizer, loss, killed + 1, 0, 0, [], keeper, "t")
+        again, optimizer, _, keeper = regression(Path(name), minutes)
+        lost = killed - keeper.load(again, optimizer)
+    assert lost * seconds < minutes * 60 or lost == 0
 
 
 def test_a_loss_that_is_not_finite_stops_before_it_is_saved(tmp_path):

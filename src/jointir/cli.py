@@ -80,6 +80,10 @@ STAGES = {
 }
 
 
+# What may run in several processes: these share their work, every other stage would repeat it.
+SHARED = ("star", "dual", "adore", "jpq")
+
+
 def with_options(stage: Callable[..., None]) -> Callable[..., None]:
     """Return `stage` as typer shall see it: every parameter is a --name, the required ones too.
 
@@ -105,6 +109,13 @@ def with_options(stage: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _check_processes(name: str) -> None:
+    launched = "LOCAL_RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+    if launched and name not in SHARED:
+        found = f"was launched in {os.environ['WORLD_SIZE']} processes, which would repeat its work"
+        raise InputError(name, found, f"Launch one, or one of {', '.join(SHARED)}")
+
+
 def main() -> None:
     """Run one stage; bad input ends with one line on stderr and exit code 1."""
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
@@ -120,6 +131,7 @@ def main() -> None:
     app = typer.Typer(add_completion=False, **plain)
     app.command()(with_options(getattr(importlib.import_module(module), function)))
     try:
+        _check_processes(name)
         app(sys.argv[2:], prog_name=f"jointir {name}")
     except InputError as e:
         print(f"jointir {name}: {e}", file=sys.stderr)

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from jointir.data.store import document_texts, read_corpus, read_queries
+from jointir.data.store import count_documents, document_texts, read_documents, read_queries
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import autocast, choose_bf16
 from jointir.errors import InputError
-from jointir.files import atomic, sha256, write_json
+from jointir.files import atomic, new_matrix, sha256, write_json
 from jointir.progress import progress
 
 KINDS = ("document", "query")
@@ -50,12 +50,27 @@ def check_finite(matrix: np.ndarray, ids: list[str], where: Path) -> None:
         raise InputError(where, f"the embedding of {ids[bad[0]]!r} is not finite", remedy)
 
 
-def _texts(collection: Path, kind: str, splits: list[str]) -> tuple[list[str], list[str]]:
+def _texts(
+    collection: Path, kind: str, splits: list[str], shard: int, shards: int
+) -> tuple[list[str], list[str]]:
+    """Return ids and texts of one shard: of a large corpus, no more comes into memory.
+
+    Raises:
+        InputError: there is no query of the splits.
+    """
+
+    def part(n: int) -> tuple[int, int]:
+        return n * shard // shards, n * (shard + 1) // shards
+
     if kind == "document":
-        corpus = read_corpus(collection)
+        corpus = read_documents(collection, *part(count_documents(collection)))
         return corpus["doc_id"].tolist(), document_texts(corpus)
     queries = read_queries(collection)
     queries = queries[queries["split"].isin(splits)]
+    if queries.empty:
+        remedy = "Name the splits whose queries to embed, with --split"
+        raise InputError(collection, f"holds no {kind} of the splits {splits}", remedy)
+    queries = queries[slice(*part(len(queries)))]
     return queries["query_id"].tolist(), queries["text"].tolist()
 
 
@@ -82,20 +97,16 @@ def embed(
     """
     if kind not in KINDS:
         raise InputError("kind", f"{kind!r} is unknown", f"Choose one of {KINDS}")
-    ids, texts = _texts(collection, kind, split or [])
-    if not texts:
-        remedy = "Name the splits whose queries to embed, with --split"
-        raise InputError(collection, f"holds no {kind} of the splits {split}", remedy)
-    begin, end = len(ids) * shard // shards, len(ids) * (shard + 1) // shards
+    ids, texts = _texts(collection, kind, split or [], shard, shards)
     model = DualEncoder.load(encoder).to(best_device()).eval()
-    bf16 = choose_bf16(model, model.tokenize(texts[begin : begin + 256], kind), precision)
+    some = model.tokenize(texts[:256], kind) if texts else []  # more shards than texts: some empty
+    bf16 = choose_bf16(model, some, precision)
     with atomic(out) as scratch:
-        matrix = np.lib.format.open_memmap(scratch, "w+", dtype, (end - begin, model.dim))
-        for at in range(begin, end, CHUNK):
-            to = min(at + CHUNK, end)
-            rows = embed_texts(model, texts[at:to], kind, batch_tokens, bf16)
-            matrix[at - begin : to - begin] = rows
-            check_finite(matrix[at - begin : to - begin], ids[at:to], out)
+        matrix = new_matrix(scratch, dtype, (len(texts), model.dim))
+        for at in range(0, len(texts), CHUNK):
+            to = at + CHUNK
+            matrix[at:to] = embed_texts(model, texts[at:to], kind, batch_tokens, bf16)
+            check_finite(matrix[at:to], ids[at:to], out)
         matrix.flush()
     _describe(out, kind, model, encoder, dtype)
 

@@ -63,9 +63,9 @@ class DualEncoder(torch.nn.Module):
         try:
             model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
             return cls(model, read_json(folder / SETTINGS)["max_length"])
+        except InputError:
+            raise
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as e:
-            if isinstance(e, InputError):
-                raise
             raise InputError(folder, f"cannot be loaded ({str(e)[:120]})", DAMAGED) from e
 
     @property

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jointir.data.store import read_corpus
+from jointir.data.store import count_documents
 from jointir.errors import InputError
 from jointir.readers import read_npy
 
@@ -15,7 +15,7 @@ def read_embeddings(docs: Path, collection: Path) -> np.ndarray:
     Raises:
         InputError: it is of another collection.
     """
-    matrix, N = read_npy(docs, mapped=True), len(read_corpus(collection))
+    matrix, N = read_npy(docs, mapped=True), count_documents(collection)
     if len(matrix) != N:
         found = f"holds {len(matrix)} embeddings, the collection {N} documents"
         raise InputError(docs, found, "Embed this collection again")

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from jointir.errors import InputError
-from jointir.files import atomic, read_json, write_json
+from jointir.files import atomic, new_matrix, read_json, write_json
 from jointir.readers import read_npy
 
 
@@ -23,7 +21,7 @@ def gather(shard: list[Path], out: Path) -> None:
     parts = [read_npy(s, mapped=True) for s in shard]
     with atomic(out) as scratch:
         shape = (sum(len(p) for p in parts), facts[0]["dim"])
-        matrix = np.lib.format.open_memmap(scratch, "w+", facts[0]["dtype"], shape)
+        matrix = new_matrix(scratch, facts[0]["dtype"], shape)
         at = 0
         for part in parts:
             matrix[at : at + len(part)] = part

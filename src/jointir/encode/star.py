@@ -12,14 +12,17 @@ import numpy as np
 import torch
 from torch.nn.functional import softplus
 
-from jointir.data.store import document_texts, read_corpus, read_qrels, read_queries
+from jointir.data.store import document_texts, read_corpus, read_doc_ids, read_qrels, read_queries
 from jointir.encode.embed import embed_texts
-from jointir.encode.encoder import DualEncoder, best_device
+from jointir.encode.encoder import DualEncoder
 from jointir.encode.precision import autocast, has_bf16
+from jointir.encode.processes import embed_together, from_main, is_main, place
 from jointir.encode.training import Checkpoint, shuffled, train
 from jointir.files import sha256
 from jointir.progress import heartbeat
 from jointir.readers import read_npy
+
+CHUNK = 65_536  # documents made float32 at a time: memory does not grow with N
 
 
 def star_loss(scores: torch.Tensor, relevant: torch.Tensor, random_weight: float) -> torch.Tensor:
@@ -46,10 +49,14 @@ def mine(
     """
     most = max(len(p) for p in positives)
     depth = min(depth, len(docs) - most)
-    index = faiss.IndexFlatIP(docs.shape[1])
-    for at in range(0, len(docs), 65_536):
-        index.add(docs[at : at + 65_536].astype(np.float32))
-    _, found = index.search(queries, depth + most)
+    best = faiss.ResultHeap(len(queries), depth + most, keep_max=True)
+    for at in range(0, len(docs), CHUNK):
+        index = faiss.IndexFlatIP(docs.shape[1])
+        index.add(docs[at : at + CHUNK].astype(np.float32))
+        scores, rows = index.search(queries, min(depth + most, index.ntotal))
+        best.add_result(scores, rows + at)
+    best.finalize()
+    found = best.I
     kept = [
         row[~np.isin(row, relevant)][:depth] for row, relevant in zip(found, positives, strict=True)
     ]
@@ -58,14 +65,24 @@ def mine(
 
 def training_pairs(collection: Path) -> tuple[list[str], list[np.ndarray]]:
     """Return the training queries that have a relevant document, and those documents' rows."""
-    row = {d: i for i, d in enumerate(read_corpus(collection)["doc_id"])}
     qrels = read_qrels(collection / "qrels" / "train.trec")
     qrels = qrels[qrels["relevance"] > 0]
+    judged = set(qrels["doc_id"])  # of a large corpus a small part
+    row = {d: i for i, d in enumerate(read_doc_ids(collection)) if d in judged}
     relevant = qrels.groupby("query_id")["doc_id"].agg(list).to_dict()
     queries = read_queries(collection, "train")
     queries = queries[queries["query_id"].isin(relevant)]
     rows = [np.array([row[d] for d in relevant[q]]) for q in queries["query_id"]]
     return queries["text"].tolist(), rows
+
+
+def used_pairs(
+    collection: Path, batch: int, steps: int, seed: int
+) -> tuple[list[str], list[np.ndarray]]:
+    """Return the training queries that `steps` batches draw, and the rows relevant to each."""
+    texts, positives = training_pairs(collection)
+    used = np.unique(np.concatenate([shuffled(len(texts), batch, s, seed) for s in range(steps)]))
+    return [texts[i] for i in used], [positives[i] for i in used]
 
 
 def star(
@@ -94,29 +111,31 @@ def star(
     fingerprint = {k: str(v) for k, v in locals().items() if k not in ("out", "checkpoint_minutes")}
     inputs = {"collection": collection, "encoder": encoder, "docs": docs}
     fingerprint |= {name: sha256(path) for name, path in inputs.items()}
-    model = DualEncoder.load(encoder).to(best_device())
-    texts, positives = training_pairs(collection)
-    used = np.unique(np.concatenate([shuffled(len(texts), batch, s, seed) for s in range(steps)]))
-    texts, positives = [texts[i] for i in used], [positives[i] for i in used]
+    model = DualEncoder.load(encoder).to(place().device)
+    texts, positives = used_pairs(collection, batch, steps, seed)
     bf16 = has_bf16(model.device)
     matrix = read_npy(docs, mapped=True)
-    embedded = embed_texts(model.eval(), texts, "query", 4096, bf16)
-    with heartbeat(f"mine {depth} hard negatives for {len(texts)} queries"):
-        negatives = mine(embedded, matrix, positives, depth)
-    sampler = Batches(model, texts, positives, negatives, collection, batch, seed)
+
+    def find() -> np.ndarray:
+        embedded = embed_texts(model.eval(), texts, "query", 4096, bf16)
+        with heartbeat(f"mine {depth} hard negatives for {len(texts)} queries"):
+            return mine(embedded, matrix, positives, depth)
+
+    sampler = Batches(model, texts, positives, from_main(find), collection, batch, seed)
 
     def loss_of(step: int) -> torch.Tensor:
         q, d, relevant = sampler(step)
         with autocast(model.device, bf16):
-            scores = model(q) @ model(d).T  # [B, 2B]
+            scores = embed_together(model, q) @ embed_together(model, d).T  # [B, 2B]
         return star_loss(scale * scores.float(), relevant.to(model.device), random_weight)
 
     weights = list(model.parameters())
     optimizer = torch.optim.AdamW(weights, lr=lr, fused=True)
     keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
     train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "star")
-    model.save(out)
-    keeper.remove()
+    if is_main():
+        model.save(out)
+        keeper.remove()
 
 
 class Batches:

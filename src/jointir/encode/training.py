@@ -13,9 +13,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from jointir.encode.processes import check_same, dropout_seed, is_main, say_once, sum_gradients
 from jointir.errors import InputError
 from jointir.files import atomic
-from jointir.progress import progress, say
+from jointir.progress import progress
 
 
 @dataclass
@@ -37,8 +38,11 @@ class Checkpoint:
         return self.folder / "checkpoint.safetensors"
 
     def save(self, step: int, module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Write weights and optimizer state after `step` steps, when `minutes` have passed."""
-        if time.monotonic() - self._saved < self.minutes * 60:
+        """Write weights and optimizer state after `step` steps, when `minutes` have passed.
+
+        The main process alone does: the others have the same.
+        """
+        if not is_main() or time.monotonic() - self._saved < self.minutes * 60:
             return
         tensors = dict(_state(module, optimizer))
         about = {"step": str(step), "fingerprint": _canonical(self.fingerprint)}
@@ -58,14 +62,14 @@ class Checkpoint:
             with safe_open(self._path, "pt") as f:
                 about = f.metadata() or {}
                 if about.get("fingerprint") != _canonical(self.fingerprint):
-                    say(f"{self._path}: of another training, ignored")
+                    say_once(f"{self._path}: of another training, ignored")
                     return 0
                 tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
         except SafetensorError as e:
             remedy = "Delete it: the training begins again"
             raise InputError(self._path, f"is damaged ({e})", remedy) from e
         _restore(module, optimizer, tensors)
-        say(f"{self._path}: resumed after step {about['step']}")
+        say_once(f"{self._path}: resumed after step {about['step']}")
         return int(about["step"])
 
     def remove(self) -> None:
@@ -144,6 +148,8 @@ def train(
     """Minimize `loss_of(step)` for `steps` steps; gradients of `clip` are cut to norm 1.
 
     Dropout draws from (seed, step), so a resumed training is the uninterrupted one, bit for bit.
+    Of several processes, each differentiates its part of the loss (see processes.py) and draws
+    dropout of its own; a training may be resumed by another number of them.
 
     Returns: the losses of the steps done here. Raises: FloatingPointError when a loss is not
     finite.
@@ -151,21 +157,24 @@ def train(
     rates = [group["lr"] for group in optimizer.param_groups]
     module.train()
     first = checkpoint.load(module, optimizer)
+    check_same(first, checkpoint.folder)
     losses: list[float] = []
-    for step in progress(range(first, steps), name, steps, "steps", first):
-        torch.manual_seed(seed * 1_000_003 + step)
+    todo = range(first, steps)
+    for step in progress(todo, name, steps, "steps", first) if is_main() else todo:
+        torch.manual_seed(dropout_seed(seed, step))
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * warmup_linear(step, warmup, steps)
         optimizer.zero_grad(set_to_none=True)
         loss = loss_of(step)
         loss.backward()
+        sum_gradients(module)
         torch.nn.utils.clip_grad_norm_(clip, 1.0)
         optimizer.step()
         losses.append(loss.item())
         if not math.isfinite(losses[-1]):
             raise FloatingPointError(f"{name}: the loss of step {step} is {losses[-1]}")
         if step % 20 == 19:
-            say(f"{name}: step {step + 1} loss {np.mean(losses[-20:]):.4f}")
+            say_once(f"{name}: step {step + 1} loss {np.mean(losses[-20:]):.4f}")
         checkpoint.save(step + 1, module, optimizer)
     module.eval()
     return losses

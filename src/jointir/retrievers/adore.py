@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from jointir.encode.encoder import DualEncoder, best_device
+from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
+from jointir.encode.processes import is_main, place
 from jointir.encode.star import training_pairs
 from jointir.encode.training import Checkpoint, shuffled, train
 from jointir.errors import InputError
@@ -47,7 +48,7 @@ def adore(
     fingerprint = {k: str(v) for k, v in locals().items() if k not in ("out", "checkpoint_minutes")}
     inputs = {"collection": collection, "encoder": encoder, "docs": docs}
     fingerprint |= {name: sha256(path) for name, path in inputs.items()}
-    device = best_device()
+    device = place().device
     matrix = np.asarray(read_embeddings(docs, collection), np.float32)
     model = JPQ(DualEncoder.load(encoder), Uncompressed(matrix)).to(device)
     if matrix.shape[1] != model.encoder.dim:
@@ -68,5 +69,6 @@ def adore(
     optimizer = torch.optim.AdamW(weights, lr=lr, fused=True)
     keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
     train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "adore")
-    model.encoder.save(out, "query")
-    keeper.remove()
+    if is_main():
+        model.encoder.save(out, "query")
+        keeper.remove()

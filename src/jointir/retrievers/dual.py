@@ -16,24 +16,16 @@ import numpy as np
 import torch
 
 from jointir.data.store import document_texts, read_corpus
-from jointir.encode.encoder import DualEncoder, best_device
+from jointir.encode.encoder import DualEncoder
 from jointir.encode.precision import autocast, has_bf16
-from jointir.encode.star import Batches, star_loss, training_pairs
-from jointir.encode.training import Checkpoint, shuffled, train
+from jointir.encode.processes import embed_together, is_main, place
+from jointir.encode.star import Batches, star_loss, used_pairs
+from jointir.encode.training import Checkpoint, train
 from jointir.errors import InputError
 from jointir.files import sha256
 from jointir.retrievers.negatives import Periodic, bm25_negatives, random_negatives, refreshed
 
 NEGATIVES = ("random", "bm25", "own")
-
-
-def used_pairs(
-    collection: Path, batch: int, steps: int, seed: int
-) -> tuple[list[str], list[np.ndarray]]:
-    """Return the training queries that `steps` batches draw, and the rows relevant to each."""
-    texts, positives = training_pairs(collection)
-    used = np.unique(np.concatenate([shuffled(len(texts), batch, s, seed) for s in range(steps)]))
-    return [texts[i] for i in used], [positives[i] for i in used]
 
 
 def bm25_batches(
@@ -78,7 +70,7 @@ def dual(
     skip = ("out", "checkpoint_minutes", "batch_tokens")
     fingerprint = {k: str(v) for k, v in locals().items() if k not in skip}
     fingerprint |= {"collection": sha256(collection), "encoder": sha256(encoder)}
-    model = DualEncoder.load(encoder).to(best_device())
+    model = DualEncoder.load(encoder).to(place().device)
     texts, positives = used_pairs(collection, batch, steps, seed)
     docs = document_texts(read_corpus(collection))
     bf16 = has_bf16(model.device)
@@ -96,12 +88,13 @@ def dual(
         sampler.negatives = source(step)
         q, d, relevant = sampler(step)
         with autocast(model.device, bf16):
-            scores = model(q) @ model(d).T  # [B, 2B]
+            scores = embed_together(model, q) @ embed_together(model, d).T  # [B, 2B]
         return star_loss(scale * scores.float(), relevant.to(model.device), random_weight)
 
     weights = list(model.parameters())
     optimizer = torch.optim.AdamW(weights, lr=lr, fused=True)
     train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, f"{negatives} negatives")
-    model.save(out)
-    source.remove()
-    keeper.remove()
+    if is_main():
+        model.save(out)
+        source.remove()
+        keeper.remove()

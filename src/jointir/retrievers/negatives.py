@@ -8,6 +8,7 @@ import numpy as np
 
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
+from jointir.encode.processes import from_main
 from jointir.encode.star import mine
 from jointir.files import atomic
 from jointir.progress import heartbeat
@@ -86,7 +87,7 @@ class Periodic:
         """Return the negatives of `step`, int64[Q, depth]."""
         at = step // self.every * self.every
         if at != self._at:
-            self._at, self._rows = at, self._found(at)
+            self._at, self._rows = at, from_main(lambda: self._found(at))
         return self._rows
 
     def _found(self, at: int) -> np.ndarray:
