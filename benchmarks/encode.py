@@ -16,14 +16,14 @@ from jointir.data.store import document_texts, read_corpus
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import choose_bf16
-from jointir.measure.machine import CPU_INFO, processor
+from jointir.measure.machine import processor
 
 OURS, THEIRS = "jointir, auto precision", "sentence-transformers, same length"
 
 
 def machine() -> str:
     """Return the processor, those of its flags that matter here, and the threads in use."""
-    model, flags = processor(CPU_INFO.read_text() if CPU_INFO.exists() else "")
+    model, flags = processor()
     load = f"load {os.getloadavg()[0]:.1f}"
     parts = [model or "unknown CPU", " ".join(flags) or "no AVX", load]
     return ", ".join([*parts, f"{torch.get_num_threads()} threads, {best_device()}"])

@@ -20,9 +20,10 @@ import faiss
 import numpy as np
 import torch
 
-from jointir.encode.encoder import DualEncoder, best_device
+from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import autocast, has_bf16
+from jointir.encode.processes import is_main, mean_of_all, place, share
 from jointir.encode.star import training_pairs
 from jointir.encode.training import Checkpoint, shuffled, train
 from jointir.errors import InputError
@@ -66,10 +67,13 @@ class JPQ(torch.nn.Module):
     ) -> torch.Tensor:
         """Return eq. 21 for a batch: B queries' tokens, int64[B, P] relevant rows, bool[B, P].
 
-        docs: float[N, D], the embeddings that `exact` and `reconstruction` need.
+        docs: float[N, D], the embeddings that `exact` and `reconstruction` need. Of several
+        processes, each embeds and searches its share of the queries.
         """
+        B, mine, of_all = len(tokens), share(len(tokens)), valid
         with autocast(self.encoder.device, bf16):
-            queries = self.encoder(tokens)
+            queries = self.encoder(tokens[mine])
+        positives, valid = positives[mine], valid[mine]
         queries, P = queries.float(), positives.shape[1]  # [B, D]
         negatives = criterion.negatives
         found = self.index.top_negatives(queries.detach(), positives, valid, negatives)  # [B, n]
@@ -80,9 +84,11 @@ class JPQ(torch.nn.Module):
             scores = self.index.scores(queries, rows)
         scores = criterion.scale * scores
         loss = lambdarank(scores[:, :P], scores[:, P:], valid, criterion.lambda_cut)
+        loss = mean_of_all(loss, len(queries), B)
         if criterion.reconstruction:
             relevant = positives[valid]
             error = self.index.distortion(_embedded(docs, relevant), relevant).mean()
+            error = mean_of_all(error, len(relevant), int(of_all.sum()))
             loss = loss + criterion.reconstruction * error
         return loss
 
@@ -158,7 +164,7 @@ def jpq(
     fingerprint = {k: str(v) for k, v in locals().items() if not k.startswith(("out", "check"))}
     inputs = {"collection": collection, "encoder": encoder, "index": index}
     fingerprint |= {name: sha256(path) for name, path in inputs.items()}
-    device = best_device()
+    device = place().device
     model = JPQ(DualEncoder.load(encoder), TrainablePQ(read_pq(index))).to(device)
     _check(model.encoder, model.index, index)
     criterion = Criterion(negatives, lambda_cut, scale, exact, reconstruction)
@@ -178,6 +184,8 @@ def jpq(
     optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
     keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
     train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "jpq")
+    if not is_main():
+        return
     trained = read_index(index)
     replace_centroids(trained, model.index.centroids.detach().cpu().numpy())
     write_index(searchable(faiss.downcast_index(trained)), out_index)

@@ -24,8 +24,13 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def processor(info: str) -> tuple[str, list[str]]:
-    """Return the CPU's model and those of FLAGS that it has, from the text of /proc/cpuinfo."""
+def processor(info: str | None = None) -> tuple[str, list[str]]:
+    """Return the CPU's model and those of FLAGS that it has.
+
+    info: the text of /proc/cpuinfo, which only Linux has; this machine's unless given.
+    """
+    if info is None:
+        info = CPU_INFO.read_text() if CPU_INFO.exists() else ""
     lines = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
     values = {name.strip(): value.strip() for name, value in lines.items()}
     has = values.get("flags", "").split()
@@ -58,7 +63,7 @@ def described(out: Path, threads: int) -> Iterator[None]:
     """
     load_start = os.getloadavg()
     yield
-    model, flags = processor(CPU_INFO.read_text() if CPU_INFO.exists() else "")
+    model, flags = processor()
     facts = {"cpu": model, "flags": flags, "cores": cores(), "threads": threads}
     facts |= {"load_start": load_start, "load_end": os.getloadavg()}
     facts["governor"] = GOVERNOR.read_text().strip() if GOVERNOR.exists() else None

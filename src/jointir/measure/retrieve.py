@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jointir.data.store import read_corpus, read_queries
+from jointir.data.store import read_doc_ids, read_queries
 from jointir.errors import InputError
 from jointir.files import read_json, write_json
 from jointir.measure.trec import write_run
@@ -43,13 +43,14 @@ def retrieve(
     splits = [p.name.removesuffix(".trec.gz") for p in out]
     topics = read_queries(collection)
     topics = topics[topics["split"].isin(splits)].reset_index(drop=True)
-    doc_ids = read_corpus(collection)["doc_id"].to_numpy(object)
+    doc_ids = read_doc_ids(collection)
     _check_fit(index, found, matrix, queries, len(topics), len(doc_ids))
     for split, path in zip(splits, out, strict=True):
         rows = np.flatnonzero(topics["split"].eq(split))
         top = min(k, found.N)
         scores, hits = found.search(matrix[rows], top, value, threads)  # [Q, k], [Q, k]
-        found_ids = np.where(hits >= 0, doc_ids[hits], "")  # short answers are padded with -1
+        names = doc_ids.take(hits.ravel()).to_numpy(object).reshape(hits.shape)
+        found_ids = np.where(hits >= 0, names, "")  # short answers are padded with -1
         write_run(path, topics["query_id"][rows].tolist(), found_ids, scores, system)
         say(f"{system} {setting}: {split}, {len(rows)} queries")
     dim = read_json(queries.with_suffix(".json"))["dim"]

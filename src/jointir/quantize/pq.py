@@ -47,9 +47,13 @@ def read_index(path: Path) -> faiss.Index:
 
 
 def write_index(index: faiss.Index, out: Path) -> None:
-    """Write a faiss index atomically."""
-    with atomic(out) as scratch:
-        faiss.write_index(index, str(scratch))
+    """Write a faiss index atomically.
+
+    Through a file of Python's: faiss' own ignores the error of closing it, and on a full disk an
+    index without its last bytes would pass for a whole one.
+    """
+    with atomic(out) as scratch, scratch.open("wb") as f:
+        faiss.write_index(index, faiss.PyCallbackIOWriter(f.write))
 
 
 def _parts(index: faiss.Index) -> tuple[faiss.VectorTransform | None, faiss.Index]:
@@ -88,6 +92,15 @@ def codebook_size(index: faiss.Index) -> int:
     """Return K, the centroids of each sub-quantizer; 0 when the index is no PQ."""
     inner = _parts(index)[1]
     return inner.pq.ksub if isinstance(inner, faiss.IndexPQ) else 0
+
+
+def reserve(index: faiss.Index, N: int) -> None:
+    """Give the codes of N documents their place at once, in an index that holds none.
+
+    While documents are added, a vector that grows holds itself up to three times.
+    """
+    inner = _parts(index)[1]
+    inner.codes.resize(N * inner.code_size)  # `add` cuts its length, and keeps the place
 
 
 def searchable(index: faiss.Index) -> faiss.Index:
