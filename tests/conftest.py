@@ -27,9 +27,10 @@ FILES = [
     *("Snakefile", "workflow", "profiles", "src", "params", "environment.yml", "pyproject.toml"),
     *("dvc.yaml", ".dvc", ".dvcignore", ".gitignore"),
 ]
-LONGEST_RUN = 1200  # seconds that other tests wait for the run at most
+LONGEST_RUN = 2400  # seconds that other tests wait for the run at most
 # whose tests look at one run of the ci preset: the first of them makes it, for both processes
-OF_THE_RUN = ("test_dvc.py", "test_pipeline")
+OF_THE_RUN = ("test_dvc.py", "test_faults", "test_pipeline")
+ON_SLURM = "test_slurm.py"  # beside the run, which leaves the cores to it now and then
 # sources and tools of the tested copy and of this interpreter, wherever pytest was started from
 ENV = os.environ | {
     "PYTHONPATH": "src",
@@ -52,8 +53,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of the run first."""
-    items.sort(key=lambda item: not item.path.name.startswith(OF_THE_RUN))
+    """Put first what waits for Slurm more than it computes, then the tests of the run."""
+    items.sort(key=lambda item: (item.path.name != ON_SLURM, not of_the_run(item)))
+
+
+def of_the_run(item: pytest.Item) -> bool:
+    """Tell whether a test looks at the run of the ci preset."""
+    return item.path.name.startswith(OF_THE_RUN)
 
 
 def run(*command: str | Path, cwd: Path, ok: bool = True) -> str:
@@ -65,9 +71,9 @@ def run(*command: str | Path, cwd: Path, ok: bool = True) -> str:
     return done.stdout + done.stderr
 
 
-def bridge(command: str, cwd: Path) -> str:
+def bridge(command: str, cwd: Path, ok: bool = True) -> str:
     """Run one command of workflow/scripts/dvc_bridge.py."""
-    return run(sys.executable, "workflow/scripts/dvc_bridge.py", command, cwd=cwd)
+    return run(sys.executable, "workflow/scripts/dvc_bridge.py", *command.split(), cwd=cwd, ok=ok)
 
 
 def clone(to: Path) -> Path:
@@ -97,6 +103,14 @@ def edit_params(folder: Path, overlay: dict) -> None:
             path.write_text(yaml.safe_dump(new, sort_keys=False))
 
 
+def configure(folder: Path, overlay: dict | None = None) -> None:
+    """Make the ci preset, with `overlay`, the params of a copy, and DVC ready for it."""
+    preset = yaml.safe_load((folder / CI).read_text())
+    edit_params(folder, merge(preset, overlay or {}))
+    bridge("write", folder)
+    run("git", "init", "--quiet", cwd=folder)
+
+
 def run_is_done(factory: pytest.TempPathFactory) -> Path:
     """Return the file in which the process that makes the run tells the other where it is."""
     own = factory.getbasetemp()
@@ -112,13 +126,12 @@ def await_the_run(factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(autouse=True)
 def turn(request, tmp_path_factory) -> None:
-    """Leave both cores to the run while it lasts: other tests of the other process begin after it.
+    """Leave the cores to the run while it lasts: other tests of the other process begin after it.
 
     What DVC's tests do then takes one core, and the other tests have the other.
     """
-    first = request.session.items[0].path.name
-    together = "PYTEST_XDIST_WORKER" in os.environ and first.startswith(OF_THE_RUN)
-    if together and not request.path.name.startswith(OF_THE_RUN):
+    together = "PYTEST_XDIST_WORKER" in os.environ and any(map(of_the_run, request.session.items))
+    if together and not of_the_run(request.node) and request.path.name != ON_SLURM:
         await_the_run(tmp_path_factory)
 
 

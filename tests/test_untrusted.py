@@ -27,7 +27,14 @@ from jointir.errors import InputError
 from jointir.files import read_json
 from jointir.measure.results import read_meta, read_results
 from jointir.measure.trec import read_run
-from jointir.readers import read_csv, read_npy, read_parquet, read_safetensors
+from jointir.readers import (
+    parquet_batches,
+    parquet_rows,
+    read_csv,
+    read_npy,
+    read_parquet,
+    read_safetensors,
+)
 
 SHA = "0" * 64
 RESULT = "dataset,split,system,setting,seed,bytes_per_doc,measure,value,low,high,p_holm"
@@ -52,7 +59,7 @@ def text(content: str) -> Callable[[Path], None]:
 
 
 def beir(path: Path) -> None:
-    read_beir(path.parent.parent if path.suffix == ".tsv" else path.parent)
+    list(read_beir(path.parent.parent if path.suffix == ".tsv" else path.parent).corpus)
 
 
 RUN = "q1 Q0 d1 1 2.5 tag\nq1 Q0 d2 2 1.5 tag\n"
@@ -63,6 +70,10 @@ FORMATS = {
     "a.npy": (npy, read_npy),
     "mapped.npy": (npy, lambda path: read_npy(path, mapped=True)),
     "a.parquet": (parquet, lambda path: read_parquet(path, ["query_id", "value"])),
+    "batches.parquet": (
+        parquet,
+        lambda path: (parquet_rows(path), list(parquet_batches(path, ["query_id", "value"], 1))),
+    ),
     "a.csv": (text("x,y\n1,2\n3,4\n"), lambda path: read_csv(path, ["x"], dtype={"y": float})),
     "results.csv": (text(f"{RESULT}\nd,test,s,,1,4,R@1,0.5,0.4,0.6,\n"), read_results),
     "a.safetensors": (lambda path: save_file({"w": torch.ones(3)}, path), read_safetensors),

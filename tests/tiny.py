@@ -16,7 +16,7 @@ from sentence_transformers.sentence_transformer import modules
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from jointir.data.store import Dataset, write_dataset
+from jointir.data.dataset import Dataset, write_dataset
 from jointir.encode.embed import embed
 from jointir.encode.encoder import DualEncoder
 from jointir.search.build import build
@@ -74,7 +74,7 @@ def save_collection(out: Path) -> Path:
     pairs += [(f"q{r}", f"d{(r + 1) % N}", 2, s) for r, s in seconds]
     pairs += [(f"q{rows[1]}", f"d{(rows[1] + 1) % N}", 0, splits[1])]  # judged, not relevant
     qrels = pd.DataFrame(pairs, columns=["query_id", "doc_id", "relevance", "split"])
-    write_dataset(Dataset(pd.DataFrame(corpus), pd.DataFrame(queries), qrels), out, "tiny")
+    write_dataset(Dataset([pd.DataFrame(corpus)], pd.DataFrame(queries), qrels), out, "tiny")
     return out
 
 

@@ -1,16 +1,23 @@
 """Files that appear whole or not at all, and hashes over them."""
 
 import errno
+import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from jointir.errors import InputError
+
+# how faiss, safetensors, tokenizers and NumPy tell of a full disk, without an errno
+FULL = re.compile(r"No space left|quota exceeded|\d+ requested and \d+ written", re.IGNORECASE)
 
 
 @contextmanager
@@ -18,13 +25,16 @@ def atomic(out: Path) -> Iterator[Path]:
     """Yield a scratch path beside `out` that replaces `out` when the block ends without an error.
 
     The block may write a file or make a folder there. A file is flushed to disk before the rename.
+    What a killed process left of the same `out` is deleted first.
 
     Raises:
-        InputError: the disk is full; nothing is left behind.
+        InputError: the disk is full, or the folder is read-only; nothing is left behind.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
     scratch = out.parent / f".{out.name}.{uuid.uuid4().hex[:8]}"
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        for left in out.parent.glob(f".{glob.escape(out.name)}.{'[0-9a-f]' * 8}"):
+            _delete(left)
         yield scratch
         if scratch.is_file():
             with scratch.open("rb") as f:
@@ -32,15 +42,53 @@ def atomic(out: Path) -> Iterator[Path]:
         if out.is_dir():  # rename cannot replace a folder that holds files
             shutil.rmtree(out)
         os.replace(scratch, out)
-    except OSError as e:
-        if e.errno in (errno.ENOSPC, errno.EDQUOT):
-            free = "Free some space, then run the same command again"
-            raise InputError(out, "the disk is full", free) from e
+    except Exception as e:
+        if told := _told(out, e):
+            raise told from e
         raise
     finally:
-        if scratch.is_dir():
-            shutil.rmtree(scratch)
-        scratch.unlink(missing_ok=True)
+        _delete(scratch)
+
+
+def _delete(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those before it: matplotlib's PDF raises another while it closes."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _full(error: BaseException) -> bool:
+    told = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    return told or FULL.search(str(error)) is not None
+
+
+def _told(out: Path, error: Exception) -> InputError | None:
+    """Return what to tell the user of an error of the disk while `out` was written."""
+    if any(map(_full, _chain(error))):
+        free = "Free some space, then run the same command again"
+        return InputError(out, "the disk is full", free)
+    folder = next(p for p in out.absolute().parents if p.exists())
+    if not isinstance(error, InputError) and not os.access(folder, os.W_OK):
+        allow = "Make it writable for this user, then run the same command again"
+        return InputError(out, f"the folder {folder} is read-only", allow)
+    return None
+
+
+def new_matrix(path: Path, dtype: str, shape: tuple[int, ...]) -> np.memmap:
+    """Make an .npy file of this shape and map it.
+
+    Its space is reserved: on a full disk a write to a mapped page is a bus error, which nothing
+    catches.
+    """
+    matrix = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    if hasattr(os, "posix_fallocate"):  # macOS has none
+        with path.open("r+b") as f:
+            os.posix_fallocate(f.fileno(), 0, path.stat().st_size)
+    return matrix
 
 
 def sha256(path: Path) -> str:

@@ -1,0 +1,60 @@
+"""Damage that no file's time tells of: bytes that changed, or were lost, under an old time."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from dvc.fs import localfs
+from dvc.repo import Repo
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the file, or those in the folder, or none."""
+    if path.is_dir():
+        return sorted(f for f in path.rglob("*") if f.is_file())
+    return [path] if path.is_file() else []
+
+
+def md5(path: Path) -> str:
+    """Return DVC's hash of a file, of its bytes as they are now."""
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "md5").hexdigest()
+
+
+def damaged(paths: Iterable[str]) -> list[str]:
+    """Return those of `paths`, files or folders, that are no longer what DVC hashed.
+
+    DVC reads a file again only when its time, size or inode is new, and Snakemake only looks at
+    times: a flipped byte on a bad disk passes for good with both. Files that DVC does not know, or
+    whose time or size is new, are not looked at here: DVC hashes them itself.
+    """
+    found = []
+    with Repo() as repo:
+        for path in paths:
+            for file in files_of(Path(path)):
+                known = repo.state.get(str(file.absolute()), localfs)[1]
+                if known is not None and known.value != md5(file):
+                    found.append(path)
+                    break
+    return found
+
+
+def cut_short(stage: str) -> list[str]:
+    """Return a stage's outputs that changed under an old time, and that DVC has already read anew.
+
+    What they were is in this machine's cache (tables: in git) and in a dvc.lock that is newer than
+    they are, and all that they are made of is as it was. Newer files are new results, and a lock
+    that came with another machine's results says nothing of ours: neither is damage.
+    """
+    locked = Path("dvc.lock").stat().st_mtime if Path("dvc.lock").exists() else 0
+    with Repo() as repo:
+        (found,) = repo.stage.collect(stage)
+        if found.cmd_changed or any(dep.workspace_status() for dep in found.deps):
+            return []  # no wonder that they differ
+        return [
+            out.def_path
+            for out in found.outs
+            if "modified" in out.workspace_status().values()
+            and (not out.use_cache or repo.cache.local.exists(out.hash_info.value))
+            and all(f.stat().st_mtime < locked for f in files_of(Path(out.def_path)))
+        ]

@@ -1,0 +1,157 @@
+"""dvc.yaml, derived from Snakemake's DAG: a stage for each key of STAGES in stages.smk."""
+
+import contextlib
+import functools
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+from snakemake.api import SnakemakeApi
+from snakemake.io import is_flagged
+from snakemake.settings.types import (
+    ConfigSettings,
+    DAGSettings,
+    OutputSettings,
+    Quietness,
+    ResourceSettings,
+)
+
+from jointir.search.ann import registry
+
+BRIDGE = "python workflow/scripts/dvc_bridge.py"
+EXTRA = set(registry.LIBRARIES)  # systems whose library is in the extra `ann`
+HEADER = f"# Written by `{BRIDGE} write` from Snakemake's DAG: do not edit.\n"
+
+
+class Dag(NamedTuple):
+    """What the bridge needs of a workflow, for the params of this folder."""
+
+    jobs: dict[str, list]  # stage -> its Snakemake jobs
+    params: dict[str, list[str]]  # stage -> the params keys it depends on, dotted
+    optional: set[str]  # files that only machines with the extra `ann` make: DVC tracks none
+
+
+@contextlib.contextmanager
+def all_libraries() -> Iterator[None]:
+    """Let no library be missing: dvc.yaml is the same whatever is installed here."""
+    kept = dict(registry.LIBRARIES)
+    registry.LIBRARIES.clear()
+    try:
+        yield
+    finally:
+        registry.LIBRARIES.update(kept)
+
+
+def load(overrides: dict | None = None) -> Dag:
+    """Return the whole DAG, of all libraries; `overrides` are merged into params/*.yaml."""
+    with all_libraries(), SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        config = ConfigSettings(config=overrides or {})
+        handle = api.workflow(ResourceSettings(cores=1), config, snakefile=Path("Snakefile"))
+        with contextlib.redirect_stdout(io.StringIO()):  # the one call that builds and runs nothing
+            handle.dag(DAGSettings(targets={"all"}, forceall=True)).printd3dag()
+        workflow = handle._workflow  # private: the lock file pins snakemake
+        targets = {
+            rule.name.removeprefix("stage_"): [str(i) for i in rule.input]
+            for rule in workflow.rules
+            if rule.name.startswith("stage_")
+        }
+        jobs = [job for job in workflow.dag.jobs if job.output]
+        params = workflow.globals["STAGE_PARAMS"]
+        optional = {
+            o
+            for job in jobs
+            if job.wildcards_dict.get("system") in EXTRA
+            for o in map(str, job.output)
+        }
+        return Dag(assign(targets, jobs), params, optional)
+
+
+def assign(targets: dict[str, list[str]], jobs: list) -> dict[str, list]:
+    """Give each job to the first stage that needs it."""
+    maker = {str(o): job for job in jobs for o in job.output}
+    left, found = set(jobs), {}
+    for stage, todo in targets.items():
+        found[stage], todo = [], list(todo)
+        while todo:
+            job = maker.get(todo.pop())
+            if job in left:
+                left.remove(job)
+                found[stage].append(job)
+                todo += map(str, job.input)
+    if left:
+        rules = sorted({job.rule.name for job in left})
+        sys.exit(f"workflow/rules/stages.smk: no stage makes {rules}: add their outputs to STAGES")
+    return found
+
+
+def outputs(jobs: list) -> list[str]:
+    """Return the files and folders that stay; Snakemake deletes those marked temp()."""
+    return sorted(str(o) for job in jobs for o in job.output if not is_flagged(o, "temp"))
+
+
+def inputs(jobs: list) -> list[str]:
+    """Return what the jobs read and do not make: other stages' outputs, sources, code."""
+    made = {str(o) for job in jobs for o in job.output}
+    return sorted({str(i) for job in jobs for i in job.input} - made)
+
+
+@functools.cache
+def param_homes() -> dict[str, str]:
+    """Return the file under params/ that each top-level key is in."""
+    return {
+        key: str(path)
+        for path in sorted(Path("params").glob("*.yaml"))
+        for key in yaml.safe_load(path.read_text())
+    }
+
+
+def param_files(keys: list[str]) -> list[dict[str, list[str]]]:
+    """Group dotted params keys by the file under params/ that their top-level key is in."""
+    grouped: dict[str, list[str]] = {}
+    for key in keys:
+        grouped.setdefault(param_homes()[key.split(".")[0]], []).append(key)
+    return [{file: names} for file, names in sorted(grouped.items())]
+
+
+def out(path: str) -> dict:
+    """Return DVC's entry of an output."""
+    # persist: DVC would delete outputs before a stage, and one failed training would cost all
+    # numbers and previews are small: in git, so that a clone shows the last results
+    in_git = path.startswith("reports/") and not path.endswith(".pdf")
+    return {path: {"persist": True} | ({"cache": False} if in_git else {})}
+
+
+def stage(name: str, jobs: list, keys: list[str], optional: set[str]) -> dict:
+    """Return one DVC stage: first distrust what is there, then let Snakemake do what is missing."""
+    rules = " ".join(sorted({job.rule.name for job in jobs}))
+    kept = [job for job in jobs if not optional & set(map(str, job.output))]
+    return {
+        "cmd": [
+            f"{BRIDGE} clean {name}",
+            f"snakemake --allowed-rules stage_{name} {rules} -- stage_{name}",
+        ],
+        "deps": [path for path in inputs(kept) if path not in optional],
+        "params": param_files(keys),
+        "outs": [out(path) for path in outputs(kept)],
+    }
+
+
+def pipeline() -> str:
+    """Return the text of dvc.yaml."""
+    dag = load()
+    made = [path for jobs in dag.jobs.values() for path in outputs(jobs)]
+    results = "reports/tables/results.csv"
+    plot = {"x": {results: "bytes_per_doc"}, "y": {results: "value"}, "template": "effectiveness"}
+    content = {
+        "stages": {
+            name: stage(name, jobs, dag.params[name], dag.optional)
+            for name, jobs in dag.jobs.items()
+            if jobs
+        },
+        "metrics": sorted(path for path in made if path.startswith("reports/metrics/")),
+        "plots": [{"effectiveness": plot}],  # drawn by .dvc/plots/effectiveness.json
+    }
+    return HEADER + yaml.safe_dump(content, sort_keys=False, width=1000)
