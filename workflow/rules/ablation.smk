@@ -33,6 +33,7 @@ rule figure7:
         "logs/figure7.log",
     benchmark:
         "logs/figure7.tsv"
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:
@@ -61,7 +62,7 @@ rule negatives:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000, docs=4),
         runtime=240,
     params:
         **config["negatives"],
@@ -91,6 +92,7 @@ rule figure3:
         "logs/figure3.log",
     benchmark:
         "logs/figure3.tsv"
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:

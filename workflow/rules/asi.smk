@@ -62,6 +62,7 @@ rule asi_table1:
         "logs/asi-table1.log",
     benchmark:
         "logs/asi-table1.tsv"
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:
@@ -85,6 +86,7 @@ rule asi_table4:
         "logs/asi-table4.log",
     benchmark:
         "logs/asi-table4.tsv"
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:
@@ -130,6 +132,7 @@ rule asi_table3:
         "logs/asi-table3.log",
     benchmark:
         "logs/asi-table3.tsv"
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:
@@ -159,6 +162,7 @@ rule asi_figure3:
         "logs/asi-figure3.log",
     benchmark:
         "logs/asi-figure3.tsv"
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:
@@ -186,6 +190,7 @@ rule asi_figure5:
         "logs/asi-figure5.log",
     benchmark:
         "logs/asi-figure5.tsv"
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:
@@ -213,6 +218,7 @@ rule asi_figure6:
         "logs/asi-figure6.log",
     benchmark:
         "logs/asi-figure6.tsv"
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:

@@ -1,8 +1,12 @@
+import math
 import sys
+from functools import cache
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
+from workflow.scripts.alone import hold
 from workflow.scripts.sources import sources
 
 DATASETS = config["figure4"]["datasets"]
@@ -32,12 +36,34 @@ wildcard_constraints:
     split="|".join(SPLITS),
 
 
+onstart:
+    hold()
+
+
+@cache  # hundreds of jobs ask for few
 def code(*modules):
     """Return the source files that a stage runs: an edit reruns what it touches, nothing else.
 
     Not cli.py: it only reads options, and every new stage edits it.
     """
     return sources("src", *(f"jointir.{m}" for m in modules))
+
+
+def memory(mb, **held):
+    """Return the MB that a job asks for: its own, and as often as `held` says the bytes of inputs.
+
+    `held` names inputs, files or folders, that are in memory or grow with what is.
+    """
+
+    def size(named):  # of what is not there yet: an error, by which Snakemake knows to ask again
+        paths = map(Path, [named] if isinstance(named, str) else named)
+        files = (f for p in paths for f in (p.rglob("*") if p.is_dir() else [p]))
+        return sum(f.stat().st_size for f in files)
+
+    def needed(wildcards, input):
+        return mb + math.ceil(sum(n * size(input[name]) for name, n in held.items()) / 1e6)
+
+    return needed
 
 
 def share(parts):

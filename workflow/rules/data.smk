@@ -8,7 +8,7 @@ rule download:
         "logs/{dataset}/download.log",
     benchmark:
         "logs/{dataset}/download.tsv"
-    localrule: True
+    localrule: True  # the internet is on the login node
     conda:
         "../../environment.yml"
     resources:
@@ -38,6 +38,7 @@ rule corpus:
         "logs/{dataset}/corpus.log",
     benchmark:
         "logs/{dataset}/corpus.tsv"
+    localrule: True  # ir_datasets downloads
     conda:
         "../../environment.yml"
     threads: 2

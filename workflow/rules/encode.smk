@@ -10,6 +10,7 @@ rule checkpoint:
         "logs/{dataset}/checkpoint.log",
     benchmark:
         "logs/{dataset}/checkpoint.tsv"
+    localrule: True  # hub ids are downloaded
     conda:
         "../../environment.yml"
     resources:
@@ -91,13 +92,16 @@ rule star:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=6000,
+        gpu=0,
+        mem_mb=memory(6000, collection=5),
         runtime=1440,
     params:
         **config["star"],
         scratch="data/{dataset}/scratch/star",
     shell:
-        "jointir star --collection {input.collection} --encoder {input.model}"
+        "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
+        " --num_processes {resources.gpu} -m) jointir star"
+        " --collection {input.collection} --encoder {input.model}"
         " --docs {input.docs} --out {output.model} --scratch {params.scratch}"
         " --steps {params.steps} --batch {params.batch} --lr {params.lr}"
         " --warmup {params.warmup} --scale {params.scale}"

@@ -17,7 +17,7 @@ rule asi:
         "../../environment.yml"
     threads: share(2)
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000, collection=5, docs=3),
         runtime=1440,
     params:
         training=training_options,
@@ -46,7 +46,7 @@ rule assign_ids:
         "../../environment.yml"
     threads: share(2)
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000, collection=5),
         runtime=720,
     params:
         batch_tokens=config["embed"]["batch_tokens"],
@@ -73,7 +73,7 @@ rule given_ids:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000, docs=4),
         runtime=60,
     params:
         kind=lambda w: VARIANTS[w.variant]["given"],
@@ -109,7 +109,7 @@ rule settle:
         "../../environment.yml"
     threads: share(2)
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000, collection=5, docs=3),
         runtime=1440,
     params:
         training=options(config["asi"]["settle"]),

@@ -18,13 +18,16 @@ rule jpq:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=3000,
+        gpu=0,
+        mem_mb=memory(4000, index=2),
         runtime=1440,
     params:
         training=options(config["jpq"]),
         scratch="data/{dataset}/scratch/{system}-M{M}",
     shell:
-        "jointir jpq --collection {input.collection} --encoder {input.model}"
+        "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
+        " --num_processes {resources.gpu} -m) jointir jpq"
+        " --collection {input.collection} --encoder {input.model}"
         " --index {input.index} --out-index {output.index} --out-encoder {output.model}"
         " --scratch {params.scratch} {params.training} 2>&1 | tee {log}"
 
@@ -71,7 +74,7 @@ rule dpq:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=memory(4000, index=2),
         runtime=1440,
     params:
         **{k: v for k, v in config["dpq"].items() if k != "M"},

@@ -15,7 +15,7 @@ rule retrieve:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(4000, index=1.5),
         runtime=120,
     params:
         setting=setting,
@@ -48,7 +48,7 @@ rule bm25:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000, collection=10),
         runtime=60,
     params:
         k=config["retrieve"]["k"],
@@ -126,6 +126,7 @@ rule compare_star:
         "logs/{dataset}/compare-star.log",
     benchmark:
         "logs/{dataset}/compare-star.tsv"
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:

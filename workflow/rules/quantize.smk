@@ -15,7 +15,7 @@ rule build:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(3000, docs=0.1),
         runtime=240,
     params:
         sample=lambda w: config[w.system].get("sample", 0),
@@ -40,7 +40,7 @@ rule brute_force:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000, docs=2),
         runtime=60,
     shell:
         "jointir build --system brute-force --docs {input.docs} --out {output.index}"

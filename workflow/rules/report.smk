@@ -8,6 +8,7 @@ rule sizes:
         "logs/sizes.log",
     benchmark:
         "logs/sizes.tsv"
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:
@@ -30,6 +31,7 @@ rule metrics:
         "logs/metrics.log",
     benchmark:
         "logs/metrics.tsv"
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:
@@ -52,6 +54,7 @@ rule figure4_table:
         "logs/figure4-table.log",
     benchmark:
         "logs/figure4-table.tsv"
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:
@@ -84,6 +87,7 @@ rule figure4:
         "logs/figure4.log",
     benchmark:
         "logs/figure4.tsv"
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:

@@ -18,14 +18,17 @@ rule dual:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=6000,
+        gpu=0,
+        mem_mb=memory(6000, collection=5),
         runtime=1440,
     params:
         training=lambda w: dual_options(w.encoder, leave_out=["start"]),
         batch_tokens=config["embed"]["batch_tokens"],
         scratch="data/{dataset}/scratch/{encoder}",
     shell:
-        "jointir dual --collection {input.collection} --encoder {input.model}"
+        "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
+        " --num_processes {resources.gpu} -m) jointir dual"
+        " --collection {input.collection} --encoder {input.model}"
         " --out {output.model} --scratch {params.scratch} --batch-tokens {params.batch_tokens}"
         " {params.training} 2>&1 | tee {log}"
 
@@ -45,7 +48,7 @@ rule colbert:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000, collection=5),
         runtime=1440,
     params:
         training=dual_options("colbert", leave_out=["scale"]),
@@ -71,7 +74,7 @@ rule tct_colbert:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000, collection=5),
         runtime=1440,
     params:
         training=dual_options("tct-colbert", leave_out=["random_weight"]),
@@ -98,13 +101,16 @@ rule adore:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=4000,
+        gpu=0,
+        mem_mb=memory(4000, docs=4),
         runtime=1440,
     params:
         training=adore_options(),
         scratch="data/{dataset}/scratch/adore",
     shell:
-        "jointir adore --collection {input.collection} --encoder {input.model}"
+        "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
+        " --num_processes {resources.gpu} -m) jointir adore"
+        " --collection {input.collection} --encoder {input.model}"
         " --docs {input.docs} --out {output.model} --scratch {params.scratch}"
         " {params.training} 2>&1 | tee {log}"
 
@@ -128,7 +134,7 @@ rule late_search:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000, collection=5),
         runtime=720,
     params:
         k=config["retrieve"]["k"],
@@ -174,6 +180,7 @@ rule figure1:
         "logs/figure1.log",
     benchmark:
         "logs/figure1.tsv"
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:
@@ -201,6 +208,7 @@ rule retriever_table:
         "logs/table{number}.tsv"
     wildcard_constraints:
         number="3|5",
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:

@@ -14,7 +14,7 @@ rule lists:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000, index=2),
         runtime=120,
     params:
         **config["ivf-jpq"],
@@ -39,7 +39,7 @@ rule ann_build:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000, docs=6),
         runtime=240,
     params:
         seed=lambda w: config["ann"][w.system]["seed"],

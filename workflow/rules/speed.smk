@@ -17,7 +17,7 @@ use rule results as speed_results with:
 
 rule latency:
     input:
-        latency_inputs,
+        systems=latency_inputs,
         code=code("measure.latency"),
         collection="data/{dataset}/collection",
     output:
@@ -31,7 +31,7 @@ rule latency:
         "../../environment.yml"
     threads: workflow.cores  # nothing else may run beside it
     resources:
-        mem_mb=16000,
+        mem_mb=memory(16000, systems=1.5),
         runtime=240,
     params:
         **config["latency"],
@@ -85,6 +85,7 @@ rule figure5:
         "logs/figure5.log",
     benchmark:
         "logs/figure5.tsv"
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:
@@ -111,6 +112,7 @@ rule table1:
         "logs/table1.log",
     benchmark:
         "logs/table1.tsv"
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:
@@ -140,6 +142,7 @@ rule table2:
         "logs/table2.log",
     benchmark:
         "logs/table2.tsv"
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:
@@ -197,6 +200,7 @@ rule figure_scale:
         "logs/figure-scale.log",
     benchmark:
         "logs/figure-scale.tsv"
+    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:
