@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from conftest import CI, bridge, edit_params, run
+from conftest import bridge, configure, edit_params, run
+from faults.harm import flip, largest, truncate, under_its_old_time
 
 DATA = "data/apidocs-ci"
 METRICS = "reports/metrics/effectiveness.json"
@@ -50,9 +51,7 @@ def idle(folder: Path) -> None:
 def adopted(pipeline, tmp_path_factory) -> Path:
     """Return the run, its overlay made the params, known to git, and adopted by `dvc repro`."""
     folder = copy(pipeline.folder, tmp_path_factory.mktemp("dvc") / "adopted")
-    edit_params(folder, yaml.safe_load((folder / CI).read_text()))
-    bridge("write", folder)
-    run("git", "init", "--quiet", cwd=folder)
+    configure(folder)
     commit(folder)
     before = mtimes(folder, f"{DATA}/**/*")
     log = run("dvc", "repro", cwd=folder)
@@ -74,6 +73,31 @@ def test_git_holds_the_numbers_and_dvc_the_rest(adopted):
     tracked = set(run("git", "ls-files", cwd=adopted).split())
     assert {METRICS, "reports/tables/results.csv", "dvc.lock", ".dvc/config"} <= tracked
     assert [p for p in tracked if p.startswith("data/") or p.endswith(".pdf")] == []
+
+
+def test_damage_in_every_stage_is_found_by_hash(adopted, tmp_path):
+    """Under a new time or another size DVC finds it; under the old ones, the bridge's `verify`."""
+    folder = copy(adopted, tmp_path / "damaged")
+    run("dvc", "status", cwd=folder)  # DVC has read this copy: it knows the hash of each file
+    locked = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    outs = {stage: [o["path"] for o in own["outs"]] for stage, own in locked.items()}
+    harmed = {stage: largest(folder, paths) for stage, paths in outs.items()}
+    for path in harmed.values():
+        under_its_old_time(flip, path)
+    assert json.loads(run("dvc", "status", "--json", cwd=folder)) == {}, "DVC looks at times"
+    told = bridge("verify", folder, ok=False)
+    gone = {stage for stage, path in harmed.items() if not path.exists()}
+    assert gone == set(outs) and told.count("deleted, its bytes are not") == len(outs)
+    for path in harmed.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        run("cp", "-a", adopted / path.relative_to(folder), path, cwd=folder)
+        under_its_old_time(truncate, path)
+    found = json.loads(run("dvc", "status", "--json", cwd=folder))
+    assert {stage for stage in outs if _changed(found.get(stage, []))} == set(outs)
+
+
+def _changed(status: list) -> bool:
+    return any("changed outs" in what for what in status if isinstance(what, dict))
 
 
 def test_clone_pull_and_edit_trains_again(adopted, tmp_path):
@@ -134,7 +158,7 @@ def test_an_experiment_changes_one_parameter_and_is_kept(adopted, tmp_path):
     refused = run("dvc", "exp", "run", "-S", typo, cwd=folder, ok=False)
     assert "Could not override 'results.smaples'" in refused
     change = "params/report.yaml:results.samples=150"
-    run("dvc", "exp", "run", "--name", "fewer-samples", "-S", change, cwd=folder)
+    run("dvc", "exp", "run", "--name", "fewer-samples", "-S", change, "report", cwd=folder)
     new = pd.read_csv(table)
     assert new["value"].equals(old["value"]) and not new["low"].equals(old["low"])
     assert mtimes(folder, f"{DATA}/systems/**/*") == models

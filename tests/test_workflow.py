@@ -14,7 +14,9 @@ import yaml
 from conftest import ROOT, bridge, clone, merge, run
 
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
-import dvc_bridge
+import dvc_yaml
+
+from jointir.search.ann import registry
 
 PRESETS = sorted((ROOT / "params" / "presets").glob("*.yaml"))
 # Jobs by rule of the default params: 6 values of M; ITQ+LSH has 4.
@@ -102,7 +104,9 @@ def test_dvc_yaml_is_current(folder):
 
 
 def test_jobs_of_the_default_params(inside):
-    jobs = dvc_bridge.load().jobs
+    libraries = dict(registry.LIBRARIES)
+    jobs = dvc_yaml.load().jobs
+    assert registry.LIBRARIES == libraries  # only the DAG takes all for installed
     assert Counter(job.rule.name for mine in jobs.values() for job in mine) == JOBS
 
 
@@ -169,12 +173,12 @@ def nested(path: tuple, value: object) -> dict:
 
 def stages_now(overrides: dict) -> dict[str, tuple[dict, set]]:
     """Return, for every stage, what dvc.yaml says of it and what its jobs do."""
-    dag = dvc_bridge.load(overrides)
+    dag = dvc_yaml.load(overrides)
     return {
         name: (
             {
                 k: v
-                for k, v in dvc_bridge.stage(name, jobs, [], dag.optional).items()
+                for k, v in dvc_yaml.stage(name, jobs, [], dag.optional).items()
                 if k != "params"
             },
             {(str(job.output), repr(sorted(job.params.items())), job.shellcmd) for job in jobs},
@@ -200,7 +204,7 @@ def test_dvc_notices_every_parameter(inside):
     few["figure4"] = {"systems": drawn}
     few["figure5"] = {"systems": ["ivf-jpq", "hnsw"]}
     params = merge(params, few)
-    listed, before = dvc_bridge.load(few).params, stages_now(few)
+    listed, before = dvc_yaml.load(few).params, stages_now(few)
     assert set(listed) == set(before)
     # a kind has params of its own, other datasets are other outputs, and libraries share one rule
     kept = [
