@@ -22,6 +22,7 @@ settings.load_profile("jointir")
 
 ROOT = Path(__file__).parents[1]
 CI = "params/presets/ci.yaml"
+N = yaml.safe_load((ROOT / CI).read_text())["datasets"]["apidocs-ci"]["documents"]
 # what a clone holds that a run needs
 FILES = [
     *("Snakefile", "workflow", "profiles", "src", "params", "environment.yml", "pyproject.toml"),
@@ -146,7 +147,7 @@ class Pipeline:
 
 @pytest.fixture(scope="session")
 def pipeline(tmp_path_factory) -> Pipeline:
-    """Run the whole DAG once: real sources, real encoder, real training, on 1,500 documents.
+    """Run the whole DAG once: real sources, real encoder, real training, on N documents.
 
     JOINTIR_TEST_RUN, a folder that is kept, saves all of it that did not change since.
     """

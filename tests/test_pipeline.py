@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import CI, ENV, run
+from conftest import CI, ENV, N, run
 from jointir.search.ann.registry import missing
 
 DATA = "data/apidocs-ci"
 COLUMNS = "dataset,split,system,setting,seed,bytes_per_doc,measure,value,low,high,p_holm"
 MS = [16, 32]
 SWAP = 1e-4  # scores this close may swap
-N, D = 1500, 384
+D = 384
 SETTINGS = {(s, f"M={M}") for s in ("jpq", "opq", "pq") for M in MS}
 SETTINGS |= {(s, f"bits={8 * M}") for s in ("lsh", "itq-lsh") for M in MS}
 SETTINGS |= {("brute-force", ""), ("brute-force-pretrained", "")}

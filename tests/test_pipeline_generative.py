@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
+from conftest import N
 from jointir.data.store import read_qrels
 from jointir.generative.ids import keys, read_ids
 
-DATA, N, L, V = "data/apidocs-ci", 1500, 4, 256
+DATA, L, V = "data/apidocs-ci", 4, 256
 SYSTEMS = ["asi++", "asi", "residual-ids"]
 
 
@@ -110,7 +111,7 @@ def test_joint_training_moves_the_encoder_and_settling_only_the_decoder(folder, 
 
 def test_table_1_shows_the_baselines_and_every_system(folder, table):
     text = (folder / "reports/asi_table1.md").read_text()
-    assert "Dataset apidocs-ci, 1,500 documents" in text
+    assert f"Dataset apidocs-ci, {N} documents" in text
     for system, name in (("bm25", "BM25"), ("brute-force", "dense (STAR, brute force)")):
         values = pd.read_parquet(folder / DATA / f"generative/baselines/{system}/test.parquet")
         value = values[values["measure"].eq("R@10")]["value"].mean()

@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 from sentence_transformers import SentenceTransformer
 
+from conftest import N
 from jointir.data.store import document_texts, read_corpus
 from jointir.measure.trec import read_run
 from test_pipeline import DATA
@@ -71,7 +72,7 @@ def test_sizes_are_told(folder):
     assert re.fullmatch(r"k1=1\.5 b=0\.(5|75)", metas["bm25"]["setting"])
     assert metas["tct-colbert"]["bytes_per_doc"] == 4 * 384
     assert metas["colbert"]["dim"] == 64
-    assert 10 < metas["colbert"]["bytes"]["codes"] / (2 * 64 * 1500) <= 64  # tokens a document
+    assert 10 < metas["colbert"]["bytes"]["codes"] / (2 * 64 * N) <= 64  # tokens a document
 
 
 def test_the_tables_and_the_figure(folder):

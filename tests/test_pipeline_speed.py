@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conftest import N
 from jointir.data.store import read_corpus, read_queries
 from jointir.measure.trec import read_run
 from jointir.quantize.pq import read_pq
 from jointir.search.ann.registry import missing, open_index
 
-DATA, N, D = "data/apidocs-ci", 1500, 384
+DATA, D = "data/apidocs-ci", 384
 KNOBS = {("hnsw", "efSearch=16"), ("hnsw", "efSearch=128")}
 KNOBS |= {("ivf-jpq", "M=16 nprobe=2"), ("ivf-jpq", "M=16 nprobe=16")}
 KNOBS |= {("annoy", "search_k=6400")} if not missing("annoy") else set()
