@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import CI, ENV, N, run
+from conftest import CI, DEV, ENV, TEST, N, run
 from jointir.search.ann.registry import missing
 
 DATA = "data/apidocs-ci"
@@ -93,7 +93,8 @@ def test_values_are_those_of_ir_measures(folder, results, system, size, split):
 def _run(folder: Path, system: str, size: str, split: str) -> list:
     with gzip.open(folder / f"{DATA}/runs/{system}/{size}/{split}.trec.gz", "rt") as lines:
         found = list(ir_measures.read_trec_run(lines))
-    assert len(found) == 200 * 100, "200 queries, 100 documents each"
+    queries = {"dev": DEV, "test": TEST}[split]
+    assert len(found) == queries * 100, "100 documents a query"
     return found
 
 
@@ -148,7 +149,7 @@ def test_star_is_compared_with_the_untrained_encoder_on_dev(folder, results):
     dev = results[results["split"].eq("dev")].set_index(["system", "measure"])["value"]
     for name, system in {"STAR": "brute-force", "untrained": "brute-force-pretrained"}.items():
         assert found["measures"]["MRR@10"][name] == dev[system, "MRR@10"]
-    assert found["n_queries"] == 200
+    assert found["n_queries"] == DEV
 
 
 def test_figure4_is_drawn(folder):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
+from conftest import DEV, TEST, N
 from test_pipeline import DATA, MS, quantizer
 
 SYSTEMS = Path(DATA) / "systems"
@@ -71,7 +72,7 @@ def test_the_table_has_every_step_and_agrees_with_figure_4s(folder):
 def test_more_bytes_share_more_negatives_with_brute_force(folder):
     shares = pd.read_csv(folder / DATA / "negatives.csv").set_index("M")
     assert list(shares.index) == MS
-    assert set(shares["negatives"]) == {50} and set(shares["queries"]) == {1100}
+    assert set(shares["negatives"]) == {50} and set(shares["queries"]) == {N - DEV - TEST}
     assert 0.1 < shares["overlap"][16] < shares["overlap"][32] < 0.95
 
 

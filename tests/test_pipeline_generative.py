@@ -90,7 +90,9 @@ def test_residual_ids_are_residual_codes_of_the_starting_encoder(folder):
     _, ids = read_ids(own / "ids.parquet")
     for i, book in enumerate(books):
         apart = np.square(book).sum(1) - 2 * rest @ book.T  # [N, V], up to a constant a row
-        assert (apart.argmin(1) == ids[:, i]).mean() > 0.999  # but for ties of float32
+        chosen = np.take_along_axis(apart, ids[:, i : i + 1], 1)[:, 0]
+        # the nearest: of a document alone in its cell nothing is left, and float32 has ties there
+        np.testing.assert_allclose(chosen, apart.min(1), atol=1e-5)
         rest = rest - book[ids[:, i]]
 
 
