@@ -15,7 +15,7 @@ from jointir.errors import InputError
 from jointir.files import read_json, write_json
 from jointir.search.ann import registry
 from jointir.search.ann.registry import LIBRARIES, SYSTEMS, ann_build, open_index, searcher_class
-from jointir.search.ann.with_faiss import IMI, FaissSearcher, once
+from jointir.search.ann.with_faiss import FaissSearcher
 from jointir.search.index import index_bytes
 from jointir.search.searcher import Searcher
 
@@ -298,29 +298,3 @@ def test_the_registry_imports_no_library_and_knows_what_it_has_not(tmp_path):
         open_index(tmp_path / "i.faiss")
     with pytest.raises(InputError, match=r"index\.json: there is no such file\. Give a folder"):
         open_index(tmp_path)
-
-
-def test_a_list_that_faiss_names_twice_is_searched_once():
-    """Rounding makes sums of distances equal, and its multi-index then repeats a list."""
-    rng = np.random.default_rng(0)
-    docs, queries = (rng.standard_normal((n, 8)).astype("f4") for n in (3000, 200))
-    imi = IMI.build(docs, {"bits": 8}, 1, 1)
-    _, rows = imi.search(queries, 50, 4096, 1)
-    _, raw = imi.index.search(queries, 50)
-    repeats = [sum(len(set(row)) < 50 for row in found) for found in (raw, rows)]
-    assert repeats[0] > 0 and repeats[1] == 0
-    clean = [len(set(row)) == 50 for row in raw]
-    assert np.array_equal(raw[clean], rows[clean])
-
-
-def test_more_lists_than_there_are_is_all_of_them():
-    imi = built("imi", bits=2)
-    answers = [imi.search(QUERIES, 10, value, 1) for value in (17, 16)]
-    assert np.array_equal(*answers) and recall(answers[0][1]) == 1
-
-
-@pytest.mark.parametrize("high", [2, 5, 1000])
-def test_once_keeps_the_first_of_equals(high):
-    lists = np.random.default_rng(high).integers(-1, high, (30, 12))
-    loop = [[-1 if x in row[:i] else x for i, x in enumerate(row)] for row in lists.tolist()]
-    assert once(lists).tolist() == loop
