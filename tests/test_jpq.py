@@ -4,7 +4,7 @@ import faiss
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 from sentence_transformers import SentenceTransformer
@@ -14,7 +14,6 @@ from jointir.encode.encoder import DualEncoder
 from jointir.encode.star import training_pairs
 from jointir.errors import InputError
 from jointir.files import sha256
-from jointir.joint import index as module
 from jointir.joint.index import TrainablePQ
 from jointir.joint.jpq import JPQ, Criterion, jpq, pad
 from jointir.quantize.pq import PQ, read_pq
@@ -41,13 +40,6 @@ def trained(tiny, tmp_path_factory):
     return out
 
 
-def random_pq(rng: np.random.Generator, n: int) -> PQ:
-    """Return a quantizer of 8 dimensions, M=4, K=5, with a rotation, over n documents."""
-    rotation = np.linalg.qr(rng.normal(size=(8, 8)))[0].astype("f4")
-    centroids = rng.normal(size=(4, 5, 2)).astype("f4")
-    return PQ(rotation, centroids, rng.integers(0, 5, (n, 4)).astype(np.uint8))
-
-
 def test_scores_are_inner_products_with_decoded_documents(tiny):
     pq, queries = read_pq(tiny.opq), np.load(tiny.queries)
     index = TrainablePQ(pq)
@@ -67,26 +59,6 @@ def test_scores_and_order_are_those_of_a_faiss_search(tiny):
     top = index.top_negatives(torch.from_numpy(queries), nothing, nothing.bool(), 50)
     by_top = index.scores(torch.from_numpy(queries), top).detach()
     np.testing.assert_allclose(by_top, scores[:, :50], atol=1e-5)
-
-
-@given(st.integers(0, 10**6), st.integers(1, 40), st.sampled_from([1, 3, 7, 64]))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_negatives_equal_a_naive_sort_whatever_the_chunk(monkeypatch, seed, n, chunk):
-    rng = np.random.default_rng(seed)
-    pq = random_pq(rng, 30)
-    queries = rng.normal(size=(5, 8)).astype("f4")
-    relevant = [rng.permutation(30)[: rng.integers(1, 5)] for _ in queries]
-    monkeypatch.setattr(module, "CHUNK", chunk)
-    positives, valid = pad(relevant)
-    found = TrainablePQ(pq).top_negatives(torch.from_numpy(queries), positives, valid, n).numpy()
-    assert found.shape == (5, min(n, 30 - positives.shape[1]))
-    for query, own, rows in zip(queries, relevant, found, strict=True):
-        assert not set(rows) & set(own)  # not even when n is more than there are others
-        assert len(set(rows)) == len(rows)
-        scores = pq.decode() @ (pq.rotation @ query)
-        others = np.delete(scores, own)
-        # equal codes are tied: compare scores, not rows
-        np.testing.assert_allclose(scores[rows], -np.sort(-others)[: len(rows)], atol=1e-5)
 
 
 def loop_loss(model: JPQ, tokens, relevant, n: int, cut: int, scale: float) -> torch.Tensor:
@@ -130,18 +102,6 @@ def test_batch_loss_and_its_gradients_equal_the_loop(tiny):
     for name, gradient in batch.items():
         torch.testing.assert_close(gradient, loop[name], atol=1e-5, rtol=1e-4)
     assert batch["index.centroids"].abs().max() > 1e-3
-
-
-@given(st.lists(st.sets(st.integers(0, 29), min_size=1, max_size=6), min_size=1, max_size=5))
-@settings(deadline=None)
-def test_relevant_documents_are_never_negatives(judged):
-    rng = np.random.default_rng(len(judged))
-    index = TrainablePQ(random_pq(rng, 30))
-    positives, valid = pad([np.array(sorted(j)) for j in judged])
-    queries = torch.from_numpy(rng.normal(size=(len(judged), 8)).astype("f4"))
-    for n in (3, 30):
-        found = index.top_negatives(queries, positives, valid, n).tolist()
-        assert all(not own & set(rows) for own, rows in zip(judged, found, strict=True))
 
 
 @given(st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=5), min_size=1, max_size=6))

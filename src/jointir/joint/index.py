@@ -1,12 +1,9 @@
 """The PQ index as JPQ trains it: eq. 14, 15 and 20 over fixed codes."""
 
 import torch
-from torch.nn.functional import embedding_bag
 
+from jointir.joint.search import top_rows
 from jointir.quantize.pq import PQ
-
-CHUNK = 16_384  # documents scored at a time: their scores stay in the processor's cache
-CHUNK_CUDA = 2**20  # a GPU wants few large calls: 0.4 GB of int32 at M = 96, whatever N
 
 
 class TrainablePQ(torch.nn.Module):
@@ -50,31 +47,8 @@ class TrainablePQ(torch.nn.Module):
         """Return eq. 20: int64[B, n], the highest-scored rows that are not relevant, best first.
 
         positives: int64[B, P] relevant rows, padded; valid: bool[B, P]. Exact: every document is
-        scored, in chunks, with a running top n. In a collection of fewer than n + P documents, the
-        list is shorter.
+        scored. In a collection of fewer than n + P documents, the list is shorter.
         """
         n = min(n, len(self.codes) - positives.shape[1])  # else relevant ones would fill the list
-        tables = self.tables(queries.float())
-        B, M, K = tables.shape
-        # of all queries, side by side: a view with other strides would be 70 times slower
-        entries = tables.permute(1, 2, 0).reshape(M * K, B).contiguous()
-        first = K * torch.arange(M, dtype=torch.int32, device=queries.device)
-        best = tables.new_full((B, n), torch.finfo(tables.dtype).min)  # finite: inf - inf is none
-        rows = torch.zeros(B, n, dtype=torch.long, device=queries.device)
-        size = min(CHUNK_CUDA if queries.is_cuda else CHUNK, len(self.codes))
-        indices = torch.empty(size, M, dtype=torch.int32, device=queries.device)
-        for at in range(0, len(self.codes), size):
-            codes = self.codes[at : at + size]
-            # M additions a document and query: D / M times less than to decode it and multiply
-            own = indices[: len(codes)].copy_(codes).add_(first)
-            scores = embedding_bag(own, entries, mode="sum")  # [c, B]
-            b, p = torch.nonzero(
-                valid & (positives >= at) & (positives < at + len(codes)), as_tuple=True
-            )
-            scores[positives[b, p] - at, b] = -torch.inf
-            better = ((scores - best[:, -1]).amax(1) > 0).nonzero().squeeze(1)  # for any query
-            best = torch.cat([best, scores[better].T], 1)
-            rows = torch.cat([rows, (better + at).expand(B, -1)], 1)
-            keep = best.topk(n, dim=1).indices
-            best, rows = best.gather(1, keep), rows.gather(1, keep)
-        return rows
+        relevant = torch.where(valid, positives, -1)
+        return top_rows(self.codes, self.tables(queries.float()), relevant, n)
