@@ -33,6 +33,7 @@ LONGEST_RUN = 2400  # seconds that other tests wait for the run at most
 # whose tests look at one run of the ci preset: the first of them makes it, for both processes
 OF_THE_RUN = ("test_dvc.py", "test_faults", "test_pipeline")
 ON_SLURM = "test_slurm.py"  # beside the run, which leaves the cores to it now and then
+LONGEST = "test_dvc.py"  # which one process tests while the other has the rest
 # sources and tools of the tested copy and of this interpreter, wherever pytest was started from
 ENV = os.environ | {
     "PYTHONPATH": "src",
@@ -56,7 +57,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put first what waits for Slurm more than it computes, then the tests of the run."""
-    items.sort(key=lambda item: (item.path.name != ON_SLURM, not of_the_run(item)))
+    first = {ON_SLURM: 0, LONGEST: 1}
+    items.sort(key=lambda item: (first.get(item.path.name, 2), not of_the_run(item)))
 
 
 def of_the_run(item: pytest.Item) -> bool:
