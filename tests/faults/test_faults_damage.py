@@ -76,7 +76,7 @@ def test_damage_under_an_old_time_is_found_before_it_is_read(folder):
     assert f"deleted, its bytes are not what DVC hashed, though its time is: {RUN}" in text
     assert "what this stage reads was damaged: run `dvc repro` again" in text
     run(*REPRO, cwd=folder)
-    kept = old[old["measure"].isin(["RR@10", "R@100"])].reset_index(drop=True)
+    kept = old[old["measure"].isin(["MRR@10", "R@100"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(pd.read_csv(table), kept)
 
 
