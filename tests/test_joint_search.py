@@ -107,6 +107,8 @@ def test_a_chunk_that_is_ruled_out_is_scored_once(monkeypatch):
     monkeypatch.setattr(
         search, "embedding_bag", lambda i, e, **k: asked.append((len(i), e.dtype)) or bag(i, e, **k)
     )
-    search._search(codes, tables.view(-1, 1), torch.full((1, 1), -1), 10, 0, 3000)
+    entries = tables.view(-1, 1)
+    nothing = torch.full((1, 1), -1)
+    search._search(codes, entries, *search._rough(entries, 2), nothing, 10, 0, 3000)
     exact = [n for n, dtype in asked if dtype == torch.float32]
     assert exact == [1000, 0]

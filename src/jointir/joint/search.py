@@ -7,7 +7,7 @@ multiply. The time goes into fetching the entries, so documents are first scored
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from typing import TypeVar
 
 import torch
@@ -35,7 +35,8 @@ def top_rows(
     entries = tables.permute(1, 2, 0).reshape(M * K, B).contiguous()
     parts = 1 if codes.is_cuda else min(torch.get_num_threads(), -(-len(codes) // CHUNK))
     bounds = [len(codes) * i // parts for i in range(parts + 1)]
-    found = in_threads(lambda *part: _search(codes, entries, excluded, n, *part), bounds)
+    search = partial(_search, codes, entries, *_rough(entries, M), excluded, n)
+    found = in_threads(search, bounds)
     scores, rows = (torch.cat(of_all, 1) for of_all in zip(*found, strict=True))
     return rows.gather(1, scores.topk(n, dim=1).indices)
 
@@ -58,15 +59,21 @@ def in_threads(call: Callable[[int, int], T], bounds: list[int]) -> list[T]:
 
 @torch.no_grad()
 def _search(
-    codes: torch.Tensor, entries: torch.Tensor, excluded: torch.Tensor, n: int, begin: int, end: int
+    codes: torch.Tensor,
+    entries: torch.Tensor,
+    rough: torch.Tensor,
+    factor: torch.Tensor,
+    excluded: torch.Tensor,
+    n: int,
+    begin: int,
+    end: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the best n scores and rows, float and int64[B, n], of the rows from begin to end.
 
-    entries: float[M K, B], the tables of all queries.
+    entries: float[M K, B], the tables of all queries; rough, factor: what `_rough` makes of them.
     """
     M, B = codes.shape[1], entries.shape[1]
     first = len(entries) // M * torch.arange(M, dtype=torch.int32, device=codes.device)
-    rough, factor = _rough(entries, M)
     best = entries.new_full((B, n), torch.finfo(entries.dtype).min)  # excluded ones are below it
     rows = torch.zeros(B, n, dtype=torch.long, device=codes.device)
     bar = torch.full_like(factor, -torch.inf)
