@@ -28,7 +28,7 @@ JOBS = {
     "embed_documents": 16,  # 2 shards; 2 encoders of 2 datasets, and 4 that are compared with STAR
     "gather": 8,
     "embed_queries": 8,  # of the same, ADORE's, and not of one untrained encoder
-    "embed_queries_trained": 64,  # of 9 JPQs, 3 DPQs and the ablation's trainings
+    "embed_queries_trained": 46,  # of 9 JPQs, 3 DPQs and the ablation's trainings
     "asi": 19,  # 5 variants of 3 seeds, 4 of one
     "assign_ids": 19,
     "given_ids": 6,  # 2 variants, 3 seeds
@@ -53,7 +53,7 @@ JOBS = {
     "brute_force": 7,
     "build": 25,  # 3 x 6, 4, and 3 for OPQ 4-bit
     "jpq": 9,  # with codes of 8 bits, and of 4
-    "jpq_variant": 52,  # 6 x (2 variants x 3 seeds and 2 more seeds of JPQ), 4 at one M
+    "jpq_variant": 34,  # 3 M x (2 variants x 3 seeds, 2 more of JPQ), 3 M x 2 variants, 4 at one M
     "ablation_results": 1,
     "figure7": 1,
     "negatives": 1,
@@ -63,9 +63,9 @@ JOBS = {
     "ann_build": 6,
     "ann_build_sized": 6,  # ScaNN, with and without OPQ
     # 25 + 9 + 3, 6 of ScaNN, 2 of brute force, 12 of IVF-JPQ, 5 values of 4 other knobs and 4 of 2,
-    # brute force for the generative models, the 52 of the ablation, and 5 dense retrievers
-    "retrieve": 143,
-    "measure": 144,  # BM25 and ColBERT too; the generative models' brute force has its own rule
+    # brute force for the generative models, the 34 of the ablation, and 5 dense retrievers
+    "retrieve": 125,
+    "measure": 126,  # BM25 and ColBERT too; the generative models' brute force has its own rule
     "speed_results": 1,
     "latency": 1,
     "latencies": 1,

@@ -58,7 +58,7 @@ def ablation_sizes(system):
     return [
         f"M{M}" if (system, seed) == ("jpq", config["jpq"]["seed"]) else f"M{M}-seed{seed}"
         for M in own.get("M", config["sweep"]["M"])
-        for seed in seeds
+        for seed in (seeds if M in config["ablation"]["every_seed"] else seeds[:1])
     ]
 
 
