@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jointir.joint import search
 from jointir.joint.index import TrainablePQ
 from jointir.joint.jpq import pad
+from jointir.joint.scan import Rough
 from jointir.quantize.pq import PQ
 
 
@@ -27,7 +28,7 @@ def test_negatives_equal_a_naive_sort_whatever_the_chunk(monkeypatch, seed, n, c
     queries = rng.normal(size=(5, 8)).astype("f4")
     relevant = [rng.permutation(30)[: rng.integers(1, 5)] for _ in queries]
     monkeypatch.setattr(search, "CHUNK", chunk)
-    monkeypatch.setattr(search, "ENOUGH", seed % 9)
+    monkeypatch.setattr(search, "SHARE", 1 + seed % 30)
     positives, valid = pad(relevant)
     found = TrainablePQ(pq).top_negatives(torch.from_numpy(queries), positives, valid, n).numpy()
     assert found.shape == (5, min(n, 30 - positives.shape[1]))
@@ -67,8 +68,8 @@ def close(rng: np.random.Generator, size: float) -> tuple[torch.Tensor, torch.Te
 @pytest.mark.parametrize("threads", [1, 3])
 def test_scores_that_16_bits_cannot_tell_apart_are_ranked_exactly(monkeypatch, size, threads):
     codes, tables = close(np.random.default_rng(1), size)
-    monkeypatch.setattr(search, "CHUNK", 500)
-    monkeypatch.setattr(search, "ENOUGH", 100)
+    monkeypatch.setattr(search, "CHUNK", 100)
+    monkeypatch.setattr(search, "SHARE", 500)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -76,39 +77,81 @@ def test_scores_that_16_bits_cannot_tell_apart_are_ranked_exactly(monkeypatch, s
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
-    scores = tables.double()[:, torch.arange(8), codes.long()].sum(2)  # [3, 6000]
-    expected = scores.sort(dim=1, descending=True).values[:, :40]
-    torch.testing.assert_close(scores.gather(1, rows), expected, rtol=1e-6, atol=0)
+    assert_best(rows, codes, tables)
 
 
+def assert_best(rows: torch.Tensor, codes: torch.Tensor, tables: torch.Tensor) -> None:
+    """Compare the scores of int64[B, n] rows with the n best of all, in float64."""
+    scores = tables.double()[:, torch.arange(codes.shape[1]), codes.long()].sum(2)  # [B, N]
+    expected = scores.sort(dim=1, descending=True).values[:, : rows.shape[1]]
+    torch.testing.assert_close(scores.gather(1, rows), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("B", [1, 31, 32, 33, 70])
+def test_a_batch_of_any_size_is_searched(B):
+    rng = np.random.default_rng(B)
+    codes = torch.from_numpy(rng.integers(0, 16, (300, 3)).astype(np.uint8))
+    tables = torch.from_numpy(rng.normal(size=(B, 3, 16)).astype("f4"))
+    assert_best(search.top_rows(codes, tables, torch.full((B, 1), -1), 20), codes, tables)
+
+
+def test_a_gpu_scores_every_document_with_the_tables_themselves(monkeypatch):
+    rng = np.random.default_rng(3)
+    codes = torch.from_numpy(rng.integers(0, 16, (300, 3)).astype(np.uint8))
+    tables = torch.from_numpy(rng.normal(size=(5, 3, 16)).astype("f4"))
+    monkeypatch.setattr(search, "CHUNK_CUDA", 70)
+    scores, rows = search._search(codes, tables, torch.full((5, 1), -1), 20, 0, 300)
+    assert_best(rows, codes, tables)
+    own = tables[:, torch.arange(3), codes.long()].sum(2).gather(1, rows)
+    torch.testing.assert_close(scores, own)
+
+
+def test_documents_with_equal_scores_are_all_listed():
+    codes = torch.zeros(50, 4, dtype=torch.uint8)
+    rows = search.top_rows(codes, torch.ones(2, 4, 256), torch.full((2, 1), -1), 50)
+    assert rows.sort(dim=1).values.tolist() == [list(range(50))] * 2
+
+
+@pytest.mark.parametrize("offset", [0, 1e4])  # with 1e4, float32 rounds more than 16 bits do
 @pytest.mark.parametrize("seed", range(5))
-def test_the_rough_sum_is_within_its_error(seed):
+def test_no_document_that_reaches_a_score_is_ruled_out(seed, offset):
     rng = np.random.default_rng(seed)
-    entries = torch.from_numpy(rng.standard_cauchy(size=(24 * 256, 4)).astype("f4"))
-    rough, factor = search._rough(entries, 24)
-    bags = torch.from_numpy(rng.integers(0, 256, (2000, 24)) + 256 * np.arange(24))
-    bags[0] = 256 * torch.arange(24) + entries[:, 0].view(24, 256).argmax(1)  # the largest sum
-    sums = torch.nn.functional.embedding_bag(bags, rough, mode="sum").double()
-    exact = entries.double()[bags].sum(1) * factor
-    assert (sums - exact).abs().max() < search.ERROR
-    assert exact.abs().max() < 1.0001 * search.LARGEST
+    values = 1e-3 * rng.normal(size=(4, 24, 256)) if offset else rng.standard_cauchy((4, 24, 256))
+    tables = torch.from_numpy((offset + values).astype("f4"))
+    codes = rng.integers(0, 256, (5000, 24)).astype(np.uint8)
+    codes[0] = tables[0].argmax(1)  # the largest sum there is
+    codes[1] = tables[1].argmin(1)
+    scores = tables[:, torch.arange(24), torch.from_numpy(codes).long()].sum(2)  # [4, 5000]
+    rough, out = Rough(tables), np.empty(5000, np.int64)
+    for rank in (1, 10, 1000, 5000):
+        bar = scores.sort(dim=1, descending=True).values[:, rank - 1]
+        found, end = rough.scan(codes, 0, 5000, rough.bars(bar), out)
+        reach = set((scores >= bar[:, None]).any(0).nonzero().squeeze(1).tolist())
+        assert reach <= set(out[:found].tolist())
+        assert end == 5000
 
 
-def test_a_chunk_that_is_ruled_out_is_scored_once(monkeypatch):
-    """The point of it all: later documents, all worse, are never scored exactly."""
-    codes = torch.zeros(3000, 2, dtype=torch.uint8)
-    codes[:1000] = 1
-    tables = torch.zeros(1, 2, 256)
-    tables[:, :, 1] = 1.0
-    asked = []
-    bag = search.embedding_bag
-    monkeypatch.setattr(search, "CHUNK", 1000)
-    monkeypatch.setattr(search, "ENOUGH", 1)
-    monkeypatch.setattr(
-        search, "embedding_bag", lambda i, e, **k: asked.append((len(i), e.dtype)) or bag(i, e, **k)
-    )
-    entries = tables.view(-1, 1)
-    nothing = torch.full((1, 1), -1)
-    search._search(codes, entries, *search._rough(entries, 2), nothing, 10, 0, 3000)
-    exact = [n for n, dtype in asked if dtype == torch.float32]
-    assert exact == [1000, 0]
+@pytest.mark.parametrize("seed", range(3))
+def test_few_documents_below_a_score_are_left(seed):
+    """The point of it all: with errors of M / 2 in 32,767, a tenth more than reach the bar."""
+    rng = np.random.default_rng(seed)
+    tables = torch.from_numpy(rng.normal(size=(32, 24, 256)).astype("f4"))
+    codes = rng.integers(0, 256, (20000, 24)).astype(np.uint8)
+    scores = tables[:, torch.arange(24), torch.from_numpy(codes).long()].sum(2)
+    bar = scores.sort(dim=1, descending=True).values[:, 20]
+    reach = int((scores >= bar[:, None]).any(0).sum())
+    rough, out = Rough(tables), np.empty(20000, np.int64)
+    found, _ = rough.scan(codes, 0, 20000, rough.bars(bar), out)
+    assert reach <= found <= 1.1 * reach
+    assert out[:found].tolist() == sorted(set(out[:found].tolist()))
+
+
+def test_a_scan_stops_where_its_list_is_full_and_goes_on_from_there():
+    codes = np.array([[1], [0], [1], [1], [0], [1]], np.uint8)
+    rough = Rough(torch.tensor([[[0.0, 1.0]]]))
+    bars, out = rough.bars(torch.tensor([1.0])), np.empty(2, np.int64)
+    assert rough.scan(codes, 0, 6, bars, out) == (2, 3)
+    assert out.tolist() == [0, 2]
+    assert rough.scan(codes, 3, 6, bars, out) == (2, 6)
+    assert out.tolist() == [3, 5]
+    assert rough.scan(codes, 4, 5, bars, out) == (0, 5)

@@ -1,24 +1,26 @@
 """Exact search of PQ codes: eq. 12 for every document, and the best of them, in bounded memory.
 
 A score is a sum of M table entries, D / M times less arithmetic than to decode a document and
-multiply. The time goes into fetching the entries, so documents are first scored with entries of
-16 bits, and those that the error of that cannot rule out again with the entries themselves.
+multiply. On a CPU the time goes into fetching the entries, so there documents are first scored with
+entries of 16 bits, and those that the error of that cannot rule out again with the entries
+themselves.
 """
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
+
+from jointir.joint.scan import QUERIES, Rough
 
 T = TypeVar("T")
 CHUNK = 4096  # documents scored at a time: their indices stay in the processor's cache
 CHUNK_CUDA = 2**20  # a GPU wants few large calls: 0.4 GB of int32 at M = 96, whatever N
-ENOUGH = 4096  # documents that wait to be scored exactly
-LARGEST = 2.0**13  # of a sum of entries of 16 bits, which end at 65,504
-ERROR = 3 * LARGEST * 2.0**-11  # of one: its entries and itself are rounded to 11 bits
+SHARE = 2**15  # documents below which a thread of their own would not pay
 
 
 @torch.no_grad()
@@ -27,18 +29,20 @@ def top_rows(
 ) -> torch.Tensor:
     """Return int64[B, n], the rows of the highest scores for each query, best first.
 
-    codes: uint8[N, M]. tables: float32[B, M, K], tau of eq. 11. excluded: int64[B, P], rows that a
-    query's list must not hold, -1 for none; n is at most N - P.
+    codes: uint8[N, M], below K. tables: float32[B, M, K], tau of eq. 11. excluded: int64[B, P],
+    rows that a query's list must not hold, -1 for none; n is at most N - P.
     """
-    B, M, K = tables.shape
-    # of all queries, side by side: a view with other strides would be 70 times slower
-    entries = tables.permute(1, 2, 0).reshape(M * K, B).contiguous()
-    parts = 1 if codes.is_cuda else min(torch.get_num_threads(), -(-len(codes) // CHUNK))
+    if codes.is_cuda:
+        return _search(codes, tables, excluded, n, 0, len(codes))[1]
+    parts = min(torch.get_num_threads(), -(-len(codes) // SHARE))
     bounds = [len(codes) * i // parts for i in range(parts + 1)]
-    search = partial(_search, codes, entries, *_rough(entries, M), excluded, n)
-    found = in_threads(search, bounds)
-    scores, rows = (torch.cat(of_all, 1) for of_all in zip(*found, strict=True))
-    return rows.gather(1, scores.topk(n, dim=1).indices)
+    lists = []
+    for own, out in zip(tables.split(QUERIES), excluded.split(QUERIES), strict=True):
+        search = partial(_search, codes, own, out, n, rough=Rough(own))
+        found = in_threads(search, bounds)
+        scores, rows = (torch.cat(of_all, 1) for of_all in zip(*found, strict=True))
+        lists.append(rows.gather(1, scores.topk(n, dim=1).indices))
+    return torch.cat(lists)
 
 
 def in_threads(call: Callable[[int, int], T], bounds: list[int]) -> list[T]:
@@ -60,60 +64,44 @@ def in_threads(call: Callable[[int, int], T], bounds: list[int]) -> list[T]:
 @torch.no_grad()
 def _search(
     codes: torch.Tensor,
-    entries: torch.Tensor,
-    rough: torch.Tensor,
-    factor: torch.Tensor,
+    tables: torch.Tensor,
     excluded: torch.Tensor,
     n: int,
     begin: int,
     end: int,
+    rough: Rough | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the best n scores and rows, float and int64[B, n], of the rows from begin to end.
 
-    entries: float[M K, B], the tables of all queries; rough, factor: what `_rough` makes of them.
+    Without `rough` every document is scored with the tables themselves.
     """
-    M, B = codes.shape[1], entries.shape[1]
-    first = len(entries) // M * torch.arange(M, dtype=torch.int32, device=codes.device)
+    B, M, K = tables.shape
+    # of all queries, side by side: a view with other strides would be 70 times slower
+    entries = tables.permute(1, 2, 0).reshape(M * K, B).contiguous()
+    first = K * torch.arange(M, dtype=torch.int32, device=codes.device)
     best = entries.new_full((B, n), torch.finfo(entries.dtype).min)  # excluded ones are below it
     rows = torch.zeros(B, n, dtype=torch.long, device=codes.device)
-    bar = torch.full_like(factor, -torch.inf)
-    waiting: list[torch.Tensor] = []
-    for at, to in _chunks(begin, end, CHUNK_CUDA if codes.is_cuda else CHUNK):
-        sums = embedding_bag(codes[at:to].int().add_(first), rough, mode="sum")  # [c, B]
-        waiting.append(((sums - bar).amax(1) > 0).nonzero().squeeze(1) + at)  # for any query
-        if to < end and sum(map(len, waiting)) < ENOUGH:
-            continue
-        chosen, waiting = torch.cat(waiting), []
-        scores = embedding_bag(codes[chosen].int().add_(first), entries, mode="sum")
+    for chosen in _candidates(codes, begin, end, rough, best):
+        scores = embedding_bag(codes[chosen].int().add_(first), entries, mode="sum")  # [c, B]
         scores.masked_fill_((chosen[:, None, None] == excluded).any(2), -torch.inf)
         scores, of = torch.cat([best, scores.T], 1).topk(n, dim=1)
         rows = torch.cat([rows, chosen.expand(B, -1)], 1).gather(1, of)
-        best, bar = scores, scores[:, -1] * factor - ERROR
+        best.copy_(scores)
     return best, rows
 
 
-def _chunks(begin: int, end: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield the bounds of chunks; a small one comes first, as all of it is scored twice."""
-    to = min(begin + CHUNK, end)
-    yield begin, to
-    for at in range(to, end, size):
-        yield at, min(at + size, end)
+def _candidates(
+    codes: torch.Tensor, begin: int, end: int, rough: Rough | None, best: torch.Tensor
+) -> Iterator[torch.Tensor]:
+    """Yield int64[c], rows of documents that may be among the best; the others are not.
 
-
-def _rough(entries: torch.Tensor, M: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return float16[M K, B], entries times float[B], a factor for each query, and that factor.
-
-    With it no sum exceeds LARGEST, and none is off by more than ERROR.
+    best: float[B, n], the scores of the best so far, which the consumer updates.
     """
-    most = entries.view(M, -1, entries.shape[1]).abs().amax(1).sum(0)  # [B], no score exceeds it
-    factor = LARGEST / most.clamp(min=1e-30)
-    wide = sums_are_wide(entries.device)
-    return (entries * factor).to(torch.float16 if wide else entries.dtype), factor
-
-
-@cache
-def sums_are_wide(device: torch.device) -> bool:
-    """Return whether embedding_bag sums float16 in float32: in 11 bits, 2048 + 1 is 2048."""
-    table = torch.tensor([[2048.0], [1.0]], dtype=torch.float16, device=device)
-    bag = torch.tensor([[0] + [1] * 1024], dtype=torch.int32, device=device)
-    return embedding_bag(bag, table, mode="sum").item() == 3072
+    if rough is None:
+        for at in range(begin, end, CHUNK_CUDA):
+            yield torch.arange(at, min(at + CHUNK_CUDA, end), device=codes.device)
+        return
+    out = np.empty(CHUNK, np.int64)
+    while begin < end:
+        found, begin = rough.scan(codes.numpy(), begin, end, rough.bars(best[:, -1]), out)
+        yield torch.from_numpy(out[:found].copy())
