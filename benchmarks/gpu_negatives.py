@@ -5,8 +5,9 @@ that it is known to work. Goal: 30 ms for the search of 32 queries at 8.8 millio
 bytes on an H200. Contenders take turns; `same` is the share of the product's negatives found.
 
 What bounds each, on paper, for 8.8M x 96 codes: the product reads, for every code, 128 bytes of a
-table that fits in the L2 cache, 109 GB; decoding to bfloat16 writes and reads 27 GB of device memory, and multiplies on tensor cores. The latter is not exact: it finds `SPARE` times
-the negatives, which are then scored in float32.
+table that fits in the L2 cache, 109 GB; decoding to bfloat16 writes and reads 27 GB of device
+memory, and multiplies on tensor cores. The latter is not exact: it finds `SPARE` times the
+negatives, which are then scored in float32.
 """
 
 import argparse

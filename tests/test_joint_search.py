@@ -6,10 +6,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jointir.joint import search
+from jointir.joint import scan, search
 from jointir.joint.index import TrainablePQ
 from jointir.joint.jpq import pad
-from jointir.joint.scan import Rough
 from jointir.quantize.pq import PQ
 
 
@@ -27,7 +26,7 @@ def test_negatives_equal_a_naive_sort_whatever_the_chunk(monkeypatch, seed, n, c
     pq = random_pq(rng, 30)
     queries = rng.normal(size=(5, 8)).astype("f4")
     relevant = [rng.permutation(30)[: rng.integers(1, 5)] for _ in queries]
-    monkeypatch.setattr(search, "CHUNK", chunk)
+    monkeypatch.setattr(scan, "PAIRS", 4 + chunk)
     monkeypatch.setattr(search, "SHARE", 1 + seed % 30)
     positives, valid = pad(relevant)
     found = TrainablePQ(pq).top_negatives(torch.from_numpy(queries), positives, valid, n).numpy()
@@ -53,105 +52,83 @@ def test_relevant_documents_are_never_negatives(judged):
         assert all(not own & set(rows) for own, rows in zip(judged, found, strict=True))
 
 
-def close(rng: np.random.Generator, size: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return codes of 6,000 documents and tables of 3 queries: nearly tied, of the given size.
-
-    An entry differs from its neighbours by less than 11 bits tell apart.
-    """
-    codes = torch.from_numpy(rng.integers(0, 256, (6000, 8)).astype(np.uint8))
-    tables = 1 + 1e-4 * rng.normal(size=(3, 8, 256))
-    tables[1] *= -1
-    return codes, torch.from_numpy((size * tables).astype("f4"))
+def best_rows(codes: np.ndarray, tables: np.ndarray, n: int) -> np.ndarray:
+    """Return int64[B, n]: rows by float64 scores, best first, the first of equal ones."""
+    scores = tables.astype(float)[:, np.arange(codes.shape[1]), codes].sum(2)  # [B, N]
+    return np.argsort(-scores, axis=1, kind="stable")[:, :n]
 
 
-@pytest.mark.parametrize("size", [1e-12, 1.0, 1e12])
-@pytest.mark.parametrize("threads", [1, 3])
-def test_scores_that_16_bits_cannot_tell_apart_are_ranked_exactly(monkeypatch, size, threads):
-    codes, tables = close(np.random.default_rng(1), size)
-    monkeypatch.setattr(search, "CHUNK", 100)
-    monkeypatch.setattr(search, "SHARE", 500)
+def found(codes: np.ndarray, tables: np.ndarray, n: int) -> np.ndarray:
+    """Return what the search finds where no document is excluded."""
+    nothing = torch.zeros(len(tables), 0, dtype=torch.long)
+    return search.top_rows(torch.from_numpy(codes), torch.from_numpy(tables), nothing, n).numpy()
+
+
+def nearly_tied(rng: np.random.Generator, B: int) -> np.ndarray:
+    """Return float32[B, 8, 256], entries that 16 bits of a sum cannot tell apart."""
+    return (1 + 1e-6 * rng.normal(size=(B, 8, 256))).astype("f4")
+
+
+TABLES = {
+    "normal": lambda rng, B: rng.normal(size=(B, 8, 256)).astype("f4"),
+    "one entry outweighs all": lambda rng, B: rng.standard_cauchy(size=(B, 8, 256)).astype("f4"),
+    "nearly tied": nearly_tied,
+    "nearly tied, tiny": lambda rng, B: np.float32(1e-12) * nearly_tied(rng, B),
+    "nearly tied, huge, negative": lambda rng, B: np.float32(-1e12) * nearly_tied(rng, B),
+    "tied by tens": lambda rng, B: rng.integers(0, 9, (B, 8, 256)).astype("f4"),
+    "all equal": lambda rng, B: np.ones((B, 8, 256), "f4"),
+}
+
+
+@pytest.mark.parametrize("tables", TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize(("B", "n"), [(1, 1), (3, 40), (32, 40), (33, 7), (70, 1000)])
+def test_rows_are_those_of_float64_and_the_first_of_equal_ones(monkeypatch, tables, B, n):
+    rng = np.random.default_rng(B)
+    codes = rng.integers(0, 256, (3000, 8)).astype(np.uint8)
+    codes[2000:2100] = codes[:100]  # documents with equal codes
+    tables = tables(rng, B)
+    expected = best_rows(codes, tables, n)
+    np.testing.assert_array_equal(found(codes, tables, n), expected)
+    monkeypatch.setattr(scan, "PAIRS", 300)  # a full list, again and again
+    monkeypatch.setattr(search, "SHARE", 700)
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(3)
     try:
-        rows = search.top_rows(codes, tables, torch.full((3, 1), -1), 40)
-        assert torch.get_num_threads() == threads
+        np.testing.assert_array_equal(found(codes, tables, n), expected)
     finally:
         torch.set_num_threads(before)
-    assert_best(rows, codes, tables)
 
 
-def assert_best(rows: torch.Tensor, codes: torch.Tensor, tables: torch.Tensor) -> None:
-    """Compare the scores of int64[B, n] rows with the n best of all, in float64."""
-    scores = tables.double()[:, torch.arange(codes.shape[1]), codes.long()].sum(2)  # [B, N]
-    expected = scores.sort(dim=1, descending=True).values[:, : rows.shape[1]]
-    torch.testing.assert_close(scores.gather(1, rows), expected, rtol=1e-6, atol=1e-6)
+def test_the_largest_sum_there_can_be_is_found():
+    rng = np.random.default_rng(0)
+    tables = rng.normal(size=(32, 96, 256)).astype("f4")
+    codes = rng.integers(0, 256, (2000, 96)).astype(np.uint8)
+    codes[-32:] = tables.argmax(2)
+    codes[:32] = tables.argmin(2)
+    np.testing.assert_array_equal(found(codes, tables, 1).ravel(), range(2000 - 32, 2000))
+    np.testing.assert_array_equal(found(codes, tables, 2000), best_rows(codes, tables, 2000))
 
 
-@pytest.mark.parametrize("B", [1, 31, 32, 33, 70])
-def test_a_batch_of_any_size_is_searched(B):
-    rng = np.random.default_rng(B)
-    codes = torch.from_numpy(rng.integers(0, 16, (300, 3)).astype(np.uint8))
-    tables = torch.from_numpy(rng.normal(size=(B, 3, 16)).astype("f4"))
-    assert_best(search.top_rows(codes, tables, torch.full((B, 1), -1), 20), codes, tables)
+def test_few_documents_are_scored_exactly(monkeypatch):
+    """The point of it all: the error of a sum is 13 of 32,767."""
+    rng = np.random.default_rng(0)
+    tables = rng.normal(size=(32, 24, 256)).astype("f4")
+    codes = rng.integers(0, 256, (20000, 24)).astype(np.uint8)
+    scored, settle = [], scan._settle
+    monkeypatch.setattr(scan, "_settle", lambda *a: scored.append(len(a[0])) or settle(*a))
+    np.testing.assert_array_equal(found(codes, tables, 50), best_rows(codes, tables, 50))
+    assert 32 * 50 <= sum(scored) <= 1.2 * 32 * 50
 
 
 def test_a_gpu_scores_every_document_with_the_tables_themselves(monkeypatch):
     rng = np.random.default_rng(3)
-    codes = torch.from_numpy(rng.integers(0, 16, (300, 3)).astype(np.uint8))
-    tables = torch.from_numpy(rng.normal(size=(5, 3, 16)).astype("f4"))
-    monkeypatch.setattr(search, "CHUNK_CUDA", 70)
-    scores, rows = search._search(codes, tables, torch.full((5, 1), -1), 20, 0, 300)
-    assert_best(rows, codes, tables)
-    own = tables[:, torch.arange(3), codes.long()].sum(2).gather(1, rows)
-    torch.testing.assert_close(scores, own)
-
-
-def test_documents_with_equal_scores_are_all_listed():
-    codes = torch.zeros(50, 4, dtype=torch.uint8)
-    rows = search.top_rows(codes, torch.ones(2, 4, 256), torch.full((2, 1), -1), 50)
-    assert rows.sort(dim=1).values.tolist() == [list(range(50))] * 2
-
-
-@pytest.mark.parametrize("offset", [0, 1e4])  # with 1e4, float32 rounds more than 16 bits do
-@pytest.mark.parametrize("seed", range(5))
-def test_no_document_that_reaches_a_score_is_ruled_out(seed, offset):
-    rng = np.random.default_rng(seed)
-    values = 1e-3 * rng.normal(size=(4, 24, 256)) if offset else rng.standard_cauchy((4, 24, 256))
-    tables = torch.from_numpy((offset + values).astype("f4"))
-    codes = rng.integers(0, 256, (5000, 24)).astype(np.uint8)
-    codes[0] = tables[0].argmax(1)  # the largest sum there is
-    codes[1] = tables[1].argmin(1)
-    scores = tables[:, torch.arange(24), torch.from_numpy(codes).long()].sum(2)  # [4, 5000]
-    rough, out = Rough(tables), np.empty(5000, np.int64)
-    for rank in (1, 10, 1000, 5000):
-        bar = scores.sort(dim=1, descending=True).values[:, rank - 1]
-        found, end = rough.scan(codes, 0, 5000, rough.bars(bar), out)
-        reach = set((scores >= bar[:, None]).any(0).nonzero().squeeze(1).tolist())
-        assert reach <= set(out[:found].tolist())
-        assert end == 5000
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_few_documents_below_a_score_are_left(seed):
-    """The point of it all: with errors of M / 2 in 32,767, a tenth more than reach the bar."""
-    rng = np.random.default_rng(seed)
-    tables = torch.from_numpy(rng.normal(size=(32, 24, 256)).astype("f4"))
-    codes = rng.integers(0, 256, (20000, 24)).astype(np.uint8)
-    scores = tables[:, torch.arange(24), torch.from_numpy(codes).long()].sum(2)
-    bar = scores.sort(dim=1, descending=True).values[:, 20]
-    reach = int((scores >= bar[:, None]).any(0).sum())
-    rough, out = Rough(tables), np.empty(20000, np.int64)
-    found, _ = rough.scan(codes, 0, 20000, rough.bars(bar), out)
-    assert reach <= found <= 1.1 * reach
-    assert out[:found].tolist() == sorted(set(out[:found].tolist()))
-
-
-def test_a_scan_stops_where_its_list_is_full_and_goes_on_from_there():
-    codes = np.array([[1], [0], [1], [1], [0], [1]], np.uint8)
-    rough = Rough(torch.tensor([[[0.0, 1.0]]]))
-    bars, out = rough.bars(torch.tensor([1.0])), np.empty(2, np.int64)
-    assert rough.scan(codes, 0, 6, bars, out) == (2, 3)
-    assert out.tolist() == [0, 2]
-    assert rough.scan(codes, 3, 6, bars, out) == (2, 6)
-    assert out.tolist() == [3, 5]
-    assert rough.scan(codes, 4, 5, bars, out) == (0, 5)
+    codes = rng.integers(0, 16, (300, 3)).astype(np.uint8)
+    tables = rng.normal(size=(5, 3, 16)).astype("f4")
+    excluded = np.stack([best_rows(codes, t[None], 1)[0] for t in tables])
+    monkeypatch.setattr(search, "CHUNK", 70)
+    arguments = (torch.from_numpy(a) for a in (codes, tables, excluded))
+    rows = search.in_chunks(*arguments, 20).numpy()
+    scores = tables[:, np.arange(3), codes].sum(2)
+    np.put_along_axis(scores, excluded, -np.inf, 1)
+    expected = -np.sort(-scores, axis=1)[:, :20]
+    np.testing.assert_allclose(np.take_along_axis(scores, rows, 1), expected, rtol=1e-6)
