@@ -196,7 +196,8 @@ def test_dvc_notices_every_parameter(inside):
     few = {"asi": {"run": ["asi", "asi++", "asi-unseen", "asi++-unseen"], "seeds": [1]}}
     few |= {name: {"M": [16]} for name in ("sweep", "opq-4bit", "jpq-4bit", "itq-lsh", "dpq")}
     few |= {"ivf-jpq": {"M": [16], "nprobe": [2]}, "ann": {}}
-    few["ablation"] = {"seeds": [1], "variants": {"jpq-centroids": {"M": [16]}}}
+    few["ablation"] = {"seeds": [1, 2], "every_seed": [16]}
+    few["ablation"]["variants"] = {"jpq-centroids": {"M": [16]}}
     few["ablation"]["variants"] |= {f"jpq-mse-{n}": {"M": [16]} for n in (1, 10, 100)}
     for name, own in params["ann"].items():
         few["ann"][name] = {"sweep": {knob: values[:1] for knob, values in own["sweep"].items()}}
