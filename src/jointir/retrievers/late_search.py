@@ -51,10 +51,15 @@ def padded(flat: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
 
 def scores(queries: torch.Tensor, lengths: torch.Tensor, docs: torch.Tensor) -> torch.Tensor:
     """Return s(q, d), float[Q, c], of packed queries and padded documents float[c, T, dim]."""
-    c, T, _ = docs.shape
-    flat = docs.reshape(c * T, -1).T
-    step = max(1, BLOCK // (c * T))
-    best = torch.cat([(q @ flat).view(-1, c, T).amax(2) for q in queries.split(step)])  # [S, c]
+    c, T, dim = docs.shape
+    flat = docs.transpose(0, 1).reshape(T * c, dim).T  # so that a maximum is one of whole rows
+    step = max(1, BLOCK // (T * c))
+    # one block for all: where each is allocated anew, those freed lie too scattered to be used
+    products = torch.empty(step, T * c, device=docs.device)
+    best = torch.empty(len(queries), c, device=docs.device)
+    for part, out in zip(queries.split(step), best.split(step), strict=True):
+        found = torch.mm(part, flat, out=products[: len(part)])
+        torch.amax(found.view(-1, T, c), 1, out=out)
     owner = torch.repeat_interleave(torch.arange(len(lengths), device=docs.device), lengths)
     return torch.zeros(len(lengths), c, device=docs.device).index_add_(0, owner, best)
 
