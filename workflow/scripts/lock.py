@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterator
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -43,5 +43,9 @@ def lock(pyproject: Path) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    text = "".join(f"{n}=={v}\n" for n, v in lock(Path("pyproject.toml")).items())
+    try:
+        versions = lock(Path("pyproject.toml"))
+    except PackageNotFoundError as e:
+        raise SystemExit(f"{e.name} is not installed: pip install -e '.[test,ann]' first") from e
+    text = "".join(f"{n}=={v}\n" for n, v in versions.items())
     Path("requirements.lock").write_text(HEADER + text)
