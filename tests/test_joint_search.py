@@ -21,12 +21,12 @@ def random_pq(rng: np.random.Generator, n: int) -> PQ:
 
 @given(st.integers(0, 10**6), st.integers(1, 40), st.sampled_from([1, 3, 7, 64]))
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_negatives_equal_a_naive_sort_whatever_the_chunk(monkeypatch, seed, n, chunk):
+def test_negatives_equal_a_naive_sort_whatever_the_room(monkeypatch, seed, n, room):
     rng = np.random.default_rng(seed)
     pq = random_pq(rng, 30)
     queries = rng.normal(size=(5, 8)).astype("f4")
     relevant = [rng.permutation(30)[: rng.integers(1, 5)] for _ in queries]
-    monkeypatch.setattr(scan, "PAIRS", 4 + chunk)
+    monkeypatch.setattr(scan, "PAIRS", 4 + room)
     monkeypatch.setattr(search, "SHARE", 1 + seed % 30)
     positives, valid = pad(relevant)
     found = TrainablePQ(pq).top_negatives(torch.from_numpy(queries), positives, valid, n).numpy()

@@ -36,8 +36,8 @@ class Scan:
         rows = aligned[begin:][: M * K * QUERIES].reshape(M, K, QUERIES)
         rows[:, :, :B] = np.rint((tables - lowest) * scale).transpose(1, 2, 0)
         self.tables, self.words = np.ascontiguousarray(tables), rows.view(np.uint64)
-        # of a sum: each entry is rounded to an integer, and was in float32 before
-        self.error = 0.51 * M + 1
+        # twice the error of a sum: each entry is rounded to an integer, and was in float32 before
+        self.slack = 2 * (0.51 * M + 1)
 
     def top(
         self, codes: np.ndarray, excluded: np.ndarray, n: int, begin: int, end: int
@@ -47,7 +47,7 @@ class Scan:
         Of equal scores, the first rows are the better ones. The lists are not sorted; where there
         are fewer rows, the rest are -1, with -inf.
 
-        codes: uint8[N, M], below K. excluded: int64[B, P], rows that are passed over.
+        codes: integers[N, M], below K. excluded: int64[B, P], rows that are passed over.
         """
         scores = np.full((len(self.tables), n), -np.inf)
         rows = np.full(scores.shape, -1)
@@ -56,9 +56,9 @@ class Scan:
         pairs, sums = np.empty((PAIRS, 2), np.int64), np.empty(PAIRS)
         while n and begin < end:
             found, begin = _scan(
-                codes, begin, end, self.words, 2 * self.error, excluded, rough, of, pairs, sums
+                codes, begin, end, self.words, self.slack, excluded, rough, of, pairs, sums
             )
-            left = sums[:found] >= rough[pairs[:found, 1], 0] - 2 * self.error
+            left = sums[:found] >= rough[pairs[:found, 1], 0] - self.slack
             _settle(pairs[:found][left], codes, self.tables, scores, rows)
         return scores, rows
 

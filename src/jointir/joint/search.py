@@ -22,8 +22,9 @@ def top_rows(
 ) -> torch.Tensor:
     """Return int64[B, n], the rows of the highest scores for each query, best first.
 
-    codes: uint8[N, M], below K. tables: float32[B, M, K], tau of eq. 11. excluded: int64[B, P],
-    rows that a query's list must not hold, -1 for none; n is at most N - P.
+    codes: integers[N, M], below K: uint8, but for Uncompressed, whose K is N. tables: float32[B, M,
+    K], tau of eq. 11. excluded: int64[B, P], rows that a query's list must not hold, -1 for none; n
+    is at most N - P.
     """
     if codes.is_cuda:
         return in_chunks(codes, tables, excluded, n)
