@@ -214,6 +214,7 @@ def test_memory_is_what_loading_and_calling_added_at_their_peak():
     peaks = []
     for actions in (("", ""), ("take 50 MB", ""), ("take 50 MB", "take 50 MB for a moment")):
         worker = Worker(Bad(Path("index"), ONE, *actions), 1)
+        worker.await_loaded()
         worker.contender(0, 1, 1).take(TURN)
         peaks.append(worker.peak_mb())
         worker.close()
@@ -238,6 +239,7 @@ def flat(tmp_path_factory) -> Path:
 
 def test_a_worker_holds_an_index_but_no_torch(flat):
     worker = Worker(Index(flat, DOCS, 300, 10), 2)
+    worker.await_loaded()
     maps = Path(f"/proc/{worker._process.pid}/maps").read_text()
     assert "faiss" in maps
     assert "torch" not in maps

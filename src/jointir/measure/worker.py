@@ -139,11 +139,7 @@ class Worker:
     """The parent's side: starts the process, hands out turns, asks for the peak of its memory."""
 
     def __init__(self, subject: Subject, threads: int):
-        """Start a process whose libraries have `threads` threads, and wait until it has loaded.
-
-        Raises:
-            InputError: what `subject` loads is damaged or does not fit, or the process died.
-        """
+        """Start a process, whose libraries have `threads` threads, and let it load."""
         self.path = subject.path
         context = multiprocessing.get_context("spawn")  # a fork would hold the parent's memory
         self._pipe, end = context.Pipe()
@@ -153,11 +149,14 @@ class Worker:
         with environment(OMP_WAIT_POLICY="PASSIVE", **limits):
             self._process.start()
         end.close()  # so that the child's is the only one, and its death ends the pipe
-        try:
-            self._receive()
-        except InputError:
-            self.close()
-            raise
+
+    def await_loaded(self) -> None:
+        """Wait until it has loaded.
+
+        Raises:
+            InputError: what it loads is damaged or does not fit, or the process died.
+        """
+        self._receive()
 
     def _receive(self) -> object:
         try:
@@ -224,9 +223,11 @@ def time_all(
     """
     with ExitStack() as stack:
         workers = {}
-        for key in progress(subjects, "loading", len(subjects), "processes"):
-            workers[key] = Worker(subjects[key], threads)
+        for key, subject in subjects.items():
+            workers[key] = Worker(subject, threads)
             stack.callback(workers[key].close)
+        for worker in progress(workers.values(), "loading", len(workers), "processes"):
+            worker.await_loaded()
         contenders = [
             workers[c.subject].contender(c.value, c.threads, c.batch) for c in configurations
         ]
