@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 
 from jointir.data.store import read_corpus, read_queries
+from jointir.encode import encoder as encoder_module
 from jointir.encode import precision
 from jointir.encode.embed import batches, embed, embed_texts
 from jointir.encode.encoder import SETTINGS, DualEncoder, checkpoint, resolve
@@ -84,6 +85,47 @@ def test_shards_gathered_equal_one_shard(tiny, tmp_path, dtype):
 def test_batches_of_padded_texts_do_not_change_the_embedding(tiny, tmp_path):
     embed(tiny.collection, tiny.encoder, tmp_path / "d.npy", "document", batch_tokens=1)
     np.testing.assert_allclose(np.load(tmp_path / "d.npy"), np.load(tiny.docs), atol=1e-3)
+
+
+def gradients(model: DualEncoder, tokens: list[list[int]]) -> dict[str, np.ndarray]:
+    """Return the gradients of a function of the embeddings, which are those of a batch."""
+    model.zero_grad()
+    embedded = model(tokens)  # [B, D]
+    (embedded * torch.linspace(-1, 1, embedded.numel()).view_as(embedded)).sum().backward()
+    return {
+        name: p.grad.numpy().copy() for name, p in model.named_parameters() if p.grad is not None
+    }
+
+
+def lookups(output: torch.Tensor, weight: torch.nn.Parameter) -> int:
+    """Return how many nodes of autograd's graph make a gradient of `weight`."""
+    todo, seen = [output.grad_fn], set()
+    while todo:
+        node = todo.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            todo += [after for after, _ in node.next_functions]
+    return sum(getattr(n, "variable", None) is weight for f in seen for n, _ in f.next_functions)
+
+
+def test_texts_of_unlike_lengths_are_embedded_in_groups_that_share_one_lookup(tiny, monkeypatch):
+    """Embeddings and gradients are those of one batch, padded to its longest text."""
+    model = DualEncoder.load(tiny.encoder).eval()
+    texts = [" ".join(f"w{3 * i + j}" for j in range(1 + i % 12)) for i in range(30)]
+    tokens = model.tokenize(texts, "document")
+    words = model.model.transformers_model.get_input_embeddings().weight
+    embedded, found = model(tokens), gradients(model, tokens)
+    assert lookups(embedded, words) == 1
+    monkeypatch.setattr(encoder_module, "looked_up_once", lambda *_: nullcontext())
+    assert lookups(model(tokens), words) == 4
+    monkeypatch.setattr(encoder_module, "PADDING_ACCEPTED", np.inf)
+    torch.testing.assert_close(embedded, model(tokens), atol=1e-6, rtol=1e-5)
+    whole = gradients(model, tokens)
+    assert found.keys() == whole.keys()
+    for name, gradient in whole.items():
+        np.testing.assert_allclose(found[name], gradient, atol=2e-5, rtol=1e-4, err_msg=name)
+    rows = np.flatnonzero(found["model.0.model.embeddings.word_embeddings.weight"].any(axis=1))
+    assert set(rows) == {i for text in tokens for i in text}
 
 
 def test_gather_refuses_shards_of_another_encoder(tiny, tmp_path):

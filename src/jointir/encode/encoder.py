@@ -1,6 +1,7 @@
 """The dual encoder: one transformer that embeds queries and documents for inner product search."""
 
 import importlib.util
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -8,6 +9,7 @@ from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 from transformers.utils import logging
 
+from jointir.encode.lookup import looked_up_once
 from jointir.errors import InputError
 from jointir.files import atomic, read_json, write_json
 
@@ -98,10 +100,18 @@ class DualEncoder(torch.nn.Module):
             return self._embed(tokens)
         order = sorted(range(len(tokens)), key=lengths.__getitem__)
         groups = [order[i : i + GROUP] for i in range(0, len(order), GROUP)]
-        embedded = torch.cat([self._embed([tokens[i] for i in group]) for group in groups])
+        with self._looked_up_once(tokens):
+            embedded = torch.cat([self._embed([tokens[i] for i in group]) for group in groups])
         back = torch.empty(len(order), dtype=torch.long)
         back[torch.tensor(order)] = torch.arange(len(order))
         return embedded[back]
+
+    def _looked_up_once(self, tokens: list[list[int]]) -> AbstractContextManager:
+        transformer = self.model.transformers_model
+        if transformer is None:
+            return nullcontext()
+        used = [self.model.tokenizer.pad_token_id, *(i for text in tokens for i in text)]
+        return looked_up_once(transformer.get_input_embeddings(), torch.tensor(used))
 
     def _embed(self, tokens: list[list[int]]) -> torch.Tensor:
         padded = self.model.tokenizer.pad({"input_ids": tokens}, return_tensors="pt")

@@ -1,0 +1,30 @@
+"""One lookup of a batch's words, though its texts are embedded in several groups."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch.nn.functional import embedding as look_up
+
+
+@contextmanager
+def looked_up_once(words: torch.nn.Module, tokens: torch.Tensor) -> Iterator[None]:
+    """Let the word embeddings `words` take the rows of `tokens`, int64[n], once for the block.
+
+    The gradient of a lookup is a matrix of the whole vocabulary: one for each group of 8 queries
+    was a sixth of a training step's time (reports/LOG.md). Without gradients, or where a model does
+    more than look up (scales, cuts to a norm), nothing changes.
+    """
+    plain = type(words) is torch.nn.Embedding and words.max_norm is None
+    if not plain or not torch.is_grad_enabled():
+        yield
+        return
+    used = torch.unique(tokens)
+    rows = words(used)  # [U, D]
+    hook = words.register_forward_hook(
+        lambda _, ids, __: look_up(torch.searchsorted(used, ids[0]), rows)
+    )
+    try:
+        yield
+    finally:
+        hook.remove()
