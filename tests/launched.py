@@ -43,7 +43,7 @@ def trainings(tiny: Tiny, out: Path) -> dict[str, Training]:
     options = {
         "star": ("star", star, data | docs | STAR | {"batch": 8}),
         "uneven-star": ("star", star, data | docs | STAR | uneven),
-        "ance": ("dual", dual, data | STAR | every),
+        "ance": ("dual", dual, data | docs | STAR | every),
         "adore": ("adore", adore, data | docs | JPQ | uneven),
         "jpq": ("jpq", jpq, data | index | JPQ | {"batch": 8}),
         "uneven-jpq": ("jpq", jpq, data | docs | index | JPQ | uneven | {"reconstruction": 0.1}),

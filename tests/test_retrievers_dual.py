@@ -79,19 +79,22 @@ def test_refreshed_negatives_are_those_of_the_encoder_as_it_is(tiny):
     assert model.training
     queries = embed_texts(model.eval(), texts, "query", 256, False)
     assert np.array_equal(found, mine(queries, np.load(tiny.docs), positives, 10))
+    others = np.load(tiny.docs)[::-1]
+    known = refreshed(model, texts, docs, positives, 10, 256, False, others)
+    assert np.array_equal(known, mine(queries, others, positives, 10))
 
 
 def test_periodic_negatives_are_found_once_a_period_and_outlive_a_crash(tmp_path):
     calls = []
 
-    def find() -> np.ndarray:
-        calls.append(len(calls))
+    def find(step: int) -> np.ndarray:
+        calls.append(step)
         return np.full((2, 3), len(calls))
 
     source = Periodic(find, 4, tmp_path, "x")
     assert [source(step)[0, 0] for step in range(10)] == [1, 1, 1, 1, 2, 2, 2, 2, 3, 3]
     again = Periodic(find, 4, tmp_path, "x")
-    assert again(6)[0, 0] == 2 and len(calls) == 3
+    assert again(6)[0, 0] == 2 and calls == [0, 4, 8]
     assert Periodic(find, 4, tmp_path, "y")(0)[0, 0] == 4  # of another training
     again.remove()
     assert list(tmp_path.iterdir()) == []
@@ -111,7 +114,7 @@ def test_training_lowers_the_loss(tiny, tmp_path, monkeypatch, negatives, refres
     losses = []
     train = module.train
     monkeypatch.setattr(module, "train", lambda *args: losses.extend(train(*args)))
-    options = OPTIONS | {"negatives": negatives, "refresh": refresh}
+    options = OPTIONS | {"negatives": negatives, "refresh": refresh, "docs": tiny.docs}
     dual(tiny.collection, tiny.encoder, tmp_path / "model", tmp_path / "scratch", **options)
     assert np.mean(losses[-5:]) < 0.95 * np.mean(losses[:5])
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
@@ -120,7 +123,7 @@ def test_training_lowers_the_loss(tiny, tmp_path, monkeypatch, negatives, refres
 
 def test_each_source_of_negatives_trains_another_encoder(tiny, tmp_path):
     for name in ("random", "bm25", "own"):
-        options = OPTIONS | {"negatives": name, "steps": 2}
+        options = OPTIONS | {"negatives": name, "steps": 2, "docs": tiny.docs}
         dual(tiny.collection, tiny.encoder, tmp_path / name, tmp_path / "s", **options)
     for a, b in (("random", "bm25"), ("random", "own"), ("bm25", "own")):
         assert differ(tmp_path / a, tmp_path / b)
@@ -130,6 +133,7 @@ def test_a_training_that_was_cut_between_two_refreshes_ends_as_one_that_was_not(
     tiny, tmp_path, monkeypatch
 ):
     options = OPTIONS | {"negatives": "own", "refresh": 3, "steps": 7, "checkpoint_minutes": 0}
+    options["docs"] = tiny.docs
     dual(tiny.collection, tiny.encoder, tmp_path / "whole", tmp_path / "s", **options)
     star_loss, done = module.star_loss, []
 
@@ -151,6 +155,20 @@ def test_a_training_that_was_cut_between_two_refreshes_ends_as_one_that_was_not(
 def test_unknown_negatives_are_refused(tiny, tmp_path):
     with pytest.raises(InputError, match=r"negatives: 'hard' is unknown.*random"):
         dual(tiny.collection, tiny.encoder, tmp_path / "m", tmp_path, negatives="hard", **OPTIONS)
+    with pytest.raises(InputError, match=r"docs: an encoder's own negatives need it"):
+        dual(tiny.collection, tiny.encoder, tmp_path / "m", tmp_path, negatives="own", **OPTIONS)
+
+
+def test_an_encoders_own_negatives_are_first_found_in_the_embeddings_it_is_given(tiny, tmp_path):
+    np.save(tmp_path / "others.npy", np.load(tiny.docs)[::-1])
+    for name, docs in (("right", tiny.docs), ("other", tmp_path / "others.npy")):
+        options = OPTIONS | {"negatives": "own", "steps": 2, "docs": docs}
+        dual(tiny.collection, tiny.encoder, tmp_path / name, tmp_path / "s", **options)
+    assert differ(tmp_path / "right", tmp_path / "other")
+    np.save(tmp_path / "narrow.npy", np.load(tiny.docs)[:, :3])
+    options["docs"] = tmp_path / "narrow.npy"
+    with pytest.raises(InputError, match=f"narrow.npy: has 3 dimensions, the encoder {D}"):
+        dual(tiny.collection, tiny.encoder, tmp_path / "m", tmp_path / "s", **options)
 
 
 def test_adore_learns_from_brute_forces_ranking(tiny, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ rule dual:
         code=code("retrievers.dual"),
         collection="data/{dataset}/collection",
         model=lambda w: f"data/{w.dataset}/{start_of_dual(w)}/model",
+        docs=docs_of_dual,
     output:
         model=directory("data/{dataset}/{encoder}/model"),
     log:
@@ -23,6 +24,7 @@ rule dual:
         runtime=1440,
     params:
         training=lambda w: dual_options(w.encoder, leave_out=["start"]),
+        docs=lambda w, input: repeat("docs", input.docs),
         batch_tokens=config["embed"]["batch_tokens"],
         scratch="data/{dataset}/scratch/{encoder}",
     shell:
@@ -30,7 +32,7 @@ rule dual:
         " --num_processes {resources.gpu} -m) jointir dual"
         " --collection {input.collection} --encoder {input.model}"
         " --out {output.model} --scratch {params.scratch} --batch-tokens {params.batch_tokens}"
-        " {params.training} 2>&1 | tee {log}"
+        " {params.docs} {params.training} 2>&1 | tee {log}"
 
 
 rule colbert:

@@ -210,6 +210,13 @@ def start_of_dual(wildcards):
     return config["retrievers"][wildcards.encoder].get("start", "pretrained")
 
 
+def docs_of_dual(wildcards):
+    """Return the embeddings by that encoder, where its own negatives are trained with."""
+    if config["retrievers"][wildcards.encoder]["negatives"] != "own":
+        return []
+    return [f"data/{wildcards.dataset}/{start_of_dual(wildcards)}/docs.npy"]
+
+
 def dual_options(name, leave_out):
     """Return the training options of a retriever: those of `star`, and its own."""
     settings = config["star"] | config["retrievers"][name]

@@ -15,12 +15,12 @@ from torch.nn.functional import softplus
 from jointir.data.store import document_texts, read_corpus, read_doc_ids, read_qrels, read_queries
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
+from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.processes import embed_together, from_main, is_main, place
 from jointir.encode.training import Checkpoint, shuffled, train
 from jointir.files import sha256
 from jointir.progress import heartbeat
-from jointir.readers import read_npy
 
 CHUNK = 65_536  # documents made float32 at a time: memory does not grow with N
 
@@ -107,6 +107,9 @@ def star(
     one of the top `depth` is drawn each time a query comes up. scale: multiplies inner products
     inside the loss (normalized embeddings need it; rankings do not see it). Training stops after
     `steps`, a budget chosen on dev (reports/LOG.md).
+
+    Raises:
+        InputError: `docs` are of another collection, or not of the encoder's dimension.
     """
     fingerprint = {k: str(v) for k, v in locals().items() if k not in ("out", "checkpoint_minutes")}
     inputs = {"collection": collection, "encoder": encoder, "docs": docs}
@@ -114,7 +117,7 @@ def star(
     model = DualEncoder.load(encoder).to(place().device)
     texts, positives = used_pairs(collection, batch, steps, seed)
     bf16 = has_bf16(model.device)
-    matrix = read_npy(docs, mapped=True)
+    matrix = read_embeddings(docs, collection, model.dim)
 
     def find() -> np.ndarray:
         embedded = embed_texts(model.eval(), texts, "query", 4096, bf16)

@@ -65,14 +65,15 @@ def asi(
     learns residual codes of `docs`. Without `density`, `bottleneck` and `information` this is ASI.
 
     Raises:
-        InputError: an unknown indexer, `docs` of another collection, or settings that do not fit.
+        InputError: an unknown indexer, `docs` of another collection or dimension, or settings that
+            do not fit.
     """
     fingerprint = {k: str(v) for k, v in locals().items() if k not in ("out", "checkpoint_minutes")}
     inputs = {"collection": collection, "encoder": encoder, "docs": docs}
     fingerprint |= {name: sha256(path) for name, path in inputs.items()}
     torch.manual_seed(seed)
     dual = DualEncoder.load(encoder).to(best_device())
-    matrix = read_embeddings(docs, collection)
+    matrix = read_embeddings(docs, collection, dual.dim)
     kept = seen_documents(len(matrix), holdout, seed)
     _check(len(kept), vocabulary, fresh, batch)
     criteria = Criteria(

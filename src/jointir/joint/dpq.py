@@ -130,13 +130,10 @@ def sampler(
     return draw
 
 
-def _check(encoder: DualEncoder, index: Path, pq: PQ, docs: Path, matrix: np.ndarray) -> None:
-    for path, D, remedy in (
-        (index, len(pq.rotation), "Use the index of this encoder's embeddings"),
-        (docs, matrix.shape[1], "Use this encoder's embeddings"),
-    ):
-        if encoder.dim != D:
-            raise InputError(path, f"has {D} dimensions, the encoder {encoder.dim}", remedy)
+def _check(encoder: DualEncoder, index: Path, pq: PQ) -> None:
+    if encoder.dim != (D := len(pq.rotation)):
+        found = f"has {D} dimensions, the encoder {encoder.dim}"
+        raise InputError(index, found, "Use the index of this encoder's embeddings")
 
 
 def assign(index: faiss.Index, docs: np.ndarray) -> None:
@@ -180,8 +177,9 @@ def dpq(
     fingerprint = {k: str(v) for k, v in locals().items() if not k.startswith(("out", "check"))}
     inputs = {"collection": collection, "encoder": encoder, "docs": docs, "index": index}
     fingerprint |= {name: sha256(path) for name, path in inputs.items()}
-    start, pq, matrix = DualEncoder.load(encoder), read_pq(index), read_embeddings(docs, collection)
-    _check(start, index, pq, docs, matrix)
+    start, pq = DualEncoder.load(encoder), read_pq(index)
+    _check(start, index, pq)
+    matrix = read_embeddings(docs, collection, start.dim)
     device = best_device()
     model = DPQ(start, pq).to(device)
     draw = sampler(*training_pairs(collection), batch, seed)

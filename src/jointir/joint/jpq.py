@@ -122,11 +122,7 @@ def _docs(path: Path | None, collection: Path, dim: int, criterion: Criterion) -
         return None
     if path is None:
         raise InputError("docs", "exact scores and reconstruction need it", "Name docs.npy")
-    matrix = read_embeddings(path, collection)
-    if matrix.shape[1] != dim:
-        found = f"has {matrix.shape[1]} dimensions, the encoder {dim}"
-        raise InputError(path, found, "Use this encoder's embeddings")
-    return matrix
+    return read_embeddings(path, collection, dim)
 
 
 def jpq(

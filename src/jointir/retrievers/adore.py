@@ -16,7 +16,6 @@ from jointir.encode.precision import has_bf16
 from jointir.encode.processes import is_main, place
 from jointir.encode.star import training_pairs
 from jointir.encode.training import Checkpoint, shuffled, train
-from jointir.errors import InputError
 from jointir.files import sha256
 from jointir.joint.jpq import JPQ, Criterion, pad
 from jointir.joint.uncompressed import Uncompressed
@@ -49,11 +48,9 @@ def adore(
     inputs = {"collection": collection, "encoder": encoder, "docs": docs}
     fingerprint |= {name: sha256(path) for name, path in inputs.items()}
     device = place().device
-    matrix = np.asarray(read_embeddings(docs, collection), np.float32)
-    model = JPQ(DualEncoder.load(encoder), Uncompressed(matrix)).to(device)
-    if matrix.shape[1] != model.encoder.dim:
-        found = f"has {matrix.shape[1]} dimensions, the encoder {model.encoder.dim}"
-        raise InputError(docs, found, "Use this encoder's embeddings")
+    start = DualEncoder.load(encoder)
+    matrix = np.asarray(read_embeddings(docs, collection, start.dim), np.float32)
+    model = JPQ(start, Uncompressed(matrix)).to(device)
     model.index.centroids.requires_grad_(False)
     criterion = Criterion(negatives, lambda_cut, scale)
     texts, relevant = training_pairs(collection)

@@ -17,6 +17,7 @@ import torch
 
 from jointir.data.store import document_texts, read_corpus
 from jointir.encode.encoder import DualEncoder
+from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.processes import embed_together, is_main, place
 from jointir.encode.star import Batches, star_loss, used_pairs
@@ -55,29 +56,40 @@ def dual(
     refresh: int = 0,
     batch_tokens: int = 1024,
     checkpoint_minutes: float = 5,
+    docs: Path | None = None,
 ) -> None:
     """Train `encoder` with another source of hard negatives and write it to the folder `out`.
 
     negatives: "random", "bm25", or "own", found anew every `refresh` steps (0: only once). One of
-    the top `depth` is drawn each time a query comes up. random_weight: of the other documents of
+    the top `depth` is drawn each time a query comes up. docs: the collection's embeddings by
+    `encoder`, in which the first of its own are found. random_weight: of the other documents of
     the batch. The other settings are those of the `star` stage.
 
     Raises:
-        InputError: `negatives` is unknown.
+        InputError: `negatives` is unknown, or they are the encoder's own and `docs` are missing, of
+            another collection or another dimension.
     """
     if negatives not in NEGATIVES:
         raise InputError("negatives", f"{negatives!r} is unknown", f"Choose one of {NEGATIVES}")
+    if negatives == "own" and docs is None:
+        raise InputError("docs", "an encoder's own negatives need it", "Name docs.npy")
     skip = ("out", "checkpoint_minutes", "batch_tokens")
     fingerprint = {k: str(v) for k, v in locals().items() if k not in skip}
-    fingerprint |= {"collection": sha256(collection), "encoder": sha256(encoder)}
+    inputs = {"collection": collection, "encoder": encoder} | ({"docs": docs} if docs else {})
+    fingerprint |= {name: sha256(path) for name, path in inputs.items()}
     model = DualEncoder.load(encoder).to(place().device)
     texts, positives = used_pairs(collection, batch, steps, seed)
-    docs = document_texts(read_corpus(collection))
+    bodies = document_texts(read_corpus(collection))
     bf16 = has_bf16(model.device)
-    find: dict[str, Callable[[], np.ndarray]] = {
-        "random": lambda: random_negatives(positives, len(docs), depth, seed),
-        "bm25": lambda: bm25_negatives(texts, docs, positives, depth, seed),
-        "own": lambda: refreshed(model, texts, docs, positives, depth, batch_tokens, bf16),
+
+    def own(step: int) -> np.ndarray:
+        known = None if step else read_embeddings(docs, collection, model.dim)
+        return refreshed(model, texts, bodies, positives, depth, batch_tokens, bf16, known)
+
+    find: dict[str, Callable[[int], np.ndarray]] = {
+        "random": lambda _: random_negatives(positives, len(bodies), depth, seed),
+        "bm25": lambda _: bm25_negatives(texts, bodies, positives, depth, seed),
+        "own": own,
     }
     keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
     name = hashlib.sha256(str(fingerprint).encode()).hexdigest()[:12]

@@ -62,11 +62,16 @@ def refreshed(
     depth: int,
     batch_tokens: int,
     bf16: bool,
+    matrix: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return int64[Q, depth]: the rows that `model`, as it is now, ranks highest, not relevant."""
+    """Return int64[Q, depth]: the rows that `model`, as it is now, ranks highest, not relevant.
+
+    matrix: [N, D], the embeddings of `docs` by this very model, where they are known.
+    """
     training = model.training
     model.eval()
-    matrix = embed_texts(model, docs, "document", batch_tokens, bf16)
+    if matrix is None:
+        matrix = embed_texts(model, docs, "document", batch_tokens, bf16)
     embedded = embed_texts(model, queries, "query", batch_tokens, bf16)
     model.train(training)
     return mine(embedded, matrix, positives, depth)
@@ -79,7 +84,8 @@ class Periodic:
     negatives; so each set is kept in `folder` until `remove`.
     """
 
-    def __init__(self, find: Callable[[], np.ndarray], every: int, folder: Path, name: str):
+    def __init__(self, find: Callable[[int], np.ndarray], every: int, folder: Path, name: str):
+        """find: returns the negatives from a step on."""
         self.find, self.every, self.folder, self.name = find, every, folder, name
         self._at, self._rows = -1, np.empty((0, 0), np.int64)
 
@@ -93,7 +99,7 @@ class Periodic:
     def _found(self, at: int) -> np.ndarray:
         path = self.folder / f"negatives-{self.name}-{at}.npy"
         if not path.is_file():
-            rows = self.find()
+            rows = self.find(at)
             with atomic(path) as scratch, scratch.open("wb") as f:
                 np.save(f, rows)
         return read_npy(path)
