@@ -17,6 +17,7 @@ from jointir.encode import encoder as encoder_module
 from jointir.encode import precision
 from jointir.encode.embed import batches, embed, embed_texts
 from jointir.encode.encoder import SETTINGS, DualEncoder, checkpoint, resolve
+from jointir.encode.lookup import looked_up_once
 from jointir.encode.precision import choose_bf16
 from jointir.encode.shards import gather
 from jointir.errors import InputError
@@ -126,6 +127,17 @@ def test_texts_of_unlike_lengths_are_embedded_in_groups_that_share_one_lookup(ti
         np.testing.assert_allclose(found[name], gradient, atol=2e-5, rtol=1e-4, err_msg=name)
     rows = np.flatnonzero(found["model.0.model.embeddings.word_embeddings.weight"].any(axis=1))
     assert set(rows) == {i for text in tokens for i in text}
+
+
+def test_words_that_are_not_of_the_batch_are_looked_up_as_ever():
+    words = torch.nn.Embedding(9, 2, padding_idx=0)
+    for asked in ([7, 0, 7], [0, 8], [1]):
+        with looked_up_once(words, torch.tensor([3, 7, 0])):
+            torch.testing.assert_close(words(torch.tensor(asked)), words.weight[asked])
+    scaled = type("Scaled", (torch.nn.Embedding,), {"forward": lambda self, i: 3 * self.weight[i]})
+    words = scaled(9, 2)
+    with looked_up_once(words, torch.tensor([3])):
+        torch.testing.assert_close(words(torch.tensor([3])), 3 * words.weight[[3]])
 
 
 def test_gather_refuses_shards_of_another_encoder(tiny, tmp_path):

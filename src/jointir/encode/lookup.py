@@ -13,7 +13,7 @@ def looked_up_once(words: torch.nn.Module, tokens: torch.Tensor) -> Iterator[Non
 
     The gradient of a lookup is a matrix of the whole vocabulary: one for each group of 8 queries
     was a sixth of a training step's time (reports/LOG.md). Without gradients, or where a model does
-    more than look up (scales, cuts to a norm), nothing changes.
+    more than look up (scales, cuts to a norm) or asks for other words, nothing changes.
     """
     plain = type(words) is torch.nn.Embedding and words.max_norm is None
     if not plain or not torch.is_grad_enabled():
@@ -21,9 +21,12 @@ def looked_up_once(words: torch.nn.Module, tokens: torch.Tensor) -> Iterator[Non
         return
     used = torch.unique(tokens)
     rows = words(used)  # [U, D]
-    hook = words.register_forward_hook(
-        lambda _, ids, __: look_up(torch.searchsorted(used, ids[0]), rows)
-    )
+
+    def of_these(_: torch.nn.Module, asked: tuple[torch.Tensor], __: torch.Tensor):
+        at = torch.searchsorted(used, asked[0]).clamp_(max=len(used) - 1)
+        return look_up(at, rows) if torch.equal(used[at], asked[0]) else None
+
+    hook = words.register_forward_hook(of_these)
     try:
         yield
     finally:
