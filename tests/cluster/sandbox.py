@@ -13,6 +13,7 @@ PROGRAMS = ["slurmctld", "slurmd", "sbatch", "munged"]
 PATIENCE = 60  # seconds until the nodes must be there
 CONTROLLER_PORT, NODE_PORT = 16817, 16821
 FILES = ["slurm.conf", "gres.conf"]
+PREFIX = "slurm-"  # of a sandbox's folder
 ETC = Path("/etc/slurm")  # where jobs look: the environment that names another place is not theirs
 # No systemd and no cgroups: jobs are watched through /proc, and one that takes more memory than it
 # asked for is killed. A node's GPU is counted, not there.
@@ -47,10 +48,27 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE
 """
 
 
+def clear_up() -> None:
+    """Remove what a sandbox that was killed has left in ETC, unless its daemons live on.
+
+    Slurm would be taken for another's, and every start of Snakemake wait 9 s for its controller.
+    """
+    conf = ETC / "slurm.conf"
+    root = conf.readlink().parent if conf.is_symlink() else ETC
+    if not root.name.startswith(PREFIX):
+        return
+    pid = root / "slurmctld.pid"
+    if not pid.exists() or not Path("/proc", pid.read_text().strip()).exists():
+        for name in FILES:
+            (ETC / name).unlink(missing_ok=True)
+        shutil.rmtree(root, ignore_errors=True)
+
+
 def why_not() -> str:
     """Return why no Slurm can run here, empty where it can; installs it where that is allowed."""
     if os.geteuid() != 0:
         return "Slurm's daemons need root"
+    clear_up()
     if (ETC / "slurm.conf").exists():
         return f"{ETC} is of another Slurm"
     if all(map(shutil.which, PROGRAMS)):
@@ -69,7 +87,7 @@ class Sandbox:
     def __init__(self, nodes: int, cpus: int, memory: int):
         """memory: MiB of each node."""
         # a socket's path may have 108 characters: pytest's folders can be too deep
-        self.root = Path(tempfile.mkdtemp(prefix="slurm-"))
+        self.root = Path(tempfile.mkdtemp(prefix=PREFIX))
         self.nodes, self.cpus, self.memory = nodes, cpus, memory
         self._daemons: list[subprocess.Popen] = []
 
@@ -91,7 +109,6 @@ class Sandbox:
         (self.root / "gres.conf").write_text(gres)
         ETC.mkdir(exist_ok=True)
         for name in FILES:
-            (ETC / name).unlink(missing_ok=True)  # of a run that was killed: links to nowhere
             (ETC / name).symlink_to(self.root / name)
 
     def _start(self, *command: str | Path) -> None:
