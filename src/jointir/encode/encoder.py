@@ -1,7 +1,7 @@
 """The dual encoder: one transformer that embeds queries and documents for inner product search."""
 
 import importlib.util
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 import torch
@@ -107,11 +107,11 @@ class DualEncoder(torch.nn.Module):
         return embedded[back]
 
     def _looked_up_once(self, tokens: list[list[int]]) -> AbstractContextManager:
-        transformer = self.model.transformers_model
-        if transformer is None:
-            return nullcontext()
-        used = [self.model.tokenizer.pad_token_id, *(i for text in tokens for i in text)]
-        return looked_up_once(transformer.get_input_embeddings(), torch.tensor(used))
+        with suppress(AttributeError, NotImplementedError):  # no transformer, or its words are hid
+            words = self.model.transformers_model.get_input_embeddings()
+            used = [self.model.tokenizer.pad_token_id, *(i for text in tokens for i in text)]
+            return looked_up_once(words, torch.tensor(used))
+        return nullcontext()
 
     def _embed(self, tokens: list[list[int]]) -> torch.Tensor:
         padded = self.model.tokenizer.pad({"input_ids": tokens}, return_tensors="pt")
