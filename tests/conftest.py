@@ -22,8 +22,8 @@ settings.load_profile("jointir")
 
 ROOT = Path(__file__).parents[1]
 CI = "params/presets/ci.yaml"
-DATASET = yaml.safe_load((ROOT / CI).read_text())["datasets"]["apidocs-ci"]
-N, DEV, TEST = (DATASET[key] for key in ("documents", "dev", "test"))
+PRESET = yaml.safe_load((ROOT / CI).read_text())
+N, DEV, TEST = (PRESET["datasets"]["apidocs-ci"][key] for key in ("documents", "dev", "test"))
 # what a clone holds that a run needs
 FILES = [
     *("Snakefile", "workflow", "profiles", "src", "params", "environment.yml", "pyproject.toml"),

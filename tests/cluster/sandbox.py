@@ -59,9 +59,15 @@ def clear_up() -> None:
         return
     pid = root / "slurmctld.pid"
     if not pid.exists() or not Path("/proc", pid.read_text().strip()).exists():
-        for name in FILES:
-            (ETC / name).unlink(missing_ok=True)
-        shutil.rmtree(root, ignore_errors=True)
+        remove(root)
+
+
+def remove(root: Path) -> None:
+    """Remove a sandbox's folder, and its configuration from ETC."""
+    for name in FILES:
+        (ETC / name).unlink(missing_ok=True)
+    if root.is_dir():
+        shutil.rmtree(root)
 
 
 def why_not() -> str:
@@ -152,6 +158,4 @@ class Sandbox:
             daemon.terminate()
         for daemon in self._daemons:
             daemon.wait(PATIENCE)
-        for name in FILES:
-            (ETC / name).unlink()
-        shutil.rmtree(self.root)
+        remove(self.root)

@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 
-from conftest import CI, ROOT, run
+from conftest import PRESET, run
 from faults.disks import LARGE, disk, leave, read_only
 from faults.part import DATA, EVERY_STEP, GIVEN, command, hashes, part
 from jointir.encode.encoder import DualEncoder
@@ -24,7 +23,6 @@ from jointir.report.styles import save
 from tiny import save_encoder
 
 REMEDY = "the disk is full. Free some space, then run the same command again"
-STEPS = yaml.safe_load((ROOT / CI).read_text())["jpq"]["steps"]
 STAR, JPQ, SCRATCH = DATA / "star", DATA / "systems/jpq/M16", DATA / "scratch/jpq-M16"
 
 
@@ -117,7 +115,7 @@ def test_full_while_it_trains(faultless, expected, tmp_path):
         leave(small, LARGE)
         run(*command(str(out)), cwd=folder)
         log = (folder / "logs/apidocs-ci/jpq/M16.log").read_text()
-        assert f"resumed after step {STEPS}\n" in log
+        assert f"resumed after step {PRESET['jpq']['steps']}\n" in log
         found = hashes(folder)
         # it tells how texts were cut last, and a training resumed after its last step cut none
         del found[f"{out}/tokenizer.json"]

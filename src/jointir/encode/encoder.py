@@ -107,6 +107,8 @@ class DualEncoder(torch.nn.Module):
         return embedded[back]
 
     def _looked_up_once(self, tokens: list[list[int]]) -> AbstractContextManager:
+        if not torch.is_grad_enabled():
+            return nullcontext()
         with suppress(AttributeError, NotImplementedError):  # no transformer, or its words are hid
             words = self.model.transformers_model.get_input_embeddings()
             used = [self.model.tokenizer.pad_token_id, *(i for text in tokens for i in text)]

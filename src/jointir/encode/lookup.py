@@ -12,17 +12,16 @@ def looked_up_once(words: torch.nn.Module, tokens: torch.Tensor) -> Iterator[Non
     """Let the word embeddings `words` take the rows of `tokens`, int64[n], once for the block.
 
     The gradient of a lookup is a matrix of the whole vocabulary: one for each group of 8 queries
-    was a sixth of a training step's time (reports/LOG.md). Without gradients, or where a model does
-    more than look up (scales, cuts to a norm) or asks for other words, nothing changes.
+    was a sixth of a training step's time (reports/LOG.md). Where a model does more than look up
+    (scales, cuts to a norm) or asks for other words, nothing changes.
     """
-    plain = type(words) is torch.nn.Embedding and words.max_norm is None
-    if not plain or not torch.is_grad_enabled():
+    if type(words) is not torch.nn.Embedding or words.max_norm is not None:
         yield
         return
     used = torch.unique(tokens)
     rows = words(used)  # [U, D]
 
-    def of_these(_: torch.nn.Module, asked: tuple[torch.Tensor], __: torch.Tensor):
+    def of_these(_: object, asked: tuple[torch.Tensor], __: object) -> torch.Tensor | None:
         at = torch.searchsorted(used, asked[0]).clamp_(max=len(used) - 1)
         return look_up(at, rows) if torch.equal(used[at], asked[0]) else None
 

@@ -130,12 +130,6 @@ def sampler(
     return draw
 
 
-def _check(encoder: DualEncoder, index: Path, pq: PQ) -> None:
-    if encoder.dim != (D := len(pq.rotation)):
-        found = f"has {D} dimensions, the encoder {encoder.dim}"
-        raise InputError(index, found, "Use the index of this encoder's embeddings")
-
-
 def assign(index: faiss.Index, docs: np.ndarray) -> None:
     """Replace the documents of a trained index by [N, D] `docs`: codes of the nearest centroids."""
     index.reset()
@@ -177,8 +171,8 @@ def dpq(
     fingerprint = {k: str(v) for k, v in locals().items() if not k.startswith(("out", "check"))}
     inputs = {"collection": collection, "encoder": encoder, "docs": docs, "index": index}
     fingerprint |= {name: sha256(path) for name, path in inputs.items()}
-    start, pq = DualEncoder.load(encoder), read_pq(index)
-    _check(start, index, pq)
+    start = DualEncoder.load(encoder)
+    pq = read_pq(index, start.dim)
     matrix = read_embeddings(docs, collection, start.dim)
     device = best_device()
     model = DPQ(start, pq).to(device)

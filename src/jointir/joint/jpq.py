@@ -109,13 +109,6 @@ def pad(rows: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
     return padded, valid
 
 
-def _check(encoder: DualEncoder, index: TrainablePQ, path: Path) -> None:
-    D = index.rotation.shape[0]
-    if encoder.dim != D:
-        found = f"has {D} dimensions, the encoder {encoder.dim}"
-        raise InputError(path, found, "Use the index of this encoder's embeddings")
-
-
 def _docs(path: Path | None, collection: Path, dim: int, criterion: Criterion) -> np.ndarray | None:
     """Return the embeddings that the criterion needs, None where it needs none."""
     if not criterion.exact and not criterion.reconstruction:
@@ -161,8 +154,8 @@ def jpq(
     inputs = {"collection": collection, "encoder": encoder, "index": index}
     fingerprint |= {name: sha256(path) for name, path in inputs.items()}
     device = place().device
-    model = JPQ(DualEncoder.load(encoder), TrainablePQ(read_pq(index))).to(device)
-    _check(model.encoder, model.index, index)
+    start = DualEncoder.load(encoder)
+    model = JPQ(start, TrainablePQ(read_pq(index, start.dim))).to(device)
     criterion = Criterion(negatives, lambda_cut, scale, exact, reconstruction)
     matrix = _docs(docs, collection, model.encoder.dim, criterion)
     texts, relevant = training_pairs(collection)

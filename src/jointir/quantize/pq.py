@@ -64,11 +64,14 @@ def _parts(index: faiss.Index) -> tuple[faiss.VectorTransform | None, faiss.Inde
     return faiss.downcast_VectorTransform(outer.chain.at(0)), faiss.downcast_index(outer.index)
 
 
-def read_pq(path: Path) -> PQ:
+def read_pq(path: Path, dim: int | None = None) -> PQ:
     """Read the product quantizer out of an IndexPQ, with or without a rotation before it.
 
+    dim: the D of the encoder whose embeddings it must be of, where there is one.
+
     Raises:
-        InputError: the index is of another kind or metric, or a code has neither 4 nor 8 bits.
+        InputError: the index is of another kind or metric, a code has neither 4 nor 8 bits, or the
+            index is not of `dim` dimensions.
     """
     owner = read_index(path)  # the parts are views into it: it must outlive them
     transform, index = _parts(owner)
@@ -78,6 +81,9 @@ def read_pq(path: Path) -> PQ:
     if index.metric_type != faiss.METRIC_INNER_PRODUCT:
         raise InputError(path, "ranks by distance, not by inner product", remedy)
     pq = index.pq
+    if dim is not None and pq.d != dim:
+        found = f"has {pq.d} dimensions, the encoder {dim}"
+        raise InputError(path, found, "Use the index of this encoder's embeddings")
     centroids = faiss.vector_to_array(pq.centroids).reshape(pq.M, pq.ksub, pq.dsub)
     codes = faiss.vector_to_array(index.codes).reshape(index.ntotal, pq.code_size)
     if pq.nbits == 4:  # two codes a byte, the first in its low half
