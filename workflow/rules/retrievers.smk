@@ -17,7 +17,7 @@ rule dual:
         encoder=any_of(DUAL),
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: share(2)
     resources:
         gpu=0,
         mem_mb=memory(6000, collection=5),
@@ -48,7 +48,7 @@ rule colbert:
         "logs/{dataset}/colbert.tsv"
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: share(2)
     resources:
         mem_mb=memory(6000, collection=5),
         runtime=1440,
@@ -74,7 +74,7 @@ rule tct_colbert:
         "logs/{dataset}/tct-colbert.tsv"
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: share(2)
     resources:
         mem_mb=memory(6000, collection=5),
         runtime=1440,
@@ -101,7 +101,7 @@ rule adore:
         "logs/{dataset}/adore.tsv"
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: share(2)
     resources:
         gpu=0,
         mem_mb=memory(4000, docs=4),
@@ -134,7 +134,7 @@ rule late_search:
         "logs/{dataset}/late-search.tsv"
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: share(2)
     resources:
         mem_mb=memory(4000, collection=5),
         runtime=720,
