@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from conftest import DEV, TEST, N
+from jointir.measure.steps import read_steps
 from test_pipeline import DATA, MS, quantizer
 
 SYSTEMS = Path(DATA) / "systems"
@@ -67,6 +68,20 @@ def test_the_table_has_every_step_and_agrees_with_figure_4s(folder):
     assert shared["value"].equals(shared["value again"])
     text = (folder / "reports/tables/ablation.md").read_text()
     assert "| 16 | + JPQ negatives (1) |" in text and "| 32 | + train PQ (JPQ) (1) |" in text
+
+
+def test_each_step_is_compared_with_the_one_before(folder):
+    table = read_steps(folder / "reports/tables/ablation_steps.csv")
+    table = table[table["measure"].eq("MRR@10") & table["split"].eq("test")]
+    pairs = {16: 4, 32: 1}  # of all four steps, and of JPQ and OPQ alone
+    assert table.groupby("bytes_per_doc").size().to_dict() == pairs
+    values = pd.read_csv(folder / "reports/tables/ablation.csv", dtype={"setting": str})
+    values = values[values["measure"].eq("MRR@10") & values["split"].eq("test")]
+    values = values.set_index(["system", "bytes_per_doc"])["value"]
+    for row in table.itertuples():
+        assert row.value == pytest.approx(values[row.step, row.bytes_per_doc], abs=1e-5)
+        assert row.value_before == pytest.approx(values[row.before, row.bytes_per_doc], abs=1e-5)
+        assert 0 < row.p <= row.p_holm <= 1
 
 
 def test_more_bytes_share_more_negatives_with_brute_force(folder):

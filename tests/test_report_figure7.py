@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jointir.errors import InputError
+from jointir.measure.steps import COLUMNS
 from jointir.report.figure7 import STEPS, figure7, render
 from jointir.report.styles import RC
 from jointir.report.tables import final_rows
@@ -35,6 +36,16 @@ def table(tmp_path):
     return path
 
 
+@pytest.fixture
+def steps(tmp_path):
+    cells = ["d,test,MRR@10,16,opq,jpq-neg,3,0.316,0.3362,0.004,0.008"]
+    cells += ["d,test,R@100,16,opq,jpq-neg,3,0.316,0.3162,0.6,1"]
+    cells += [line.replace("test", "dev").replace("0.3162", "0.9") for line in cells]
+    path = tmp_path / "steps.csv"
+    path.write_text("\n".join([",".join(COLUMNS), *cells]) + "\n")
+    return path
+
+
 def test_lines_are_means_over_seeds_and_dots_the_seeds(table):
     with matplotlib.rc_context(fname=RC):
         left, right = render(final_rows(table)).axes
@@ -51,10 +62,13 @@ def test_lines_are_means_over_seeds_and_dots_the_seeds(table):
     assert bands[0].max() == pytest.approx(value("opq", 24, 1) + 0.02)
 
 
-def test_the_table_has_a_row_for_each_size_and_training_in_order(table, tmp_path):
-    figure7(table, tmp_path / "f.pdf", tmp_path / "f.png", tmp_path / "t.md")
+def test_the_table_has_a_row_for_each_size_and_training_in_order(table, steps, tmp_path):
+    figure7(table, steps, tmp_path / "f.pdf", tmp_path / "f.png", tmp_path / "t.md")
     text = (tmp_path / "t.md").read_text()
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| 1")]
+    compared = rows.pop()  # dev's are left out
+    assert compared[:4] == ["16", "OPQ → + JPQ negatives (3)", "0.3362", "+0.0202\\*\\*"]
+    assert compared[4:] == ["0.004, 0.008", "0.3162", "+0.0002", "0.6, 1"]
     assert [row[1] for row in rows] == [
         "OPQ (1)",
         "+ JPQ negatives (3)",
@@ -67,18 +81,18 @@ def test_the_table_has_a_row_for_each_size_and_training_in_order(table, tmp_path
     assert (tmp_path / "f.pdf").stat().st_size > 5000
 
 
-def test_the_same_table_gives_the_same_bytes(table, tmp_path):
+def test_the_same_table_gives_the_same_bytes(table, steps, tmp_path):
     for name in "ab":
-        figure7(table, *(tmp_path / f"{name}.{kind}" for kind in ("pdf", "png", "md")))
+        figure7(table, steps, *(tmp_path / f"{name}.{kind}" for kind in ("pdf", "png", "md")))
     for kind in ("pdf", "png", "md"):
         a, b = ((tmp_path / f"{name}.{kind}").read_bytes() for name in "ab")
         assert a == b
 
 
-def test_a_step_that_was_not_trained_is_named_and_nothing_is_written(table, tmp_path):
+def test_a_step_that_was_not_trained_is_named_and_nothing_is_written(table, steps, tmp_path):
     kept = [line for line in table.read_text().splitlines() if "jpq-neg" not in line]
     table.write_text("\n".join(kept) + "\n")
     paths = [tmp_path / f"x.{kind}" for kind in ("pdf", "png", "md")]
     with pytest.raises(InputError, match=r"ablation\.csv: 'jpq-neg' is not there"):
-        figure7(table, *paths)
+        figure7(table, steps, *paths)
     assert not any(path.exists() for path in paths)

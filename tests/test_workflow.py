@@ -55,6 +55,7 @@ JOBS = {
     "jpq": 9,  # with codes of 8 bits, and of 4
     "jpq_variant": 34,  # 3 M x (2 variants x 3 seeds, 2 more of JPQ), 3 M x 2 variants, 4 at one M
     "ablation_results": 1,
+    "ablation_steps": 1,
     "figure7": 1,
     "negatives": 1,
     "figure3": 1,

@@ -51,6 +51,7 @@ STAGES = {
     "retrieve": "jointir.measure.retrieve:retrieve",
     "measure": "jointir.measure.effectiveness:measure",
     "results": "jointir.measure.results:results",
+    "steps": "jointir.measure.steps:steps",
     "compare-runs": "jointir.measure.results:compare",
     "asi-results": "jointir.measure.identifiers:asi_results",
     "cold-start": "jointir.measure.cold_start:cold_start",

@@ -15,12 +15,38 @@ use rule results as ablation_results with:
         "logs/ablation-results.tsv"
 
 
+rule ablation_steps:
+    input:
+        code=code("measure.steps"),
+        values=rules.ablation_results.input.values,
+        meta=rules.ablation_results.input.meta,
+    output:
+        table="reports/tables/ablation_steps.csv",
+        made=touch("data/ablation-steps.made"),  # see `results`
+    log:
+        "logs/ablation-steps.log",
+    benchmark:
+        "logs/ablation-steps.tsv"
+    localrule: True  # seconds
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        values=rules.ablation_results.params.values,
+        meta=rules.ablation_results.params.meta,
+    shell:
+        "jointir steps {params.values} {params.meta} --out {output.table} 2>&1 | tee {log}"
+
+
 rule figure7:
     input:
         code=code("report.figure7"),
         style="src/jointir/report/matplotlibrc",
         results=rules.ablation_results.output.table,
-        made=rules.ablation_results.output.made,
+        steps=rules.ablation_steps.output.table,
+        made=[rules.ablation_results.output.made, rules.ablation_steps.output.made],
     output:
         pdf=report(
             "reports/figure7.pdf",
@@ -40,8 +66,8 @@ rule figure7:
         mem_mb=1000,
         runtime=10,
     shell:
-        "jointir figure7 --results {input.results} --out {output.pdf} --png {output.png}"
-        " --table {output.table} 2>&1 | tee {log}"
+        "jointir figure7 --results {input.results} --steps {input.steps} --out {output.pdf}"
+        " --png {output.png} --table {output.table} 2>&1 | tee {log}"
 
 
 rule negatives:

@@ -43,7 +43,11 @@ STAGES = {
         *rules.table2.output,
     ],
     "scale": [*rules.scale.output, *rules.figure_scale.output],
-    "ablation": [*rules.ablation_results.output, *rules.figure7.output],
+    "ablation": [
+        *rules.ablation_results.output,
+        *rules.ablation_steps.output,
+        *rules.figure7.output,
+    ],
     "retrievers": [
         *rules.retriever_results.output,
         *rules.figure1.output,

@@ -75,8 +75,12 @@ def reference(rows: pd.DataFrame) -> list[int | None]:
     return chosen
 
 
-def _load(per_query: list[Path], meta: list[Path]) -> tuple[pd.DataFrame, list[pd.Series]]:
-    """Return one row a (file, measure) without statistics, and each row's values by query_id."""
+def load(per_query: list[Path], meta: list[Path]) -> tuple[pd.DataFrame, list[pd.Series]]:
+    """Return one row a (file, measure) without statistics, and each row's values by query_id.
+
+    The arguments are those of `results`. Raises: InputError: lists of different lengths, a run
+    given twice, or a damaged file.
+    """
     if not per_query or len(per_query) != len(meta):
         found = f"{len(per_query)} per-query files but {len(meta)} meta files"
         raise InputError("results", found, "Give one meta file for each per-query file")
@@ -97,8 +101,12 @@ def _load(per_query: list[Path], meta: list[Path]) -> tuple[pd.DataFrame, list[p
     return frame.reset_index(drop=True), [values[i] for i in frame.index]
 
 
-def _stacked(rows: pd.DataFrame, values: list[pd.Series]) -> np.ndarray:
-    """Return (Q, S): the values of rows that must have judged the same queries."""
+def stacked(rows: pd.DataFrame, values: list[pd.Series]) -> np.ndarray:
+    """Return float64[Q, S], the values of S rows of `load`.
+
+    Raises:
+        InputError: they are not of the same queries.
+    """
     queries = values[0].index
     for file, column in zip(rows["file"], values, strict=True):
         if not column.index.equals(queries):
@@ -112,7 +120,7 @@ def tabulate(rows: pd.DataFrame, values: list[pd.Series], samples: int, seed: in
     rows = rows.copy()
     rows[["value", "low", "high", "p_holm"]] = np.nan
     for _, group in rows.groupby(["dataset", "split", "measure"]):
-        V = _stacked(group, [values[i] for i in group.index])  # (Q, S)
+        V = stacked(group, [values[i] for i in group.index])  # (Q, S)
         rows.loc[group.index, "value"] = V.mean(axis=0)
         low, high = bootstrap_interval(V, samples, seed)
         rows.loc[group.index, "low"], rows.loc[group.index, "high"] = low, high
@@ -136,7 +144,7 @@ def results(per_query: list[Path], meta: list[Path], out: Path, samples: int, se
     Raises:
         InputError: lists of different lengths, a run given twice, or runs over different queries.
     """
-    frame = tabulate(*_load(per_query, meta), samples, seed)
+    frame = tabulate(*load(per_query, meta), samples, seed)
     for column in ("value", "low", "high"):
         frame[column] = frame[column].map("{:.6f}".format)
     frame["p_holm"] = frame["p_holm"].map("{:.3g}".format).replace("nan", "")

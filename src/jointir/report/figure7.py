@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jointir.errors import InputError
+from jointir.measure.steps import read_steps
 from jointir.report.formats import markdown, write_lines
 from jointir.report.styles import RC, draw_panels, panels, save
 from jointir.report.tables import final_rows
@@ -28,6 +29,11 @@ NOTE = (
     "Test queries, means over seeds (their number in brackets). The first four rows of each size "
     "add one strategy after the other (JPQ, section 5.3); the others train in another way. p: "
     "two-tailed paired t-test of the first seed against JPQ's, Holm-corrected within a measure."
+)
+COMPARED = (
+    "Each strategy against the one before it, and JPQ against OPQ: means over seeds (their number "
+    "in brackets), their difference, and the p value of a two-tailed paired t-test over test "
+    "queries, as it is and Holm-corrected within a measure (\\* p < 0.05, \\*\\* p < 0.01)."
 )
 
 
@@ -84,11 +90,28 @@ def table_lines(rows: pd.DataFrame) -> list[str]:
     return markdown(titles, lines)
 
 
-def figure7(results: Path, out: Path, png: Path, table: Path) -> None:
-    """Draw the ablation as a PDF (`out`) and a PNG, and write its numbers as a Markdown table.
+def step_lines(rows: pd.DataFrame) -> list[str]:
+    """Return a Markdown table of one dataset's comparisons: a line for each size and two steps."""
+    shown = panels(rows["measure"])
+    titles = ["bytes a document", "step", *(t for m in shown for t in (m, "difference", "p"))]
+    lines = []
+    for (size, before, step), own in rows.groupby(["bytes_per_doc", "before", "step"], sort=False):
+        cells = [f"{size:g}", f"{STEPS[before][0]} → {STEPS[step][0]} ({own['seeds'].iloc[0]})"]
+        for row in own.set_index("measure").loc[shown].itertuples():
+            sign = "**" if row.p_holm < 0.01 else "*" if row.p_holm < 0.05 else ""
+            gained = row.value - row.value_before
+            cells += [f"{row.value:.4f}", f"{gained:+.4f}{sign}", f"{row.p:.2g}, {row.p_holm:.2g}"]
+        lines.append(cells)
+    return markdown(titles, lines)
+
+
+def figure7(results: Path, steps: Path, out: Path, png: Path, table: Path) -> None:
+    """Draw the ablation as a PDF (`out`) and a PNG, and write its numbers as Markdown tables.
+
+    steps: what the `steps` stage wrote, each strategy against the one before.
 
     Raises:
-        InputError: results has other columns, no test split, or not all of the four steps.
+        InputError: a table has other columns, or results no test split or not all four steps.
     """
     import matplotlib
 
@@ -96,9 +119,11 @@ def figure7(results: Path, out: Path, png: Path, table: Path) -> None:
     missing = [system for system in STEPS if system not in set(rows["system"])]
     if missing:
         raise InputError(results, f"{missing[0]!r} is not there", "Run the ablation's trainings")
+    compared = read_steps(steps).query("split == 'test'")
     lines: list[str] = []
     for dataset, own in rows.groupby("dataset"):
-        lines += [f"### {dataset}, test", "", *table_lines(own), ""]
+        lines += [f"### {dataset}, test", "", *table_lines(own), "", NOTE, ""]
+        lines += [*step_lines(compared[compared["dataset"].eq(dataset)]), "", COMPARED, ""]
     with matplotlib.rc_context(fname=RC):
         save(render(rows), out, png)
-    write_lines([*lines, NOTE], table)
+    write_lines(lines[:-1], table)
