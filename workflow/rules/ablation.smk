@@ -27,7 +27,6 @@ rule ablation_steps:
         "logs/ablation-steps.log",
     benchmark:
         "logs/ablation-steps.tsv"
-    localrule: True  # seconds
     conda:
         "../../environment.yml"
     resources:
