@@ -25,7 +25,7 @@ JPQ = OPTIONS | {"negatives": 20, "lambda_cut": 10}
 
 @dataclass(frozen=True)
 class Training:
-    """A stage, the module that it is in, and its options but for `scratch`."""
+    """A stage, the module that its training loop is in, and its options but for `scratch`."""
 
     stage: str
     module: ModuleType
@@ -43,7 +43,7 @@ def trainings(tiny: Tiny, out: Path) -> dict[str, Training]:
     options = {
         "star": ("star", star, data | docs | STAR | {"batch": 8}),
         "uneven-star": ("star", star, data | docs | STAR | uneven),
-        "ance": ("dual", dual, data | docs | STAR | every),
+        "ance": ("dual", star, data | docs | STAR | every),
         "adore": ("adore", adore, data | docs | JPQ | uneven),
         "jpq": ("jpq", jpq, data | index | JPQ | {"batch": 8}),
         "uneven-jpq": ("jpq", jpq, data | docs | index | JPQ | uneven | {"reconstruction": 0.1}),
@@ -60,7 +60,8 @@ def losses_of(training: Training, scratch: Path) -> list[float]:
     words = [w for k, v in options.items() for w in (f"--{k.replace('_', '-')}", str(v))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training.module, "train", lambda *args: losses.extend(train(*args)))
-        patch.setattr(training.module, "has_bf16", lambda device: False)
+        for module in (star, dual, adore, jpq):
+            patch.setattr(module, "has_bf16", lambda device: False)
         patch.setattr(sys, "argv", ["jointir", training.stage, *words])
         with pytest.raises(SystemExit) as end:
             main()

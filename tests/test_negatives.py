@@ -1,5 +1,6 @@
 """JPQ's negatives beside brute force's: sets by hand, the stage on a tiny collection, figure 3."""
 
+import faiss
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -12,9 +13,9 @@ from jointir.encode.encoder import DualEncoder
 from jointir.encode.star import training_pairs
 from jointir.errors import InputError
 from jointir.joint.negatives import KINDS, negatives, overlap, typical
-from jointir.quantize.pq import read_pq
+from jointir.quantize.pq import read_index, read_pq
 from jointir.report.figure3 import SHOWN, figure3
-from tiny import M, make
+from tiny import D, M, make
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,13 @@ def test_an_index_that_does_not_fit_is_named(tiny, tmp_path):
     with pytest.raises(InputError, match=rf"M: {M + 1} is not among \[{M}\]"):
         negatives(tiny.collection, tiny.encoder, tiny.docs, [tiny.opq], *paths, M=M + 1)
     np.save(tmp_path / "docs.npy", np.load(tiny.docs)[:, :-1])
-    with pytest.raises(InputError, match=r"opq\.faiss: is not of .*docs\.npy"):
+    with pytest.raises(InputError, match=rf"docs\.npy: has {D - 1} dimensions, the encoder {D}"):
         negatives(tiny.collection, tiny.encoder, tmp_path / "docs.npy", [tiny.opq], *paths, M=M)
+    index = read_index(tiny.opq)
+    index.reset()
+    index.add(np.load(tiny.docs)[1:])
+    faiss.write_index(index, str(tmp_path / "fewer.faiss"))
+    with pytest.raises(InputError, match=r"fewer\.faiss: is not of .*docs\.npy"):
+        index = [tmp_path / "fewer.faiss"]
+        negatives(tiny.collection, tiny.encoder, tiny.docs, index, *paths, M=M)
     assert not any(path.exists() for path in paths)

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from jointir.data.store import document_texts, read_corpus
+from jointir.encode import star as module
 from jointir.encode.embed import embed, embed_texts
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.star import mine, training_pairs
 from jointir.errors import InputError
 from jointir.joint.uncompressed import Uncompressed
 from jointir.retrievers import adore as adore_module
-from jointir.retrievers import dual as module
 from jointir.retrievers.adore import adore
 from jointir.retrievers.dual import dual
 from jointir.retrievers.negatives import Periodic, bm25_negatives, random_negatives, refreshed

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 
-from jointir.data.store import read_corpus, read_qrels, read_queries
+from jointir.data.store import document_texts, read_corpus, read_qrels, read_queries
 from jointir.encode import star as module
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
@@ -95,9 +95,8 @@ def test_a_batch_knows_every_relevant_pair(tiny):
     texts, positives = training_pairs(tiny.collection)
     queries = embed_texts(model.eval(), texts, "query", 256, False)
     negatives = mine(queries, np.load(tiny.docs), positives, 5)
-    batches = Batches(model, texts, positives, negatives, tiny.collection, 20, 0)
-    corpus = read_corpus(tiny.collection)
-    everything = (corpus["title"] + " " + corpus["text"]).str.strip().tolist()
+    everything = document_texts(read_corpus(tiny.collection))
+    batches = Batches(model, texts, positives, lambda _: negatives, everything, 20, 0)
     row = {tuple(t): i for i, t in enumerate(model.tokenize(everything, "document"))}
     number = {tuple(t): i for i, t in enumerate(model.tokenize(texts, "query"))}
     for step in range(4):

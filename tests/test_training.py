@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError, safe_open
 
 from jointir.encode import training
-from jointir.encode.training import Checkpoint, shuffled, train, warmup_linear
+from jointir.encode.training import Checkpoint, fingerprint, shuffled, train, warmup_linear
 from jointir.errors import InputError
 from jointir.joint import jpq as module
 from jointir.joint.jpq import jpq
@@ -258,3 +258,18 @@ def test_a_checkpoint_is_whole_or_not_there(tmp_path):
     (tmp_path / "checkpoint.safetensors").write_bytes(whole[:-9])
     with pytest.raises(SafetensorError):  # so that `saved_step` above would have seen half a file
         saved_step(tmp_path / "checkpoint.safetensors")
+
+
+def test_a_fingerprint_is_of_settings_and_of_what_is_read(tmp_path):
+    docs = tmp_path / "docs.npy"
+    docs.write_text("a")
+    arguments = {"docs": docs, "lr": 0.1, "teacher": None, "out": tmp_path / "none", "scratch": 1}
+    first = fingerprint(arguments)
+    assert fingerprint(arguments | {"out": 2, "scratch": 3, "checkpoint_minutes": 4}) == first
+    assert fingerprint(arguments | {"lr": 0.2}) != first
+    copy = docs.rename(tmp_path / "elsewhere.npy")
+    assert fingerprint(arguments | {"docs": copy}) == first
+    copy.write_text("b")
+    assert fingerprint(arguments | {"docs": copy}) != first
+    with pytest.raises(InputError, match=r"docs\.npy.*not there.*--docs"):
+        fingerprint(arguments)

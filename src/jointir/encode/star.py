@@ -5,6 +5,7 @@ L = L_hard + w L_random, a pair-wise RankNet loss over negatives that the starti
 high and over the other documents of the batch.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import faiss
@@ -18,8 +19,7 @@ from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.processes import embed_together, from_main, is_main, place
-from jointir.encode.training import Checkpoint, shuffled, train
-from jointir.files import sha256
+from jointir.encode.training import Checkpoint, fingerprint, shuffled, train
 from jointir.progress import heartbeat
 
 CHUNK = 65_536  # documents made float32 at a time: memory does not grow with N
@@ -111,31 +111,20 @@ def star(
     Raises:
         InputError: `docs` are of another collection, or not of the encoder's dimension.
     """
-    fingerprint = {k: str(v) for k, v in locals().items() if k not in ("out", "checkpoint_minutes")}
-    inputs = {"collection": collection, "encoder": encoder, "docs": docs}
-    fingerprint |= {name: sha256(path) for name, path in inputs.items()}
+    same = fingerprint(locals())
     model = DualEncoder.load(encoder).to(place().device)
     texts, positives = used_pairs(collection, batch, steps, seed)
-    bf16 = has_bf16(model.device)
     matrix = read_embeddings(docs, collection, model.dim)
 
     def find() -> np.ndarray:
-        embedded = embed_texts(model.eval(), texts, "query", 4096, bf16)
+        embedded = embed_texts(model.eval(), texts, "query", 4096, has_bf16(model.device))
         with heartbeat(f"mine {depth} hard negatives for {len(texts)} queries"):
             return mine(embedded, matrix, positives, depth)
 
-    sampler = Batches(model, texts, positives, from_main(find), collection, batch, seed)
-
-    def loss_of(step: int) -> torch.Tensor:
-        q, d, relevant = sampler(step)
-        with autocast(model.device, bf16):
-            scores = embed_together(model, q) @ embed_together(model, d).T  # [B, 2B]
-        return star_loss(scale * scores.float(), relevant.to(model.device), random_weight)
-
-    weights = list(model.parameters())
-    optimizer = torch.optim.AdamW(weights, lr=lr, fused=True)
-    keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
-    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "star")
+    mined, bodies = from_main(find), document_texts(read_corpus(collection))
+    batches = Batches(model, texts, positives, lambda _: mined, bodies, batch, seed)
+    keeper = Checkpoint(scratch, checkpoint_minutes, same)
+    fit(batches, keeper, "star", steps, lr, warmup, scale, random_weight)
     if is_main():
         model.save(out)
         keeper.remove()
@@ -149,22 +138,51 @@ class Batches:
         model: DualEncoder,
         texts: list[str],
         positives: list[np.ndarray],
-        negatives: np.ndarray,
-        collection: Path,
+        negatives: Callable[[int], np.ndarray],
+        docs: list[str],
         batch: int,
         seed: int,
     ):
-        self.docs = document_texts(read_corpus(collection))
+        """texts: of Q queries, whose relevant documents are the rows `positives` of `docs`.
+
+        negatives: returns int64[Q, depth], the rows from which those of a step are drawn.
+        """
         self.model, self.batch, self.seed = model, min(batch, len(texts)), seed
         self.texts, self.positives, self.negatives = texts, positives, negatives
+        self.docs = docs
 
     def __call__(self, step: int) -> tuple[list[list[int]], list[list[int]], torch.Tensor]:
         rows = shuffled(len(self.texts), self.batch, step, self.seed)
         rng = np.random.default_rng([self.seed, 1, step])
         positive = [rng.choice(self.positives[i]) for i in rows]
-        hard = [rng.choice(self.negatives[i]) for i in rows]
+        negatives = self.negatives(step)
+        hard = [rng.choice(negatives[i]) for i in rows]
         docs = np.array(positive + hard)
         relevant = np.stack([np.isin(docs, self.positives[i]) for i in rows])
         queries = self.model.tokenize([self.texts[i] for i in rows], "query")
         documents = self.model.tokenize([self.docs[i] for i in docs], "document")
         return queries, documents, torch.from_numpy(relevant)
+
+
+def fit(
+    batches: Batches,
+    keeper: Checkpoint,
+    name: str,
+    steps: int,
+    lr: float,
+    warmup: int,
+    scale: float,
+    random_weight: float,
+) -> None:
+    """Train the model of `batches` on them with `star_loss`; settings as in `star`."""
+    model, bf16 = batches.model, has_bf16(batches.model.device)
+
+    def loss_of(step: int) -> torch.Tensor:
+        q, d, relevant = batches(step)
+        with autocast(model.device, bf16):
+            scores = embed_together(model, q) @ embed_together(model, d).T  # [B, 2B]
+        return star_loss(scale * scores.float(), relevant.to(model.device), random_weight)
+
+    weights = list(model.parameters())
+    optimizer = torch.optim.AdamW(weights, lr=lr, fused=True)
+    train(model, optimizer, loss_of, steps, warmup, batches.seed, weights, keeper, name)

@@ -15,8 +15,27 @@ from safetensors.torch import save_file
 
 from jointir.encode.processes import check_same, dropout_seed, is_main, say_once, sum_gradients
 from jointir.errors import InputError
-from jointir.files import atomic
+from jointir.files import atomic, sha256
 from jointir.progress import progress
+
+# Arguments of a stage that change nothing of what it learns, beside those that name its outputs.
+NEUTRAL = ("scratch", "checkpoint_minutes", "batch_tokens")
+
+
+def fingerprint(arguments: dict[str, object]) -> dict[str, str]:
+    """Return what makes two trainings the same: settings as text, files and folders as SHA-256.
+
+    arguments: of the stage, `locals()` at its beginning. What is named out... is written, not read.
+
+    Raises:
+        InputError: a file or folder that the stage is to read is not there.
+    """
+    kept = {k: v for k, v in arguments.items() if k not in NEUTRAL and not k.startswith("out")}
+    for name, value in kept.items():
+        if isinstance(value, Path) and not value.exists():
+            remedy = f"Rerun the stage that writes it, or correct --{name}"
+            raise InputError(value, "is not there", remedy)
+    return {k: sha256(v) if isinstance(v, Path) else str(v) for k, v in kept.items()}
 
 
 @dataclass

@@ -10,9 +10,8 @@ from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
-from jointir.encode.training import Checkpoint, train
+from jointir.encode.training import Checkpoint, fingerprint, train
 from jointir.errors import InputError
-from jointir.files import sha256
 from jointir.generative.bank import Bank, DocumentBank
 from jointir.generative.holdout import seen_documents
 from jointir.generative.model import GenerativeRetriever
@@ -68,9 +67,7 @@ def asi(
         InputError: an unknown indexer, `docs` of another collection or dimension, or settings that
             do not fit.
     """
-    fingerprint = {k: str(v) for k, v in locals().items() if k not in ("out", "checkpoint_minutes")}
-    inputs = {"collection": collection, "encoder": encoder, "docs": docs}
-    fingerprint |= {name: sha256(path) for name, path in inputs.items()}
+    same = fingerprint(locals())
     torch.manual_seed(seed)
     dual = DualEncoder.load(encoder).to(best_device())
     matrix = read_embeddings(docs, collection, dual.dim)
@@ -90,7 +87,7 @@ def asi(
     ]
     optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
     loss_of = refreshed(objective, lambda s: objective.loss(s, batch, fresh), refresh)
-    keeper = AtRefresh(scratch, checkpoint_minutes, fingerprint, every=refresh)
+    keeper = AtRefresh(scratch, checkpoint_minutes, same, every=refresh)
     weights = list(model.parameters())
     train(objective, optimizer, loss_of, steps, warmup, seed, weights, keeper, "asi")
     model.save(out)

@@ -21,9 +21,8 @@ from torch.nn.functional import normalize
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import best_device
 from jointir.encode.precision import has_bf16
-from jointir.encode.training import Checkpoint, train
+from jointir.encode.training import Checkpoint, fingerprint, train
 from jointir.errors import InputError
-from jointir.files import sha256
 from jointir.generative import losses
 from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import read_ids
@@ -112,9 +111,7 @@ def settle(
     Raises:
         InputError: `ids` or `docs` are of another collection.
     """
-    fingerprint = {k: str(v) for k, v in locals().items() if k not in ("out", "checkpoint_minutes")}
-    inputs = {"collection": collection, "model": model, "ids": ids, "docs": docs}
-    fingerprint |= {name: sha256(path) for name, path in inputs.items()}
+    same = fingerprint(locals())
     codes, matrix = read_ids(ids)[1], read_npy(docs).astype(np.float32)
     if len(codes) != len(matrix):
         found = f"holds {len(matrix)} embeddings, {ids} {len(codes)} identifiers"
@@ -135,7 +132,7 @@ def settle(
         e, target = examples(step, batch)
         return losses.generation(decoder(e, target), target)
 
-    keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
+    keeper = Checkpoint(scratch, checkpoint_minutes, same)
     weights = list(decoder.parameters())
     train(decoder, optimizer, loss_of, steps, warmup, seed, weights, keeper, "settle")
     retriever.save(out)

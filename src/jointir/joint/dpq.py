@@ -30,9 +30,8 @@ from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.star import training_pairs
-from jointir.encode.training import Checkpoint, shuffled, train
+from jointir.encode.training import Checkpoint, fingerprint, shuffled, train
 from jointir.errors import InputError
-from jointir.files import sha256
 from jointir.progress import progress
 from jointir.quantize.pq import PQ, read_index, read_pq, replace_centroids, write_index
 
@@ -168,9 +167,7 @@ def dpq(
     """
     if temperature <= 0:
         raise InputError("temperature", f"{temperature} is not above 0", "Set a squared distance")
-    fingerprint = {k: str(v) for k, v in locals().items() if not k.startswith(("out", "check"))}
-    inputs = {"collection": collection, "encoder": encoder, "docs": docs, "index": index}
-    fingerprint |= {name: sha256(path) for name, path in inputs.items()}
+    same = fingerprint(locals())
     start = DualEncoder.load(encoder)
     pq = read_pq(index, start.dim)
     matrix = read_embeddings(docs, collection, start.dim)
@@ -189,7 +186,7 @@ def dpq(
     weights = list(model.encoder.parameters())
     groups = [{"params": weights}, {"params": [model.centroids], "lr": pq_lr}]
     optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
-    keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
+    keeper = Checkpoint(scratch, checkpoint_minutes, same)
     train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "dpq")
     trained = read_index(index)
     replace_centroids(trained, model.centroids.detach().cpu().numpy())

@@ -25,9 +25,8 @@ from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.processes import is_main, mean_of_all, place, share
 from jointir.encode.star import training_pairs
-from jointir.encode.training import Checkpoint, shuffled, train
+from jointir.encode.training import Checkpoint, fingerprint, shuffled, train
 from jointir.errors import InputError
-from jointir.files import sha256
 from jointir.joint.index import TrainablePQ
 from jointir.joint.lambdarank import lambdarank
 from jointir.quantize.pq import read_index, read_pq, replace_centroids, searchable, write_index
@@ -150,9 +149,7 @@ def jpq(
         InputError: the index is no PQ of 4 or 8 bits, its dimension or that of `docs` is not the
             encoder's, or `docs` are missing or of another collection.
     """
-    fingerprint = {k: str(v) for k, v in locals().items() if not k.startswith(("out", "check"))}
-    inputs = {"collection": collection, "encoder": encoder, "index": index}
-    fingerprint |= {name: sha256(path) for name, path in inputs.items()}
+    same = fingerprint(locals())
     device = place().device
     start = DualEncoder.load(encoder)
     model = JPQ(start, TrainablePQ(read_pq(index, start.dim))).to(device)
@@ -171,7 +168,7 @@ def jpq(
     weights = list(model.encoder.parameters())
     groups = [{"params": weights}, {"params": [model.index.centroids], "lr": centroid_lr}]
     optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
-    keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
+    keeper = Checkpoint(scratch, checkpoint_minutes, same)
     train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "jpq")
     if not is_main():
         return

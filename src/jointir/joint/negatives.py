@@ -108,18 +108,19 @@ def negatives(
         batch_tokens: padded tokens of a batch that is embedded.
 
     Raises:
-        InputError: no index has M sub-quantizers, or an index or `docs` is not of this collection.
+        InputError: no index has M sub-quantizers, an index or `docs` is not of this collection, or
+            `docs` have not the encoder's dimension.
     """
     pqs = {len(pq.centroids): pq for pq in map(read_pq, index)}
     if M not in pqs:
         raise InputError("M", f"{M} is not among {sorted(pqs)}", "Choose one of the indexes' M")
-    matrix = np.asarray(read_embeddings(docs, collection), np.float32)
+    device = best_device()
+    model = DualEncoder.load(encoder).to(device).eval()
+    matrix = np.asarray(read_embeddings(docs, collection, model.dim), np.float32)
     for path, pq in zip(index, pqs.values(), strict=True):
         if len(pq.codes) != len(matrix) or len(pq.rotation) != matrix.shape[1]:
             raise InputError(path, f"is not of {docs}", "Build it from these embeddings")
     texts, relevant = training_pairs(collection)
-    device = best_device()
-    model = DualEncoder.load(encoder).to(device).eval()
     queries = embed_texts(model, texts, "query", batch_tokens, has_bf16(device))
     exact = negatives_of(Uncompressed(matrix).to(device), queries, relevant, n, "brute force")
     rows = []

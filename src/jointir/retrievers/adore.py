@@ -15,8 +15,7 @@ from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
 from jointir.encode.processes import is_main, place
 from jointir.encode.star import training_pairs
-from jointir.encode.training import Checkpoint, shuffled, train
-from jointir.files import sha256
+from jointir.encode.training import Checkpoint, fingerprint, shuffled, train
 from jointir.joint.jpq import JPQ, Criterion, pad
 from jointir.joint.uncompressed import Uncompressed
 
@@ -44,9 +43,7 @@ def adore(
     Raises:
         InputError: `docs` are not of the collection, or their dimension is not the encoder's.
     """
-    fingerprint = {k: str(v) for k, v in locals().items() if k not in ("out", "checkpoint_minutes")}
-    inputs = {"collection": collection, "encoder": encoder, "docs": docs}
-    fingerprint |= {name: sha256(path) for name, path in inputs.items()}
+    same = fingerprint(locals())
     device = place().device
     start = DualEncoder.load(encoder)
     matrix = np.asarray(read_embeddings(docs, collection, start.dim), np.float32)
@@ -64,7 +61,7 @@ def adore(
 
     weights = list(model.encoder.parameters())
     optimizer = torch.optim.AdamW(weights, lr=lr, fused=True)
-    keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
+    keeper = Checkpoint(scratch, checkpoint_minutes, same)
     train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "adore")
     if is_main():
         model.encoder.save(out, "query")

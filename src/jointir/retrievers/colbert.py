@@ -7,8 +7,7 @@ import torch
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.star import star_loss
-from jointir.encode.training import Checkpoint, train
-from jointir.files import sha256
+from jointir.encode.training import Checkpoint, fingerprint, train
 from jointir.retrievers.dual import bm25_batches
 from jointir.retrievers.late import LateInteraction
 
@@ -35,8 +34,7 @@ def colbert(
     STAR's over BM25's negatives: that of ColBERT's authors, pair-wise on triples of BM25, and the
     other documents of the batch. Scores have no scale: a query's tokens add up.
     """
-    fingerprint = {k: str(v) for k, v in locals().items() if k not in ("out", "checkpoint_minutes")}
-    fingerprint |= {"collection": sha256(collection), "encoder": sha256(encoder)}
+    same = fingerprint(locals())
     device = best_device()
     model = LateInteraction.start(DualEncoder.load(encoder), dim, seed).to(device)
     sampler = bm25_batches(model, collection, batch, steps, depth, seed)
@@ -51,7 +49,7 @@ def colbert(
     weights = [p for p in model.parameters() if p is not model.projection]
     groups = [{"params": weights}, {"params": [model.projection], "lr": head_lr}]
     optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
-    keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
+    keeper = Checkpoint(scratch, checkpoint_minutes, same)
     clip = [*weights, model.projection]
     train(model, optimizer, loss_of, steps, warmup, seed, clip, keeper, "colbert")
     model.save(out)

@@ -13,17 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from jointir.data.store import document_texts, read_corpus
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
-from jointir.encode.precision import autocast, has_bf16
-from jointir.encode.processes import embed_together, is_main, place
-from jointir.encode.star import Batches, star_loss, used_pairs
-from jointir.encode.training import Checkpoint, train
+from jointir.encode.precision import has_bf16
+from jointir.encode.processes import is_main, place
+from jointir.encode.star import Batches, fit, used_pairs
+from jointir.encode.training import Checkpoint, fingerprint
 from jointir.errors import InputError
-from jointir.files import sha256
 from jointir.retrievers.negatives import Periodic, bm25_negatives, random_negatives, refreshed
 
 NEGATIVES = ("random", "bm25", "own")
@@ -36,7 +34,7 @@ def bm25_batches(
     texts, positives = used_pairs(collection, batch, steps, seed)
     docs = document_texts(read_corpus(collection))
     negatives = bm25_negatives(texts, docs, positives, depth, seed)
-    return Batches(model, texts, positives, negatives, collection, batch, seed)
+    return Batches(model, texts, positives, lambda _: negatives, docs, batch, seed)
 
 
 def dual(
@@ -73,39 +71,27 @@ def dual(
         raise InputError("negatives", f"{negatives!r} is unknown", f"Choose one of {NEGATIVES}")
     if negatives == "own" and docs is None:
         raise InputError("docs", "an encoder's own negatives need it", "Name docs.npy")
-    skip = ("out", "checkpoint_minutes", "batch_tokens")
-    fingerprint = {k: str(v) for k, v in locals().items() if k not in skip}
-    inputs = {"collection": collection, "encoder": encoder} | ({"docs": docs} if docs else {})
-    fingerprint |= {name: sha256(path) for name, path in inputs.items()}
+    same = fingerprint(locals())
     model = DualEncoder.load(encoder).to(place().device)
     texts, positives = used_pairs(collection, batch, steps, seed)
     bodies = document_texts(read_corpus(collection))
-    bf16 = has_bf16(model.device)
+    known = read_embeddings(docs, collection, model.dim) if docs else None
 
     def own(step: int) -> np.ndarray:
-        known = None if step else read_embeddings(docs, collection, model.dim)
-        return refreshed(model, texts, bodies, positives, depth, batch_tokens, bf16, known)
+        given = None if step else known
+        bf16 = has_bf16(model.device)
+        return refreshed(model, texts, bodies, positives, depth, batch_tokens, bf16, given)
 
     find: dict[str, Callable[[int], np.ndarray]] = {
         "random": lambda _: random_negatives(positives, len(bodies), depth, seed),
         "bm25": lambda _: bm25_negatives(texts, bodies, positives, depth, seed),
         "own": own,
     }
-    keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
-    name = hashlib.sha256(str(fingerprint).encode()).hexdigest()[:12]
+    name = hashlib.sha256(str(same).encode()).hexdigest()[:12]
     source = Periodic(find[negatives], refresh or steps, scratch, name)
-    sampler = Batches(model, texts, positives, source(0), collection, batch, seed)
-
-    def loss_of(step: int) -> torch.Tensor:
-        sampler.negatives = source(step)
-        q, d, relevant = sampler(step)
-        with autocast(model.device, bf16):
-            scores = embed_together(model, q) @ embed_together(model, d).T  # [B, 2B]
-        return star_loss(scale * scores.float(), relevant.to(model.device), random_weight)
-
-    weights = list(model.parameters())
-    optimizer = torch.optim.AdamW(weights, lr=lr, fused=True)
-    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, f"{negatives} negatives")
+    batches = Batches(model, texts, positives, source, bodies, batch, seed)
+    keeper = Checkpoint(scratch, checkpoint_minutes, same)
+    fit(batches, keeper, f"{negatives} negatives", steps, lr, warmup, scale, random_weight)
     if is_main():
         model.save(out)
         source.remove()

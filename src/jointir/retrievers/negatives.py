@@ -24,10 +24,8 @@ def random_negatives(positives: list[np.ndarray], N: int, depth: int, seed: int)
     found = []
     for relevant in positives:
         drawn = rng.integers(0, N - len(relevant), depth)
-        for row in np.sort(
-            relevant
-        ):  # a row from the first relevant one on is the next that is not
-            drawn += drawn >= row
+        for row in np.sort(relevant):
+            drawn += drawn >= row  # from the first relevant row on, each is the next that is not
         found.append(drawn)
     return np.stack(found)
 

@@ -12,8 +12,7 @@ from torch.nn.functional import kl_div, log_softmax, nll_loss
 
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import autocast, has_bf16
-from jointir.encode.training import Checkpoint, train
-from jointir.files import sha256
+from jointir.encode.training import Checkpoint, fingerprint, train
 from jointir.retrievers.dual import bm25_batches
 from jointir.retrievers.late import LateInteraction
 
@@ -65,9 +64,7 @@ def tct(
     Raises:
         InputError: `teacher` holds no late-interaction model.
     """
-    fingerprint = {k: str(v) for k, v in locals().items() if k not in ("out", "checkpoint_minutes")}
-    inputs = {"collection": collection, "encoder": encoder, "teacher": teacher}
-    fingerprint |= {name: sha256(path) for name, path in inputs.items()}
+    same = fingerprint(locals())
     device = best_device()
     guide = LateInteraction.load(teacher).to(device).eval().requires_grad_(False)
     model = DualEncoder.load(encoder).to(device)
@@ -84,7 +81,7 @@ def tct(
 
     weights = list(model.parameters())
     optimizer = torch.optim.AdamW(weights, lr=lr, fused=True)
-    keeper = Checkpoint(scratch, checkpoint_minutes, fingerprint)
+    keeper = Checkpoint(scratch, checkpoint_minutes, same)
     train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "tct-colbert")
     model.save(out)
     keeper.remove()
