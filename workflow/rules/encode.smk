@@ -38,6 +38,7 @@ rule embed_documents:
         "logs/{dataset}/{encoder}/embed-{shard}.log",
     benchmark:
         "logs/{dataset}/{encoder}/embed-{shard}.tsv"
+    priority: 10  # trainings wait for them
     conda:
         "../../environment.yml"
     threads: share(SHARDS)

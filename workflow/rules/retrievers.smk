@@ -15,6 +15,7 @@ rule dual:
         "logs/{dataset}/{encoder}.tsv"
     wildcard_constraints:
         encoder=any_of(DUAL),
+    priority: 10  # long, and ANCE last of a chain: see jpq
     conda:
         "../../environment.yml"
     threads: share(2)
@@ -46,6 +47,7 @@ rule colbert:
         "logs/{dataset}/colbert.log",
     benchmark:
         "logs/{dataset}/colbert.tsv"
+    priority: 10  # see jpq
     conda:
         "../../environment.yml"
     threads: share(2)
@@ -72,6 +74,7 @@ rule tct_colbert:
         "logs/{dataset}/tct-colbert.log",
     benchmark:
         "logs/{dataset}/tct-colbert.tsv"
+    priority: 10  # see jpq
     conda:
         "../../environment.yml"
     threads: share(2)
@@ -99,6 +102,7 @@ rule adore:
         "logs/{dataset}/adore.log",
     benchmark:
         "logs/{dataset}/adore.tsv"
+    priority: 10  # see jpq
     conda:
         "../../environment.yml"
     threads: share(2)
@@ -132,6 +136,7 @@ rule late_search:
         "logs/{dataset}/late-search.log",
     benchmark:
         "logs/{dataset}/late-search.tsv"
+    priority: 10  # see jpq
     conda:
         "../../environment.yml"
     threads: share(2)
