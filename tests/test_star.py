@@ -95,7 +95,9 @@ def test_a_batch_knows_every_relevant_pair(tiny):
     texts, positives = training_pairs(tiny.collection)
     queries = embed_texts(model.eval(), texts, "query", 256, False)
     negatives = mine(queries, np.load(tiny.docs), positives, 5)
-    everything = document_texts(read_corpus(tiny.collection))
+    corpus = read_corpus(tiny.collection)
+    everything = (corpus["title"] + " " + corpus["text"]).str.strip().tolist()
+    assert document_texts(corpus) == everything
     batches = Batches(model, texts, positives, lambda _: negatives, everything, 20, 0)
     row = {tuple(t): i for i, t in enumerate(model.tokenize(everything, "document"))}
     number = {tuple(t): i for i, t in enumerate(model.tokenize(texts, "query"))}

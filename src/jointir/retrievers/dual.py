@@ -75,12 +75,11 @@ def dual(
     model = DualEncoder.load(encoder).to(place().device)
     texts, positives = used_pairs(collection, batch, steps, seed)
     bodies = document_texts(read_corpus(collection))
-    known = read_embeddings(docs, collection, model.dim) if docs else None
 
     def own(step: int) -> np.ndarray:
-        given = None if step else known
+        known = None if step else read_embeddings(docs, collection, model.dim)
         bf16 = has_bf16(model.device)
-        return refreshed(model, texts, bodies, positives, depth, batch_tokens, bf16, given)
+        return refreshed(model, texts, bodies, positives, depth, batch_tokens, bf16, known)
 
     find: dict[str, Callable[[int], np.ndarray]] = {
         "random": lambda _: random_negatives(positives, len(bodies), depth, seed),
