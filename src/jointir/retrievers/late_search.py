@@ -21,7 +21,8 @@ from jointir.measure.trec import write_run
 from jointir.progress import progress
 from jointir.retrievers.late import LateInteraction
 
-BLOCK = 2**22  # products of a query's and a document's token that are held at a time
+CHUNK = 128  # documents scored at a time
+BLOCK = 2**21  # products of a query's and a document's token held at a time: they fit in a cache
 TOKEN_BYTES = 2  # of a number in the index: float16, as ColBERT's authors store it
 
 
@@ -83,7 +84,7 @@ def search(
     best = torch.empty(len(queries), 0, device=model.device)
     found = torch.empty(len(queries), 0, dtype=torch.long, device=model.device)
     total = 0
-    plan = list(chunks([len(t) for t in tokens], 256))
+    plan = list(chunks([len(t) for t in tokens], CHUNK))
     for rows in progress(plan, "late interaction", unit="chunks"):
         own, sizes = packed(model, [tokens[i] for i in rows], "document", batch_tokens, bf16)
         total += len(own)
