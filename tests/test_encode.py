@@ -21,7 +21,7 @@ from jointir.encode.lookup import looked_up_once
 from jointir.encode.precision import choose_bf16
 from jointir.encode.shards import gather
 from jointir.errors import InputError
-from jointir.files import sha256
+from jointir.files import read_json, sha256
 from tiny import LENGTHS, D, N, make, save_encoder
 
 
@@ -226,6 +226,21 @@ def test_checkpoint_imports_any_folder(tiny, tmp_path):
     found = embed_texts(model, ["w1 w2"], "document", 64, False)
     hidden = model.model[0].auto_model(**model.model.tokenizer(["w1 w2"], return_tensors="pt"))
     np.testing.assert_allclose(found[0], hidden[0][0].mean(0).detach(), atol=1e-6)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_dropout_is_that_of_the_checkpoint_or_none(tiny, tmp_path, kept):
+    bert = shutil.copytree(tiny.encoder.parent / "encoder-bert", tmp_path / "bert")
+    config = read_json(bert / "config.json")
+    own = {"hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.3}
+    (bert / "config.json").write_text(json.dumps(config | own))
+    checkpoint(str(bert), tmp_path / "out", 5, 7, dropout=kept)
+    DualEncoder.load(tmp_path / "out").save(tmp_path / "again")  # as a training does
+    model = DualEncoder.load(tmp_path / "again").train()
+    rates = {m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)}
+    assert rates == ({0.2, 0.3} if kept else {0.0})
+    torch.manual_seed(1)
+    assert torch.equal(model([[1, 2, 3]]), model([[1, 2, 3]])) is not kept
 
 
 @pytest.mark.parametrize("name", ["package:no_such_package/x", "package:faiss/no-such-folder"])

@@ -17,13 +17,14 @@ rule checkpoint:
         mem_mb=2000,
         runtime=30,
     params:
-        **config["encoder"],
+        **{k: v for k, v in config["encoder"].items() if k != "dropout"},
+        dropout="--dropout" if config["encoder"]["dropout"] else "--no-dropout",
     shell:
         "jointir checkpoint --checkpoint '{params.checkpoint}' --out {output.model}"
         " --query-max-length {params.query_max_length}"
         " --document-max-length {params.document_max_length}"
         " --query-prompt '{params.query_prompt}' --document-prompt '{params.document_prompt}'"
-        " 2>&1 | tee {log}"
+        " {params.dropout} 2>&1 | tee {log}"
 
 
 rule embed_documents:

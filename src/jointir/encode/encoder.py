@@ -144,10 +144,12 @@ def checkpoint(
     document_max_length: int,
     query_prompt: str = "",
     document_prompt: str = "",
+    dropout: bool = True,
 ) -> None:
     """Import any transformers or sentence-transformers checkpoint as the encoder to start from.
 
-    A plain transformers checkpoint gets sentence-transformers' default, mean pooling.
+    A plain transformers checkpoint gets sentence-transformers' default, mean pooling. dropout:
+    whether trainings that start from it have the dropout of its configuration, or none.
 
     Raises:
         InputError: the checkpoint cannot be found or loaded.
@@ -159,5 +161,16 @@ def checkpoint(
         remedy = "Name a folder, a hub id (with internet), or package:MODULE/FOLDER"
         raise InputError("encoder.checkpoint", f"cannot load {checkpoint!r} ({e})", remedy) from e
     model.prompts = {"query": query_prompt, "document": document_prompt}
+    if not dropout:
+        turn_off_dropout(model)
     lengths = {"query": query_max_length, "document": document_max_length}
     DualEncoder(model, lengths).save(out)
+
+
+def turn_off_dropout(model: SentenceTransformer) -> None:
+    """Set every rate of dropout in the transformer's configuration to 0: it is saved with it."""
+    with suppress(AttributeError, NotImplementedError):  # no transformer
+        config = model.transformers_model.config
+        for name, rate in config.to_dict().items():
+            if "drop" in name and isinstance(rate, float):
+                setattr(config, name, 0.0)
