@@ -18,6 +18,7 @@ from safetensors.numpy import load_file
 from conftest import ENV, ROOT
 from jointir import cli
 from jointir.encode import processes
+from jointir.encode.encoder import DualEncoder, turn_off_dropout
 from jointir.encode.processes import Place, share
 from jointir.errors import InputError
 from jointir.joint import jpq
@@ -40,9 +41,9 @@ class Runs:
 
 def without_dropout(encoder: Path) -> None:
     """Rewrite an encoder's settings: dropout is another one in every process."""
-    path = encoder / "config.json"
-    off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    path.write_text(json.dumps(json.loads(path.read_text()) | off))
+    model = DualEncoder.load(encoder)
+    turn_off_dropout(model.model)
+    model.save(encoder)
 
 
 def launch(tiny: Tiny, out: Path, scratch: Path) -> str:

@@ -17,14 +17,9 @@ rule checkpoint:
         mem_mb=2000,
         runtime=30,
     params:
-        **{k: v for k, v in config["encoder"].items() if k != "dropout"},
-        dropout="--dropout" if config["encoder"]["dropout"] else "--no-dropout",
+        settings=options(config["encoder"]),
     shell:
-        "jointir checkpoint --checkpoint '{params.checkpoint}' --out {output.model}"
-        " --query-max-length {params.query_max_length}"
-        " --document-max-length {params.document_max_length}"
-        " --query-prompt '{params.query_prompt}' --document-prompt '{params.document_prompt}'"
-        " {params.dropout} 2>&1 | tee {log}"
+        "jointir checkpoint --out {output.model} {params.settings} 2>&1 | tee {log}"
 
 
 rule embed_documents:

@@ -1,4 +1,5 @@
 import re
+from shlex import quote
 
 # What generative.smk and asi.smk ask about the trainings of ASI.
 VARIANTS = {v: config["asi"]["variants"].get(v) for v in config["asi"]["run"]}
@@ -34,13 +35,17 @@ def training_options(wildcards):
 
 
 def options(settings):
-    """Return --name value for each setting, --name or --no-name for those that are on or off.
+    """Return --name value for each setting, for the shell; --name or --no-name for what is on or off.
 
     Sorted: an overlay's keys come first, and another order would be other params to Snakemake.
     """
     names = {k: k.replace("_", "-") for k in settings}
     return " ".join(
-        f"--{'' if v else 'no-'}{names[k]}" if isinstance(v, bool) else f"--{names[k]} {v}"
+        (
+            f"--{'' if v else 'no-'}{names[k]}"
+            if isinstance(v, bool)
+            else f"--{names[k]} {quote(str(v))}"
+        )
         for k, v in sorted(settings.items())
     )
 

@@ -169,8 +169,8 @@ def checkpoint(
 
 def turn_off_dropout(model: SentenceTransformer) -> None:
     """Set every rate of dropout in the transformer's configuration to 0: it is saved with it."""
-    with suppress(AttributeError, NotImplementedError):  # no transformer
-        config = model.transformers_model.config
-        for name, rate in config.to_dict().items():
-            if "drop" in name and isinstance(rate, float):
-                setattr(config, name, 0.0)
+    if (transformer := model.transformers_model) is None:  # static embeddings have none
+        return
+    for name, rate in transformer.config.to_dict().items():
+        if "drop" in name and isinstance(rate, float):
+            setattr(transformer.config, name, 0.0)
