@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from shlex import quote
 
 import pytest
 import yaml
@@ -253,12 +254,14 @@ def test_committed_numbers_do_not_pass_for_those_of_a_run(tmp_path, target):
 
 
 def test_a_beir_folder_needs_no_download(tmp_path):
-    mine = {"kind": "beir", "folder": str(tmp_path)}
+    folder = tmp_path / "it's mine"
+    folder.mkdir()
+    mine = {"kind": "beir", "folder": str(folder)}
     overlay = tmp_path / "mine.yaml"
     used = {"figure4": {"datasets": ["mine"]}, "asi": {"dataset": "mine"}}
     overlay.write_text(yaml.safe_dump({"datasets": {"mine": mine}, **used}))
     text = run("snakemake", "-n", "--forceall", "--configfile", overlay, "-p", cwd=ROOT)
-    assert f"jointir corpus-beir --folder '{tmp_path}' --out data/mine/collection" in text
+    assert f"jointir corpus-beir --folder {quote(str(folder))} --out data/mine/collection" in text
     assert "rule download" not in text
 
 

@@ -2,6 +2,7 @@ import math
 import sys
 from functools import cache
 from pathlib import Path
+from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
@@ -84,6 +85,22 @@ def dataset(wildcards):
     return config["datasets"][wildcards.dataset]
 
 
+def options(settings):
+    """Return --name value for each setting, for the shell; --name or --no-name for what is on or off.
+
+    Sorted: an overlay's keys come first, and another order would be other params to Snakemake.
+    """
+    names = {k: k.replace("_", "-") for k in settings}
+    return " ".join(
+        (
+            f"--{'' if v else 'no-'}{names[k]}"
+            if isinstance(v, bool)
+            else f"--{names[k]} {quote(str(v))}"
+        )
+        for k, v in sorted(settings.items())
+    )
+
+
 # The kinds of dataset that are downloaded: the parameter that pins the files, the stage that gets
 # them and its code, and the option by which the corpus stage is told where they are.
 DOWNLOADED = {
@@ -123,5 +140,4 @@ def collection_options(wildcards, input):
         given[download(wildcards)["option"]] = input.source[0]
     given |= given.pop("splits", {})
     kind = given.pop("kind").replace("_", "-")
-    options = " ".join(f"--{k.replace('_', '-')} '{v}'" for k, v in given.items())
-    return f"corpus-{kind} {options}"
+    return f"corpus-{kind} {options(given)}"

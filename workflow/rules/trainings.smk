@@ -1,5 +1,4 @@
 import re
-from shlex import quote
 
 # What generative.smk and asi.smk ask about the trainings of ASI.
 VARIANTS = {v: config["asi"]["variants"].get(v) for v in config["asi"]["run"]}
@@ -32,22 +31,6 @@ def training_options(wildcards):
     """Return the options of `jointir asi` that a variant's settings give."""
     settings = config["asi"] | VARIANTS[wildcards.variant]
     return options({k: v for k, v in settings.items() if k not in OWN})
-
-
-def options(settings):
-    """Return --name value for each setting, for the shell; --name or --no-name for what is on or off.
-
-    Sorted: an overlay's keys come first, and another order would be other params to Snakemake.
-    """
-    names = {k: k.replace("_", "-") for k in settings}
-    return " ".join(
-        (
-            f"--{'' if v else 'no-'}{names[k]}"
-            if isinstance(v, bool)
-            else f"--{names[k]} {quote(str(v))}"
-        )
-        for k, v in sorted(settings.items())
-    )
 
 
 def seeds_of(variant):
