@@ -83,9 +83,10 @@ rule negatives:
         "logs/{dataset}/negatives.log",
     benchmark:
         "logs/{dataset}/negatives.tsv"
+    priority: 5  # long, too: at the end it would run alone
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: share(2)  # of two it uses little more than one
     resources:
         mem_mb=memory(4000, docs=4),
         runtime=240,

@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 from workflow.scripts.alone import hold
+from workflow.scripts.scheduling import no_rate_limit
 from workflow.scripts.sources import sources
 
 DATASETS = config["figure4"]["datasets"]
@@ -39,6 +40,7 @@ wildcard_constraints:
 
 onstart:
     hold()
+    no_rate_limit(workflow)
 
 
 @cache  # hundreds of jobs ask for few
