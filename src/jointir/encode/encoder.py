@@ -1,7 +1,6 @@
 """The dual encoder: one transformer that embeds queries and documents for inner product search."""
 
 import importlib.util
-from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 import torch
@@ -9,15 +8,13 @@ from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 from transformers.utils import logging
 
-from jointir.encode.lookup import looked_up_once
+from jointir.encode.packed import can_pack, embed_packed
 from jointir.errors import InputError
 from jointir.files import atomic, read_json, write_json
 
 SETTINGS = "jointir.json"  # beside the sentence-transformers files, which have one length for both
 logging.disable_progress_bar()  # the stages have their own
 DAMAGED = "Delete it and rerun the stage that writes it"
-GROUP = 8  # texts padded together on a CPU
-PADDING_ACCEPTED = 1.2  # padded tokens for each real one, below which a batch stays whole
 
 
 def best_device() -> torch.device:
@@ -91,31 +88,12 @@ class DualEncoder(torch.nn.Module):
     def forward(self, tokens: list[list[int]]) -> torch.Tensor:
         """Embed a batch: token ids of B texts to float[B, D], in their order.
 
-        On a CPU, texts of like length are padded together: a batch of 32 queries that holds one
-        long query would otherwise be mostly padding.
+        On a CPU, texts of unlike lengths are packed, where the model is of a kind that can be: a
+        batch of 32 queries that holds one long query would otherwise be mostly padding.
         """
-        lengths = [len(t) for t in tokens]
-        even = max(lengths) * len(tokens) < PADDING_ACCEPTED * sum(lengths)
-        if even or self.device.type != "cpu":
-            return self._embed(tokens)
-        order = sorted(range(len(tokens)), key=lengths.__getitem__)
-        groups = [order[i : i + GROUP] for i in range(0, len(order), GROUP)]
-        with self._looked_up_once(tokens):
-            embedded = torch.cat([self._embed([tokens[i] for i in group]) for group in groups])
-        back = torch.empty(len(order), dtype=torch.long)
-        back[torch.tensor(order)] = torch.arange(len(order))
-        return embedded[back]
-
-    def _looked_up_once(self, tokens: list[list[int]]) -> AbstractContextManager:
-        if not torch.is_grad_enabled():
-            return nullcontext()
-        with suppress(AttributeError, NotImplementedError):  # no transformer, or its words are hid
-            words = self.model.transformers_model.get_input_embeddings()
-            used = [self.model.tokenizer.pad_token_id, *(i for text in tokens for i in text)]
-            return looked_up_once(words, torch.tensor(used))
-        return nullcontext()
-
-    def _embed(self, tokens: list[list[int]]) -> torch.Tensor:
+        uneven = len({len(t) for t in tokens}) > 1
+        if uneven and self.device.type == "cpu" and can_pack(self.model):
+            return embed_packed(self.model, tokens)
         padded = self.model.tokenizer.pad({"input_ids": tokens}, return_tensors="pt")
         features = {k: v.to(self.device) for k, v in padded.items()}
         return self.model(features)["sentence_embedding"]

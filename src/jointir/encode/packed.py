@@ -1,0 +1,102 @@
+"""A batch of texts in one row without padding, for a CPU, where every padded token costs time.
+
+Linear layers, norms and activations look at a token alone, so the texts of a batch can follow each
+other in one row. Only attention must know where a text ends: there, texts of equal length are a
+matrix of their own, which needs no mask either.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import groupby
+
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface, PreTrainedModel
+from transformers.masking_utils import AttentionMaskInterface
+
+NAME = "jointir-packed"
+TRANSFORMERS = ("bert", "roberta", "xlm-roberta")  # positions learned, attention plain and whole
+AFTER = (Pooling, Dense, Normalize)  # modules that take packed texts, or know no tokens
+
+
+def can_pack(model: SentenceTransformer) -> bool:
+    """Whether `embed_packed` knows every part of the model; others want padded texts."""
+    transformer = model.transformers_model
+    if transformer is None or transformer.config.model_type not in TRANSFORMERS:
+        return False
+    return not transformer.config.is_decoder and all(isinstance(m, AFTER) for m in list(model)[1:])
+
+
+def embed_packed(model: SentenceTransformer, tokens: list[list[int]]) -> torch.Tensor:
+    """Embed token ids of B texts to float[B, D], in their order, as padded texts would be.
+
+    model: one that `can_pack`.
+    """
+    order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
+    lengths = [len(tokens[i]) for i in order]
+    runs = [(len(list(same)), length) for length, same in groupby(lengths)]
+    device = model.device
+    ids = torch.tensor([[t for i in order for t in tokens[i]]], device=device)  # [1, T]
+    transformer = model.transformers_model
+    first = _first_position(transformer)
+    positions = torch.cat([torch.arange(first, first + n) for n in lengths]).to(device)
+    with _attention(transformer):
+        out = transformer(input_ids=ids, position_ids=positions.unsqueeze(0), runs=runs)
+    ends = torch.tensor([0, *lengths], device=device).cumsum(0)
+    # the name by which sentence-transformers knows where packed texts end
+    features = {"token_embeddings": out.last_hidden_state, "cu_seq_lens_q": ends}
+    for module in list(model)[1:]:
+        features = module(features)
+    back = torch.empty(len(order), dtype=torch.long)
+    back[torch.tensor(order)] = torch.arange(len(order))
+    return features["sentence_embedding"][back.to(device)]
+
+
+def _first_position(transformer: PreTrainedModel) -> int:
+    """Return the position of a text's first token: RoBERTa's family counts on from the padding."""
+    config = transformer.config
+    return 0 if config.model_type == "bert" else config.pad_token_id + 1
+
+
+@contextmanager
+def _attention(transformer: PreTrainedModel) -> Iterator[None]:
+    """Have the transformer attend by `attend_packed` for the block."""
+    before = transformer.config._attn_implementation
+    transformer.set_attn_implementation(NAME)
+    try:
+        yield
+    finally:
+        transformer.set_attn_implementation(before)
+
+
+def attend_packed(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    runs: list[tuple[int, int]] = (),
+    **kwargs: object,
+) -> tuple[torch.Tensor, None]:
+    """Attend within each text: float[1, H, T, d] three times to float[1, T, H, d].
+
+    runs: (number of texts, tokens of each), in the order in which the T tokens follow.
+    """
+    H, d = query.shape[1], query.shape[3]
+    sizes = [n * length for n, length in runs]
+    # split, not slices: the gradient of a slice is as long as the whole
+    parts = [x.transpose(1, 2).split(sizes, 1) for x in (query, key, value)]
+    attended = []
+    for (n, length), *run in zip(runs, *parts, strict=True):
+        q, k, v = (x.view(n, length, H, d).transpose(1, 2) for x in run)
+        out = scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)
+        attended.append(out.transpose(1, 2).reshape(1, n * length, H, d))
+    return torch.cat(attended, 1), None
+
+
+AttentionInterface.register(NAME, attend_packed)
+AttentionMaskInterface.register(NAME, lambda *args, **kwargs: None)
