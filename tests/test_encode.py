@@ -139,7 +139,8 @@ def test_every_kind_that_packs_embeds_as_sentence_transformers_does(kind, poolin
     model = encoder_of(kind(**SIZES, pad_token_id=0), tmp_path / "raw", pooling)
     assert can_pack(model.model)
     texts = ["w1 w2 w3", "w4", "w5 w6 w7 w8 w9", "w3 w2 w1", "w4 w5"]
-    found = embed_packed(model.model, model.tokenize(texts, "document"))
+    tokens = model.tokenize(texts, "document")
+    (found,) = embed_packed(model.model, tokens, ["sentence_embedding"])
     expected = model.model.encode(texts, convert_to_tensor=True)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
     assert model.model.transformers_model.config._attn_implementation == "sdpa"

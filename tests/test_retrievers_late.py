@@ -9,7 +9,9 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 
 from jointir.data.store import document_texts, read_corpus, read_queries
+from jointir.encode import encoder as encoder_module
 from jointir.encode.encoder import DualEncoder
+from jointir.encode.packed import can_pack
 from jointir.errors import InputError
 from jointir.measure.trec import read_run
 from jointir.retrievers import colbert as colbert_module
@@ -52,8 +54,11 @@ def loop(query: np.ndarray, doc: np.ndarray) -> float:
     return sum(max(float(t @ other) for other in doc) for t in query)
 
 
-def test_scores_equal_the_loop_whatever_is_padded(tiny):
+@pytest.mark.parametrize("packs", [True, False])
+def test_scores_equal_the_loop_whatever_is_packed_or_padded(tiny, packs, monkeypatch):
     model = LateInteraction.start(DualEncoder.load(tiny.encoder), DIM, 1).eval()
+    assert can_pack(model.model)
+    monkeypatch.setattr(encoder_module, "can_pack", lambda model: packs)
     queries, docs = ["w1 w2", "w3"], ["w1 w9 w9 w4", "w5", "w3 w2 w8 w7 w1 w6"]
     with torch.no_grad():
         asked, given = model.tokenize(queries, "query"), model.tokenize(docs, "document")

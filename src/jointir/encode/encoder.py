@@ -86,17 +86,23 @@ class DualEncoder(torch.nn.Module):
         return self.model.tokenizer(clean, return_attention_mask=False, **options)["input_ids"]
 
     def forward(self, tokens: list[list[int]]) -> torch.Tensor:
-        """Embed a batch: token ids of B texts to float[B, D], in their order.
+        """Embed a batch: token ids of B texts to float[B, D], in their order."""
+        return self._outputs(tokens, ["sentence_embedding"])[0]
+
+    def _outputs(
+        self, tokens: list[list[int]], names: list[str], **options: str
+    ) -> list[torch.Tensor]:
+        """Return outputs of the model for token ids of B texts, tensors of [B, ...] in their order.
 
         On a CPU, texts of unlike lengths are packed, where the model is of a kind that can be: a
         batch of 32 queries that holds one long query would otherwise be mostly padding.
         """
         uneven = len({len(t) for t in tokens}) > 1
         if uneven and self.device.type == "cpu" and can_pack(self.model):
-            return embed_packed(self.model, tokens)
+            return embed_packed(self.model, tokens, names, **options)
         padded = self.model.tokenizer.pad({"input_ids": tokens}, return_tensors="pt")
-        features = {k: v.to(self.device) for k, v in padded.items()}
-        return self.model(features)["sentence_embedding"]
+        features = self.model({k: v.to(self.device) for k, v in padded.items()}, **options)
+        return [features[name] for name in names]
 
     @property
     def device(self) -> torch.device:

@@ -11,47 +11,57 @@ from itertools import groupby
 
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling
+from sentence_transformers.base.modules import Dense
+from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface
 
 NAME = "jointir-packed"
 TRANSFORMERS = ("bert", "roberta", "xlm-roberta")  # positions learned, attention plain and whole
-AFTER = (Pooling, Dense, Normalize)  # modules that take packed texts, or know no tokens
+AFTER = (Pooling, MultiVectorMask, Dense, Normalize)  # take packed texts, or look at no neighbour
 
 
 def can_pack(model: SentenceTransformer) -> bool:
-    """Whether `embed_packed` knows every part of the model; others want padded texts."""
+    """Whether `embed_packed` knows every part of the model; other models want padded texts."""
     transformer = model.transformers_model
     if transformer is None or transformer.config.model_type not in TRANSFORMERS:
         return False
     return not transformer.config.is_decoder and all(isinstance(m, AFTER) for m in list(model)[1:])
 
 
-def embed_packed(model: SentenceTransformer, tokens: list[list[int]]) -> torch.Tensor:
-    """Embed token ids of B texts to float[B, D], in their order, as padded texts would be.
+def embed_packed(
+    model: SentenceTransformer, tokens: list[list[int]], outputs: list[str], **options: str
+) -> list[torch.Tensor]:
+    """Return the named outputs for the token ids of B texts, each a tensor of [B, ...].
 
-    model: one that `can_pack`.
+    As of padded texts, and in the order of `tokens`.
+
+    model: one that `can_pack`. options: such as `task`, for the modules after the transformer.
     """
     order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
     lengths = [len(tokens[i]) for i in order]
-    runs = [(len(list(same)), length) for length, same in groupby(lengths)]
-    device = model.device
-    ids = torch.tensor([[t for i in order for t in tokens[i]]], device=device)  # [1, T]
-    transformer = model.transformers_model
-    first = _first_position(transformer)
-    positions = torch.cat([torch.arange(first, first + n) for n in lengths]).to(device)
-    with _attention(transformer):
-        out = transformer(input_ids=ids, position_ids=positions.unsqueeze(0), runs=runs)
-    ends = torch.tensor([0, *lengths], device=device).cumsum(0)
     # the name by which sentence-transformers knows where packed texts end
-    features = {"token_embeddings": out.last_hidden_state, "cu_seq_lens_q": ends}
+    features = {"cu_seq_lens_q": torch.tensor([0, *lengths], device=model.device).cumsum(0)}
+    flat = [token for i in order for token in tokens[i]]
+    features["input_ids"] = torch.tensor([flat], device=model.device)  # [1, T]
+    features["token_embeddings"] = _transformed(model, features["input_ids"], lengths)
     for module in list(model)[1:]:
-        features = module(features)
-    back = torch.empty(len(order), dtype=torch.long)
-    back[torch.tensor(order)] = torch.arange(len(order))
-    return features["sentence_embedding"][back.to(device)]
+        known = getattr(module, "forward_kwargs", ())
+        features = module(features, **{k: v for k, v in options.items() if k in known})
+    back = torch.tensor(order).argsort().to(model.device)
+    return [features[name][back] for name in outputs]
+
+
+def _transformed(model: SentenceTransformer, ids: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+    """Return float[1, T, D] for int64[1, T], texts of the given, ascending lengths."""
+    transformer = model.transformers_model
+    runs = [(len(list(same)), length) for length, same in groupby(lengths)]
+    positions = torch.cat([torch.arange(length).repeat(n) for n, length in runs])
+    positions = (positions + _first_position(transformer)).to(ids.device).unsqueeze(0)
+    with _attention(transformer):
+        return transformer(ids, position_ids=positions, runs=runs).last_hidden_state
 
 
 def _first_position(transformer: PreTrainedModel) -> int:

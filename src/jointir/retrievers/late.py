@@ -66,10 +66,8 @@ class LateInteraction(DualEncoder):
 
     def forward(self, tokens: list[list[int]], kind: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Embed a batch: token ids of B texts to float[B, T, dim] and bool[B, T], which count."""
-        padded = self.model.tokenizer.pad({"input_ids": tokens}, return_tensors="pt")
-        features = {k: v.to(self.device) for k, v in padded.items()}
-        out = self.model(features, task=kind)
-        return out["token_embeddings"], out["attention_mask"].bool()
+        embedded, counts = self._outputs(tokens, ["token_embeddings", "attention_mask"], task=kind)
+        return embedded, counts.bool()
 
     def scores(self, queries: list[list[int]], docs: list[list[int]]) -> torch.Tensor:
         """Return s(q, d), float32[A, B], of the token ids of A queries and B documents."""
