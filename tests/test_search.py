@@ -13,6 +13,7 @@ from jointir.errors import InputError
 from jointir.measure.retrieve import retrieve
 from jointir.measure.trec import read_run
 from jointir.quantize.pq import read_index
+from jointir.search.ann.registry import open_index
 from jointir.search.build import build, sample_rows
 from jointir.search.index import FACTORIES, index_bytes, new_index
 from tiny import D, M, N, make, save_encoder
@@ -120,6 +121,20 @@ def test_building_twice_gives_the_same_bytes(built, tmp_path):
     again = tmp_path / "i.faiss"
     build(system, path.parent / "docs.npy", again, width(system), 0, 5)
     assert again.read_bytes() == path.read_bytes()
+
+
+def test_it_is_opened_with_the_same_neighbours_and_4_bits_by_fast_scan(built):
+    system, path = built
+    opened = open_index(path)
+    assert isinstance(opened.inner, faiss.IndexPQFastScan) == (system == "opq-4bit")
+    scores, rows = opened.search(QUERIES, 10, 0, 1)
+    expected = faiss.read_index(str(path)).search(QUERIES, 10)
+    if system != "opq-4bit":
+        assert np.array_equal(rows, expected[1])
+        return
+    np.testing.assert_allclose(scores, expected[0], atol=0.02)  # tables are rounded to 8 bits
+    shared = [len(set(a) & set(b)) / 10 for a, b in zip(rows, expected[1], strict=True)]
+    assert np.mean(shared) > 0.9
 
 
 def test_the_retrieve_stage_refuses_another_dimension(built, tiny, tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 from jointir.errors import InputError
 from jointir.progress import say
 from jointir.quantize.fit import BITS, check_divides
-from jointir.quantize.pq import read_index, write_index
+from jointir.quantize.pq import read_index, searchable, write_index
 from jointir.search.ann.registry import CHUNK, REBUILD, check_search, check_settings
 from jointir.search.build import sample_rows
 from jointir.search.index import index_bytes
@@ -62,10 +62,13 @@ class FaissSearcher(Searcher):
     LEAST: ClassVar[dict[str, float]] = {}
     KIND: ClassVar[type[faiss.Index]] = faiss.IndexFlatIP
 
-    def __init__(self, index: faiss.Index):
-        """Take an index; one that ranks by distance gets scores that are negative distances."""
+    def __init__(self, index: faiss.Index, viewed: faiss.Index | None = None):
+        """Take an index; one that ranks by distance gets scores that are negative distances.
+
+        viewed: another index that holds memory which `index` needs.
+        """
         self.index = faiss.downcast_index(index)
-        self.owner = index  # others are views into it
+        self.owners = index, viewed  # others are views into them
         self.inner = self.index
         if isinstance(self.index, faiss.IndexPreTransform):
             self.inner = faiss.downcast_index(self.index.index)
@@ -146,12 +149,15 @@ def _file_bytes(index: faiss.Index) -> int:
 
 
 def open_faiss(path: Path) -> FaissSearcher:
-    """Open any faiss index file.
+    """Open any faiss index file, laid out for the fastest search that its codes allow.
 
     Raises:
         InputError: it is none, or damaged.
     """
-    return FaissSearcher(read_index(path))
+    read = read_index(path)
+    return FaissSearcher(
+        searchable(read), read
+    )  # a new layout's rotation is a view of what is read
 
 
 class IMI(FaissSearcher):
