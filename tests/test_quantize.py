@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jointir.errors import InputError
-from jointir.quantize.fit import check_divides, opq, pq, reconstruction_error
+from jointir.quantize.fit import check_divides, opq, pq, reconstruction_error, train
 from jointir.quantize.pq import (
     PQ,
     codebook_size,
@@ -51,6 +51,19 @@ def packed(pq: PQ) -> np.ndarray:
     if pq.centroids.shape[1] == 256:
         return pq.codes
     return pq.codes[:, 0::2] | (pq.codes[:, 1::2] << 4)
+
+
+def test_training_errs_as_faiss_own_does_and_leaves_its_setting_alone():
+    before, rows = faiss.cvar.distance_compute_blas_threshold, matrix(3000)
+    for new in (lambda: pq(D, M), lambda: opq(D, M, 2)):
+        ours, plain = new(), new()
+        train(ours, rows)
+        plain.train(rows)
+        errors = [reconstruction_error(index, rows) for index in (ours, plain)]
+        assert errors[0] == pytest.approx(errors[1], rel=0.01)
+    with pytest.raises(RuntimeError, match="training"):
+        train(pq(D, M), matrix(3))
+    assert faiss.cvar.distance_compute_blas_threshold == before
 
 
 def test_codes_are_those_of_faiss(index):

@@ -12,7 +12,7 @@ import faiss
 import numpy as np
 
 from jointir.progress import progress
-from jointir.quantize.fit import BITS, pq
+from jointir.quantize.fit import BITS, pq, train
 
 CLUSTERS = 1000
 SAMPLE = 16_384
@@ -74,7 +74,7 @@ def grow(system: str, N: int, D: int, M: int, seed: int) -> tuple[faiss.Index, f
     index = new_index(system, D, M, N, seed)
     (sample,) = vectors(SAMPLE, D, seed, TRAINING)
     begin = time.perf_counter()
-    index.train(sample)
+    train(index, sample)
     train_s, add_s = time.perf_counter() - begin, 0.0
     chunks, documents = -(-N // CHUNK), vectors(N, D, seed, DOCUMENTS)
     for some in progress(documents, f"{system} N={N} D={D}", chunks, "chunks"):

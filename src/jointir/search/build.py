@@ -7,7 +7,7 @@ import numpy as np
 
 from jointir.errors import InputError
 from jointir.progress import heartbeat, progress, say
-from jointir.quantize.fit import reconstruction_error
+from jointir.quantize.fit import reconstruction_error, train
 from jointir.quantize.pq import codebook_size, reserve, write_index
 from jointir.readers import read_npy
 from jointir.search.index import new_index
@@ -49,17 +49,17 @@ def build(
     if 0 < sample < K:
         raise InputError("sample", f"{sample} documents for K={K}", f"Set it to {K} or more")
     # what needs no training must not cost a copy of the whole matrix
-    train = matrix[:0] if index.is_trained else sample_rows(matrix, sample, seed)
-    if system.startswith("opq") and len(train) < matrix.shape[1]:  # faiss would corrupt its memory
-        found = f"{len(train)} documents for {matrix.shape[1]} dimensions"
+    some = matrix[:0] if index.is_trained else sample_rows(matrix, sample, seed)
+    if system.startswith("opq") and len(some) < matrix.shape[1]:  # faiss would corrupt its memory
+        found = f"{len(some)} documents for {matrix.shape[1]} dimensions"
         raise InputError("sample", found, "Train the rotation on at least as many documents")
     if not index.is_trained:
-        with heartbeat(f"{system} M={M}: training on {len(train)} documents"):
-            index.train(train)
+        with heartbeat(f"{system} M={M}: training on {len(some)} documents"):
+            train(index, some)
     reserve(index, len(matrix))
     for at in progress(range(0, len(matrix), CHUNK), f"{system} add", unit="chunks"):
         index.add(np.asarray(matrix[at : at + CHUNK], np.float32))
     if K:
-        error = reconstruction_error(index, train[:10_000])
+        error = reconstruction_error(index, some[:10_000])
         say(f"{system} M={M}: reconstruction error {error:.5f}")
     write_index(faiss.downcast_index(index), out)

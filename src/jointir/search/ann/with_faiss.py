@@ -10,7 +10,7 @@ import numpy as np
 
 from jointir.errors import InputError
 from jointir.progress import say
-from jointir.quantize.fit import BITS, check_divides
+from jointir.quantize.fit import BITS, check_divides, train
 from jointir.quantize.pq import read_index, searchable, write_index
 from jointir.search.ann.registry import CHUNK, REBUILD, check_search, check_settings
 from jointir.search.build import sample_rows
@@ -177,13 +177,13 @@ class IMI(FaissSearcher):
         D, K = docs.shape[1], 2 ** settings["bits"]
         if D % 2:
             raise InputError("imi", f"{D} dimensions have no equal halves", "Choose an even number")
-        train = training_rows(docs, PER_CENTROID * K, seed, K)
+        some = training_rows(docs, PER_CENTROID * K, seed, K)
         say(f"imi: {K * K} lists, {LIST_BYTES * K * K / 1e9:.1f} GB of memory before any document")
         quantizer = faiss.MultiIndexQuantizer(D, 2, settings["bits"])
         quantizer.pq.cp.seed = seed
         index = faiss.IndexIVFFlat(quantizer, D, K * K, faiss.METRIC_INNER_PRODUCT)
         index.quantizer_trains_alone = 1
-        index.train(train)
+        train(index, some)
         return index
 
     def found(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -236,13 +236,13 @@ class HNSWOPQ(FaissSearcher):
         D, M = docs.shape[1], settings["M"]
         check_divides(D, M)
         # with fewer rows than dimensions, faiss writes beyond its memory when it learns a rotation
-        train = training_rows(docs, settings["sample"], seed, max(D, 2**BITS))
+        some = training_rows(docs, settings["sample"], seed, max(D, 2**BITS))
         graph = faiss.IndexHNSWPQ(D, M, settings["links"], BITS, faiss.METRIC_INNER_PRODUCT)
         _prepare(graph, settings, seed)
         rotation = faiss.OPQMatrix(D, M)
         rotation.niter = settings["iterations"]
         index = faiss.IndexPreTransform(rotation, graph)
-        index.train(train)
+        train(index, some)
         _compare_by_inner_product(faiss.downcast_index(graph.storage).pq)
         return index
 

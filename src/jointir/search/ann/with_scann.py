@@ -9,7 +9,7 @@ from scann import scann_ops_pybind
 
 from jointir.errors import InputError
 from jointir.files import write_json
-from jointir.quantize.fit import opq
+from jointir.quantize.fit import opq, train
 from jointir.search.ann.registry import (
     CHUNK,
     REBUILD,
@@ -157,10 +157,10 @@ class OPQScaNN(ScaNN):
         """Return OPQ's rotation for as many sub-quantizers, of as many bits, as ScaNN's codes."""
         D, bits = docs.shape[1], settings["bits"]
         # with fewer rows than dimensions, faiss writes beyond its memory when it learns a rotation
-        train = training_rows(docs, settings["sample"], seed, max(D, 2**bits))
+        some = training_rows(docs, settings["sample"], seed, max(D, 2**bits))
         whole = opq(D, blocks, settings["iterations"], bits)
         trained = faiss.downcast_VectorTransform(whole.chain.at(0))
-        trained.train(train)
+        train(trained, some)
         rotation = faiss.LinearTransform(D, D, False)  # owns its memory, and its file says no more
         faiss.copy_array_to_vector(faiss.vector_to_array(trained.A), rotation.A)
         rotation.is_orthonormal = rotation.is_trained = True
