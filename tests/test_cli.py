@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -147,3 +148,24 @@ def test_nothing_unsafe_is_loaded(path):
             assert node.arg not in ("allow_pickle", "trust_remote_code", "shell")
         if isinstance(node, ast.ExceptHandler):
             assert node.type is not None
+
+
+FILL_AGAIN = """
+from resource import RUSAGE_SELF, getrusage
+import numpy as np
+from jointir.cli import _keep_freed_memory
+_keep_freed_memory()
+def fill():
+    held = [np.ones(5_000_000, "f4") for _ in range(3)]
+fill()
+before = getrusage(RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    fill()
+print(getrusage(RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
+def test_memory_that_is_freed_is_used_again_without_the_kernel():
+    done = subprocess.run([sys.executable, "-c", FILL_AGAIN], check=True, capture_output=True)
+    assert int(done.stdout) < 1000  # page faults; three arrays have 15,000 pages
