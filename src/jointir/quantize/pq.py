@@ -119,7 +119,11 @@ def searchable(index: faiss.Index) -> faiss.Index:
     if not isinstance(inner, faiss.IndexPQ) or inner.pq.nbits != 4:
         return index
     fast = faiss.IndexPQFastScan(inner)
-    return fast if transform is None else faiss.IndexPreTransform(transform, fast)
+    if transform is None:
+        return fast
+    whole = faiss.IndexPreTransform(transform, fast)
+    whole.referenced_objects.append(index)  # which owns the transform
+    return whole
 
 
 def replace_centroids(index: faiss.Index, centroids: np.ndarray) -> None:

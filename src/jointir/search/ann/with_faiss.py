@@ -62,13 +62,10 @@ class FaissSearcher(Searcher):
     LEAST: ClassVar[dict[str, float]] = {}
     KIND: ClassVar[type[faiss.Index]] = faiss.IndexFlatIP
 
-    def __init__(self, index: faiss.Index, viewed: faiss.Index | None = None):
-        """Take an index; one that ranks by distance gets scores that are negative distances.
-
-        viewed: another index that holds memory which `index` needs.
-        """
+    def __init__(self, index: faiss.Index):
+        """Take an index; one that ranks by distance gets scores that are negative distances."""
         self.index = faiss.downcast_index(index)
-        self.owners = index, viewed  # others are views into them
+        self.owner = index  # others are views into it
         self.inner = self.index
         if isinstance(self.index, faiss.IndexPreTransform):
             self.inner = faiss.downcast_index(self.index.index)
@@ -154,10 +151,7 @@ def open_faiss(path: Path) -> FaissSearcher:
     Raises:
         InputError: it is none, or damaged.
     """
-    read = read_index(path)
-    return FaissSearcher(
-        searchable(read), read
-    )  # a new layout's rotation is a view of what is read
+    return FaissSearcher(searchable(read_index(path)))
 
 
 class IMI(FaissSearcher):
