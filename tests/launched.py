@@ -14,8 +14,8 @@ from jointir.encode import star
 from jointir.encode.processes import check_same, dropout_seed, place
 from jointir.errors import InputError
 from jointir.joint import jpq
-from jointir.retrievers import adore, dual
-from tiny import Tiny
+from jointir.retrievers import adore
+from tiny import Tiny, on_processor
 
 STEPS, STOPPED = 10, 4
 OPTIONS = {"steps": STEPS, "lr": 1e-3, "warmup": 3, "scale": 20.0, "seed": 3}
@@ -58,10 +58,8 @@ def losses_of(training: Training, scratch: Path) -> list[float]:
     train = training.module.train
     options = training.options | {"scratch": scratch}
     words = [w for k, v in options.items() for w in (f"--{k.replace('_', '-')}", str(v))]
-    with pytest.MonkeyPatch.context() as patch:
+    with on_processor(""), pytest.MonkeyPatch.context() as patch:
         patch.setattr(training.module, "train", lambda *args: losses.extend(train(*args)))
-        for module in (star, dual, adore, jpq):
-            patch.setattr(module, "has_bf16", lambda device: False)
         patch.setattr(sys, "argv", ["jointir", training.stage, *words])
         with pytest.raises(SystemExit) as end:
             main()

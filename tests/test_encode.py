@@ -20,7 +20,7 @@ from jointir.encode.precision import choose_bf16
 from jointir.encode.shards import gather
 from jointir.errors import InputError
 from jointir.files import read_json, sha256
-from tiny import LENGTHS, D, N, make, save_encoder
+from tiny import LENGTHS, D, N, make, on_processor, save_encoder
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +81,7 @@ def test_shards_gathered_equal_one_shard(tiny, tmp_path, dtype):
     assert np.load(joined).dtype == dtype
 
 
+@on_processor("")
 def test_batches_of_padded_texts_do_not_change_the_embedding(tiny, tmp_path):
     embed(tiny.collection, tiny.encoder, tmp_path / "d.npy", "document", batch_tokens=1)
     np.testing.assert_allclose(np.load(tmp_path / "d.npy"), np.load(tiny.docs), atol=1e-3)
@@ -101,6 +102,7 @@ def test_the_json_tells_what_the_matrix_is(tiny):
     np.testing.assert_allclose(np.linalg.norm(np.load(tiny.docs), axis=1), 1, atol=1e-6)
 
 
+@on_processor("")
 def test_more_shards_than_queries_leave_empty_shards(tiny, tmp_path):
     shards = [tmp_path / f"{i}.npy" for i in range(11)]
     for i, out in enumerate(shards):
@@ -160,6 +162,16 @@ def test_bf16_is_not_tried_without_hardware_or_on_request(monkeypatch):
     assert choose_bf16(encoder, [[1]], "auto") is False
     monkeypatch.setattr(precision, "has_bf16", lambda device: True)
     assert choose_bf16(encoder, [[1]], "float32") is False
+
+
+@pytest.mark.parametrize("kind", ["document", "query"])
+def test_embeddings_in_bf16_are_near_those_in_float32(tiny, tmp_path, kind, capsys):
+    found, exact = tmp_path / "e.npy", {"document": tiny.docs, "query": tiny.queries}[kind]
+    with on_processor("amx_bf16"):
+        embed(tiny.collection, tiny.encoder, found, kind, ["dev", "test"], dtype="float32")
+    assert "precision: bfloat16" in capsys.readouterr().err
+    cosines = (np.load(found) * np.load(exact)).sum(1)
+    assert 0.999 < cosines.min() < cosines.max() < 1 - 1e-6, "rounded, and by no more than that"
 
 
 def test_checkpoint_imports_any_folder(tiny, tmp_path):

@@ -99,6 +99,7 @@ def test_every_module_trains_assigns_and_answers(tiny, tmp_path, kind):
     assert {tuple(row) for row in constrained[columns].to_numpy().tolist()} <= existing
 
 
+@tiny_data.on_processor("")
 def test_new_documents_get_ids_without_retraining(tiny, tmp_path):
     train_asi(tiny, tmp_path)
     model = GenerativeRetriever.load(tmp_path / "model")
@@ -172,6 +173,7 @@ def test_relevant_documents_are_never_negatives(tiny):
                 assert x.irrelevant[a, b].item() == (row not in relevant)
 
 
+@tiny_data.on_processor("")
 def test_fresh_pairs_are_encoded_and_kept(tiny):
     whole = objective(tiny)
     whole.documents.embeddings.data.zero_()
@@ -201,6 +203,7 @@ def test_no_pair_is_fresh_on_both_sides(tiny):
     assert not (fresh_query & fresh_document).any()
 
 
+@tiny_data.on_processor("")
 def test_the_banks_begin_with_all_embeddings(tiny):
     whole = objective(tiny)
     tokens = whole.pairs.query_tokens(np.arange(len(whole.queries)))

@@ -15,7 +15,7 @@ from jointir.errors import InputError
 from jointir.joint.negatives import KINDS, negatives, overlap, typical
 from jointir.quantize.pq import read_index, read_pq
 from jointir.report.figure3 import SHOWN, figure3
-from tiny import D, M, make
+from tiny import D, M, make, on_processor
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,7 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+@on_processor("")
 def made(tiny, tmp_path_factory):
     out = tmp_path_factory.mktemp("made")
     paths = (tiny.collection, tiny.encoder, tiny.docs, [tiny.opq], out / "n.csv", out / "n.parquet")

@@ -20,7 +20,7 @@ from jointir.retrievers.colbert import colbert
 from jointir.retrievers.late import LateInteraction
 from jointir.retrievers.late_search import late_search, search
 from jointir.retrievers.tct import distillation_loss, tct
-from tiny import D, make
+from tiny import D, make, on_processor
 
 DIM = 16
 SHARED = {"steps": 30, "batch": 8, "lr": 1e-3, "warmup": 3, "depth": 20, "seed": 3}
@@ -101,6 +101,7 @@ def test_plain_sentence_transformers_embeds_and_scores_alike(tiny, teacher):
         np.testing.assert_allclose(np.asarray(a), b, atol=1e-5)
 
 
+@on_processor("")
 def test_search_ranks_as_scoring_all_pairs_does(tiny, teacher):
     model = LateInteraction.load(teacher).eval()
     docs = document_texts(read_corpus(tiny.collection))

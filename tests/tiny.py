@@ -4,12 +4,16 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as cli.py does, before faiss is loaded
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import faiss
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules
@@ -17,6 +21,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from jointir.data.dataset import Dataset, write_dataset
+from jointir.encode import precision
 from jointir.encode.embed import embed
 from jointir.encode.encoder import DualEncoder
 from jointir.search.build import build
@@ -89,6 +94,19 @@ class Tiny:
     opq: Path
 
 
+@contextmanager
+def on_processor(instructions: str) -> Iterator[None]:
+    """Take the processor for one with these instructions; torch has bfloat16 on any, slow or fast.
+
+    Tests against a float32 reference run with none: `@on_processor("")`.
+    """
+    cpuinfo = SimpleNamespace(read_text=lambda: instructions)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(precision, "Path", lambda name: {"/proc/cpuinfo": cpuinfo}[name])
+        yield
+
+
+@on_processor("")
 def make(folder: Path) -> Tiny:
     """Write collection, encoder, embeddings of documents and of dev and test queries, and OPQ."""
     files = ("collection", "encoder", "docs.npy", "queries.npy", "opq.faiss")
