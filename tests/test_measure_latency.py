@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jointir.encode.embed import embed
 from jointir.errors import InputError
 from jointir.measure import latency as module
 from jointir.measure import machine as machine_module
 from jointir.measure.latency import COLUMNS, latency
 from jointir.measure.machine import cores, described, processor
 from jointir.measure.timing import Budget
-from tiny import D, M, N, make, save_encoder
+from tiny import D, M, N, make, on_processor, save_encoder
 
 
 @pytest.fixture(scope="module")
@@ -152,11 +153,14 @@ def test_an_encoder_of_another_dimension_is_refused(tiny, tmp_path):
         encoder.load()
 
 
-def test_an_encoder_embeds_as_the_embed_stage_does(tiny):
+@pytest.mark.parametrize("instructions", ["", "amx_bf16"])
+def test_an_encoder_embeds_as_the_embed_stage_does(tiny, tmp_path, instructions):
     texts = module._texts(tiny.collection, ["dev", "test"])
-    encoder = module.Encoder(tiny.encoder, texts, D, "cpu")
-    encoder.load()
-    np.testing.assert_allclose(encoder.call(texts, 0, 1), np.load(tiny.queries), atol=1e-5)
+    encoder, staged = module.Encoder(tiny.encoder, texts, D, "cpu"), tmp_path / "q.npy"
+    with on_processor(instructions):
+        encoder.load()
+        embed(tiny.collection, tiny.encoder, staged, "query", ["dev", "test"], dtype="float32")
+    np.testing.assert_allclose(encoder.call(texts, 0, 1), np.load(staged), atol=1e-5)
 
 
 CPU_INFO = """processor\t: 0
