@@ -39,6 +39,17 @@ def test_probabilities_of_all_identifiers_sum_to_one(scene):
     torch.testing.assert_close(scores.exp().sum(1), torch.ones(B))
 
 
+def test_probabilities_are_normalized_in_float32_under_autocast(scene):
+    decoder, e = scene
+    ids = torch.tensor([[1, 2, 0], [4, 0, 3], [0, 0, 0], [2, 3, 1]])
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = decoder(e, ids)
+    assert rounded.dtype == torch.float32
+    torch.testing.assert_close(rounded.exp().sum(2), torch.ones(B, L))
+    error = (rounded - decoder(e, ids)).abs().max()
+    assert 0 < error < 0.02  # of log-probabilities down to -2.5
+
+
 def test_positions_see_only_what_is_before_them(scene):
     decoder, e = scene
     ids = torch.zeros(B, L, dtype=torch.long)

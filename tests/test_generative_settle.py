@@ -132,9 +132,11 @@ def test_a_batch_is_a_function_of_seed_and_step():
     assert not torch.equal(a[0], examples(seed=4)(7, 12)[0])
 
 
-def test_only_the_decoder_learns_and_it_learns_the_ids(tiny, given, tmp_path):
+@pytest.mark.parametrize("instructions", ["", "amx_bf16"])
+def test_only_the_decoder_learns_and_it_learns_the_ids(tiny, given, tmp_path, instructions):
     model, ids = given()
-    run(tiny, model, ids, tmp_path, steps=150, nearby=0.0)
+    with tiny_data.on_processor(instructions):
+        run(tiny, model, ids, tmp_path, steps=150, nearby=0.0)
     before, after = GenerativeRetriever.load(model), GenerativeRetriever.load(tmp_path / "model")
     for part in ("encoder", "indexer"):
         old, new = getattr(before, part).state_dict(), getattr(after, part).state_dict()

@@ -72,7 +72,8 @@ class IdDecoder(nn.Module):
         ).last_hidden_state  # [B, t + 1, D]
         vocabulary = self.layers.embed_tokens.weight[: self.L * self.V]  # tied, as in BART
         own = vocabulary.view(self.L, self.V, -1)[: t + 1]
-        return torch.einsum("btd,tvd->btv", hidden, own).log_softmax(2)
+        # in float32 under autocast too: the eight bits of bfloat16 are few for a log-probability
+        return torch.einsum("btd,tvd->btv", hidden, own).float().log_softmax(2)
 
     def forward(self, e: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Return float[B, L, V] for whole identifiers int64[B, L]: teacher forcing."""

@@ -20,7 +20,7 @@ from torch.nn.functional import normalize
 
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import best_device
-from jointir.encode.precision import has_bf16
+from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.training import Checkpoint, fingerprint, train
 from jointir.errors import InputError
 from jointir.generative import losses
@@ -130,7 +130,9 @@ def settle(
 
     def loss_of(step: int) -> torch.Tensor:
         e, target = examples(step, batch)
-        return losses.generation(decoder(e, target), target)
+        with autocast(device, bf16):
+            log_p = decoder(e, target)
+        return losses.generation(log_p, target)
 
     keeper = Checkpoint(scratch, checkpoint_minutes, same)
     weights = list(decoder.parameters())
