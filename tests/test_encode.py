@@ -147,21 +147,21 @@ def test_bf16_is_taken_only_when_it_agrees_with_float32(monkeypatch, noise, expe
             assert len(tokens) == 9
             return answers.pop(0)
 
-    monkeypatch.setattr(precision, "has_bf16", lambda device: True)
     monkeypatch.setattr(precision, "autocast", lambda device, bf16: nullcontext())
     torch.manual_seed(0)
-    assert choose_bf16(Encoder(), [[1]] * 9, "auto") is expected
+    with on_processor("amx_bf16"):
+        assert choose_bf16(Encoder(), [[1]] * 9, "auto") is expected
 
 
-def test_bf16_is_not_tried_without_hardware_or_on_request(monkeypatch):
+def test_bf16_is_not_tried_without_hardware_or_on_request():
     def encoder(tokens):
         raise AssertionError("called")
 
     encoder.device = torch.device("cpu")
-    monkeypatch.setattr(precision, "has_bf16", lambda device: False)
-    assert choose_bf16(encoder, [[1]], "auto") is False
-    monkeypatch.setattr(precision, "has_bf16", lambda device: True)
-    assert choose_bf16(encoder, [[1]], "float32") is False
+    with on_processor(""):
+        assert choose_bf16(encoder, [[1]], "auto") is False
+    with on_processor("amx_bf16"):
+        assert choose_bf16(encoder, [[1]], "float32") is False
 
 
 @pytest.mark.parametrize("kind", ["document", "query"])

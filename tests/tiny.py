@@ -98,11 +98,12 @@ class Tiny:
 def on_processor(instructions: str) -> Iterator[None]:
     """Take the processor for one with these instructions; torch has bfloat16 on any, slow or fast.
 
-    Tests against a float32 reference run with none: `@on_processor("")`.
+    Tests against a float32 reference run with none, on a GPU too: `@on_processor("")`.
     """
     cpuinfo = SimpleNamespace(read_text=lambda: instructions)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(precision, "Path", lambda name: {"/proc/cpuinfo": cpuinfo}[name])
+        patch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bool(instructions))
         yield
 
 
