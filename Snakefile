@@ -1,4 +1,7 @@
-from snakemake.utils import min_version, validate
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
 
 min_version("9.0")
 
@@ -13,7 +16,14 @@ configfile: "params/generative.yaml"
 configfile: "params/report.yaml"
 
 
-validate(config, schema="workflow/schemas/params.schema.yaml")
+sys.path[:0] = [workflow.basedir, f"{workflow.basedir}/src"]
+from workflow.scripts.command import make_findable
+from workflow.scripts.params import prepare
+from workflow.scripts.reads import Params
+
+make_findable(Path(workflow.basedir))
+prepare(config, Path(workflow.basedir, "workflow/schemas/params.schema.yaml"))
+config = Params(config)
 
 
 include: "workflow/rules/common.smk"
@@ -37,5 +47,5 @@ include: "workflow/rules/stages.smk"
 rule all:
     default_target: True
     input:
-        [STAGES[stage] for stage in REPORTS],
+        [STAGES[stage]() for stage in REPORTS],
     localrule: True

@@ -6,13 +6,16 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from itertools import chain
 from pathlib import Path
 from shlex import quote
 
 import pytest
 import yaml
+from dvc.dependency.param import ParamsDependency
+from dvc.repo import Repo
 
-from conftest import ROOT, bridge, clone, merge, run
+from conftest import ENV, ROOT, bridge, clone, edit_params, merge, run
 
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 import dvc_yaml
@@ -173,64 +176,105 @@ def nested(path: tuple, value: object) -> dict:
     return value
 
 
-def stages_now(overrides: dict) -> dict[str, tuple[dict, set]]:
-    """Return, for every stage, what dvc.yaml says of it and what its jobs do."""
-    dag = dvc_yaml.load(overrides)
+def stages_now(overrides: dict) -> dict[str, set]:
+    """Return, for every stage, what its jobs make, read and do."""
+    jobs = dvc_yaml.load(overrides).jobs
     return {
-        name: (
-            {
-                k: v
-                for k, v in dvc_yaml.stage(name, jobs, [], dag.optional).items()
-                if k != "params"
-            },
-            {(str(job.output), repr(sorted(job.params.items())), job.shellcmd) for job in jobs},
-        )
-        for name, jobs in dag.jobs.items()
+        name: {
+            (str(job.output), str(job.input), repr(sorted(job.params.items())), job.shellcmd)
+            for job in own
+        }
+        for name, own in jobs.items()
     }
 
 
-def test_dvc_notices_every_parameter(inside):
-    """A stage whose jobs change with a parameter names it, or has other inputs and outputs."""
-    params = {}
-    for path in sorted(Path("params").glob("*.yaml")):
-        params |= yaml.safe_load(path.read_text())
-    # few jobs: the DAG is built once for every parameter
-    few = {"asi": {"run": ["asi", "asi++", "asi-unseen", "asi++-unseen"], "seeds": [1]}}
-    few |= {name: {"M": [16]} for name in ("sweep", "opq-4bit", "jpq-4bit", "itq-lsh", "dpq")}
-    few |= {"ivf-jpq": {"M": [16], "nprobe": [2]}, "ann": {}}
-    few["ablation"] = {"seeds": [1, 2], "every_seed": [16]}
-    few["ablation"]["variants"] = {"jpq-centroids": {"M": [16]}}
-    few["ablation"]["variants"] |= {f"jpq-mse-{n}": {"M": [16]} for n in (1, 10, 100)}
-    for name, own in params["ann"].items():
-        few["ann"][name] = {"sweep": {knob: values[:1] for knob, values in own["sweep"].items()}}
-    drawn = ["jpq", "jpq-4bit", "dpq", "opq", "opq-4bit", "pq", "lsh", "itq-lsh", "opq-scann"]
-    few["figure4"] = {"systems": drawn}
-    few["figure5"] = {"systems": ["ivf-jpq", "hnsw"]}
-    params = merge(params, few)
-    listed, before = dvc_yaml.load(few).params, stages_now(few)
-    assert set(listed) == set(before)
-    # a kind has params of its own, other datasets are other outputs, and libraries share one rule
-    kept = [
-        (path, value)
-        for path, value in leaves(params)
-        if path[0] != "figure4"
-        and not (path[0] == "datasets" and path[-1] in ("kind", "seed"))
-        and path[:2] != ("datasets", "medquad")  # not of the default
-        and path[:2] not in (("asi", "variants"), ("asi", "run"))  # `few` leaves them out
-        and not (path[0] == "ann" and path[1] not in ("hnsw", "opq-scann"))
-    ]
-    overrides = [merge(few, nested(path, another(path, value))) for path, value in kept]
+# few jobs: the DAG is built once for every parameter
+FEW = {
+    "asi": {"run": ["asi", "asi++", "asi-unseen", "asi++-unseen"], "seeds": [1]},
+    **{name: {"M": [16]} for name in ("sweep", "opq-4bit", "jpq-4bit", "itq-lsh", "dpq")},
+    "ivf-jpq": {"M": [16], "nprobe": [2]},
+    "table1": {"M": 16},
+    "ablation": {
+        "seeds": [1, 2],
+        "every_seed": [16],
+        "variants": {
+            "jpq-centroids": {"M": [16]},
+            **{f"jpq-mse-{n}": {"M": [16]} for n in (1, 10, 100)},
+        },
+    },
+    "figure4": {
+        "systems": [
+            "jpq",
+            "jpq-4bit",
+            "dpq",
+            "opq",
+            "opq-4bit",
+            "pq",
+            "lsh",
+            "itq-lsh",
+            "opq-scann",
+        ],
+    },
+    "figure5": {"systems": ["ivf-jpq", "hnsw"]},
+}
+
+
+def changes(params: dict) -> Iterator[tuple[tuple, dict]]:
+    """Yield the path of every parameter, and an overlay of FEW in which it has another value."""
+    variants = set(FEW["asi"]["run"])
+    for path, value in leaves(params):
+        # another kind of dataset has other params, and of the libraries in one rule one is enough
+        same_for_all = path[0] == "ann" and path[1] not in ("hnsw", "opq-scann")
+        unused = path[:2] == ("datasets", "medquad")
+        unused |= path[:2] == ("asi", "variants") and path[2] not in variants
+        if not (same_for_all or unused or path[-1] == "kind" or path == ("figure4", "datasets")):
+            overlay = merge(FEW, nested(path, another(path, value)))
+            if path == ("sweep", "M"):  # tables show an M that is trained
+                overlay |= {"table1": {"M": 16}}
+            yield path, overlay
+
+
+def of_dvc(folder: Path) -> dict[str, list]:
+    """Return the params of each stage as DVC's own objects, which know the values of now."""
+    found = {
+        stage.name: [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
+        for stage in Repo(folder).index.stages
+    }
+    for dep in chain(*found.values()):
+        dep.fill_values(dep.read_params(flatten=False))
+    return found
+
+
+def test_dvc_notices_every_parameter(inside, tmp_path):
+    """DVC runs each stage whose jobs change with a parameter, wherever else it is used."""
+    folder = clone(tmp_path / "few")
+    for name, own in all_params(ROOT)["ann"].items():
+        FEW.setdefault("ann", {})[name] = {"sweep": {k: v[:1] for k, v in own["sweep"].items()}}
+    edit_params(folder, FEW)
+    bridge("write", folder)
+    run("git", "init", "--quiet", cwd=folder)
+    todo, before, stages = list(changes(all_params(folder))), stages_now(FEW), of_dvc(folder)
+    assert set(stages) == set(before)
     with ProcessPoolExecutor(2) as pool:
-        changed_to = pool.map(stages_now, overrides, chunksize=8)
-    missed, without_effect = [], []
-    for (path, _), after in zip(kept, changed_to, strict=True):
-        changed = [name for name in before if after[name][1] != before[name][1]]
-        prefixes = {".".join(path[:i]) for i in range(1, len(path) + 1)}
-        named = {name for name in changed if prefixes & set(listed[name])}
-        missed += [(path, n) for n in changed if n not in named and after[n][0] == before[n][0]]
+        changed_to = pool.map(stages_now, [overlay for _, overlay in todo], chunksize=8)
+    unnoticed, without_effect = [], []
+    for (path, overlay), after in zip(todo, changed_to, strict=True):
+        files = {p: p.read_bytes() for p in (folder / "params").glob("*.yaml")}
+        edit_params(folder, overlay)
+        told = {name for name, deps in stages.items() if any(d.workspace_status() for d in deps)}
+        for file, text in files.items():
+            file.write_bytes(text)
+        changed = {name for name in before | after if before.get(name) != after.get(name)}
+        unnoticed += [(path, name) for name in (changed & set(before)) - told]
         without_effect += [] if changed else [path]
-    assert missed == []
+    assert unnoticed == []
     assert without_effect == []
+
+
+def all_params(folder: Path) -> dict:
+    """Return what is in params/*.yaml."""
+    files = sorted((folder / "params").glob("*.yaml"))
+    return {k: v for file in files for k, v in yaml.safe_load(file.read_text()).items()}
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
@@ -286,13 +330,31 @@ def test_every_rule_has_a_log_and_a_benchmark():
         ], path.name
 
 
-def test_the_environment_is_the_locked_one():
+def test_the_environment_is_the_locked_one(tmp_path):
+    """Its pip part holds from any folder: Snakemake copies the file, and conda installs there."""
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     (python,) = (d for d in environment if str(d).startswith("python="))
     (pip,) = (d["pip"] for d in environment if isinstance(d, dict))
-    assert pip == ["-c requirements.lock", "-e .[test]"]
-    assert (ROOT / "requirements.lock").is_file()
-    required = re.search(r'requires-python = ">=(3\.\d+)"', (ROOT / "pyproject.toml").read_text())[
-        1
-    ]
+    locked = (ROOT / "requirements.lock").read_text().split("\n")
+    assert set(pip) <= set(locked) and {"pytest", "torch"} <= {line.split("==")[0] for line in pip}
+    (tmp_path / "pip.txt").write_text("\n".join(pip))
+    install = ["-m", "pip", "install", "--dry-run", "--no-index", "-r", "pip.txt"]
+    told = run(sys.executable, *install, cwd=tmp_path)
+    assert told.count("Requirement already satisfied") >= len(pip) and "Would install" not in told
+    project = (ROOT / "pyproject.toml").read_text()
+    required = re.search(r'requires-python = ">=(3\.\d+)"', project)[1]
     assert tuple(map(int, python.split("=")[1].split("."))) >= tuple(map(int, required.split(".")))
+
+
+def test_rules_find_the_command_where_the_project_is_not_installed(tmp_path, monkeypatch):
+    """As in an environment that conda made from environment.yml."""
+    folder, tools = clone(tmp_path / "project"), tmp_path / "bin"
+    tools.mkdir()
+    for name, module in (("python", ""), ("snakemake", "-m snakemake")):
+        (tools / name).write_text(f'#!/bin/sh\nexec {sys.executable} {module} "$@"\n')
+        (tools / name).chmod(0o755)
+    monkeypatch.setitem(ENV, "PATH", f"{tools}:/usr/bin:/bin")
+    monkeypatch.delitem(ENV, "PYTHONPATH")
+    told = run("snakemake", "--cores", "1", "data/apidocs/pretrained/model", cwd=folder)
+    assert "1 of 1 steps (100%) done" in told
+    assert "jointir" not in {path.name for path in tools.iterdir()}

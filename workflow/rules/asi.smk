@@ -177,7 +177,7 @@ rule asi_figure5:
     input:
         code=code("report.asi_figure5"),
         style="src/jointir/report/matplotlibrc",
-        collection=f"data/{ASI_DATASET}/collection",
+        collection=f"data/{config['asi']['dataset']}/collection",
         ids=of_variant(rules.assign_ids.output.ids, "asi++")[0],
     output:
         pdf=report(

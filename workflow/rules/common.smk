@@ -1,29 +1,19 @@
 import math
-import sys
 from functools import cache
 from pathlib import Path
 from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, workflow.basedir)
 from workflow.scripts.alone import hold
+from workflow.scripts.inputs import beir_files, contents, encoder_files
+from workflow.scripts.reads import Lazy
 from workflow.scripts.scheduling import no_rate_limit
 from workflow.scripts.sources import sources
 
 DATASETS = config["figure4"]["datasets"]
 SPLITS = ["dev", "test"]  # tuned on dev, reported on test
 MEASURED = "data/{dataset}/measures/{system}/{size}/{split}.parquet"
-
-ASI_DATASET = config["asi"]["dataset"]
-
-for _option, _names in (("figure4.datasets", DATASETS), ("asi.dataset", [ASI_DATASET])):
-    for _name in _names:
-        if _name not in config["datasets"]:
-            _known = sorted(config["datasets"])
-            raise WorkflowError(
-                f"{_option}: {_name!r} is not under `datasets`: describe it there, or choose of {_known}"
-            )
 
 
 wildcard_constraints:
@@ -87,6 +77,11 @@ def dataset(wildcards):
     return config["datasets"][wildcards.dataset]
 
 
+def variants(section):
+    """Return the variants of `section` (asi, ablation) that its `run` names, with their settings."""
+    return Lazy(lambda: config[section]["run"], config[section]["variants"].__getitem__)
+
+
 def options(settings):
     """Return --name value for each setting, for the shell; --name or --no-name for what is on or off.
 
@@ -126,11 +121,32 @@ def download(wildcards):
     return DOWNLOADED[dataset(wildcards)["kind"]]
 
 
+def collection_contents(wildcards):
+    """Return a hash over the user's own files that a collection is built from."""
+    made = dataset(wildcards)["kind"] in DOWNLOADED  # not the user's, and may not be there yet
+    return "" if made else contents(collection_source(wildcards))
+
+
 def collection_source(wildcards):
     """Return the files a collection is built from: what was downloaded, the user's folder, none."""
     if dataset(wildcards)["kind"] in DOWNLOADED:
         return [f"data/{wildcards.dataset}/source"]
-    return [dataset(wildcards)["folder"]] if "folder" in dataset(wildcards) else []
+    return beir_files(dataset(wildcards)["folder"]) if "folder" in dataset(wildcards) else []
+
+
+def local_encoder():
+    """Return the files of the encoder where it is a folder of the user's.
+
+    Those of a package are told apart by their contents alone: they are elsewhere on each machine.
+    """
+    name = config["encoder"]["checkpoint"]
+    return [] if name.startswith("package:") else encoder_files(name)
+
+
+def user_folders():
+    """Return the folders of the user's that are read: DVC hashes each of them as a whole."""
+    folders = [own["folder"] for own in map(config["datasets"].get, DATASETS) if "folder" in own]
+    return folders + [config["encoder"]["checkpoint"]] * bool(local_encoder())
 
 
 def collection_options(wildcards, input):

@@ -47,5 +47,6 @@ rule corpus:
         runtime=120,
     params:
         options=collection_options,
+        contents=collection_contents,
     shell:
         "jointir {params.options} --out {output.collection} 2>&1 | tee {log}"

@@ -1,9 +1,7 @@
-SHARDS = config["embed"]["shards"]
-
-
 rule checkpoint:
     input:
         code=code("encode.encoder"),
+        weights=lambda w: local_encoder(),
     output:
         model=directory("data/{dataset}/pretrained/model"),
     log:
@@ -18,6 +16,7 @@ rule checkpoint:
         runtime=30,
     params:
         settings=options(config["encoder"]),
+        contents=contents(encoder_files(config["encoder"]["checkpoint"])),
     shell:
         "jointir checkpoint --out {output.model} {params.settings} 2>&1 | tee {log}"
 
@@ -37,7 +36,7 @@ rule embed_documents:
     priority: 10  # trainings wait for them
     conda:
         "../../environment.yml"
-    threads: share(SHARDS)
+    threads: share(config["embed"]["shards"])
     resources:
         mem_mb=4000,
         runtime=720,
@@ -53,8 +52,8 @@ rule embed_documents:
 rule gather:
     input:
         code=code("encode.shards"),
-        shards=expand(rules.embed_documents.output.shard, shard=range(SHARDS), allow_missing=True),
-        facts=expand(rules.embed_documents.output.facts, shard=range(SHARDS), allow_missing=True),
+        shards=expand(rules.embed_documents.output.shard, shard=range(config["embed"]["shards"]), allow_missing=True),
+        facts=expand(rules.embed_documents.output.facts, shard=range(config["embed"]["shards"]), allow_missing=True),
     output:
         docs="data/{dataset}/{encoder}/docs.npy",
         facts="data/{dataset}/{encoder}/docs.json",

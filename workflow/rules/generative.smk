@@ -2,8 +2,8 @@ rule asi:
     input:
         code=code("generative.asi"),
         collection="data/{dataset}/collection",
-        model=f"data/{{dataset}}/{config['asi']['start']}/model",
-        docs=f"data/{{dataset}}/{config['asi']['start']}/docs.npy",
+        model=start("model"),
+        docs=start("docs.npy"),
     output:
         model=directory(f"{TRAINED}/joint"),
     log:
@@ -11,7 +11,7 @@ rule asi:
     benchmark:
         "logs/{dataset}/generative/{variant}-seed{seed}.tsv"
     wildcard_constraints:
-        variant=any_of(LEARNED),
+        variant=any_of(v for v in VARIANTS if not given(v)),
     priority: 5
     conda:
         "../../environment.yml"
@@ -41,7 +41,7 @@ rule assign_ids:
     benchmark:
         "logs/{dataset}/generative/{variant}-seed{seed}-ids.tsv"
     wildcard_constraints:
-        variant=any_of(LEARNED),
+        variant=any_of(v for v in VARIANTS if not given(v)),
     conda:
         "../../environment.yml"
     threads: share(2)
@@ -59,8 +59,8 @@ rule given_ids:
     input:
         code=code("generative.controls"),
         collection="data/{dataset}/collection",
-        model=f"data/{{dataset}}/{config['asi']['start']}/model",
-        docs=f"data/{{dataset}}/{config['asi']['start']}/docs.npy",
+        model=start("model"),
+        docs=start("docs.npy"),
     output:
         model=directory(f"{TRAINED}/joint"),
         ids=f"{TRAINED}/ids.parquet",
@@ -69,7 +69,7 @@ rule given_ids:
     benchmark:
         "logs/{dataset}/generative/{variant}-seed{seed}-ids.tsv"
     wildcard_constraints:
-        variant=any_of(GIVEN),
+        variant=any_of(v for v in VARIANTS if given(v)),
     conda:
         "../../environment.yml"
     resources:
@@ -93,11 +93,7 @@ rule settle:
         collection="data/{dataset}/collection",
         model=f"{TRAINED}/joint",
         ids=f"{TRAINED}/ids.parquet",
-        docs=lambda w: (
-            f"data/{{dataset}}/{config['asi']['start']}/docs.npy"
-            if w.variant in GIVEN
-            else f"{TRAINED}/docs.npy"
-        ),
+        docs=lambda w: start("docs.npy") if given(w.variant) else f"{TRAINED}/docs.npy",
     output:
         model=directory(f"{TRAINED}/model"),
     log:

@@ -1,28 +1,22 @@
 import re
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 # Which systems are run, at which settings, and where their indexes are. A setting's folder is named
 # by its size: flat, M48, efSearch64, or M48-nprobe8.
 
-sys.path.insert(0, f"{workflow.basedir}/src")
 from jointir.search.ann.registry import SYSTEMS as ANN, missing
 
 TRAINED_WITH = {"jpq": "opq", "jpq-4bit": "opq-4bit", "dpq": "opq"}  # and what each starts from
 # JPQ's ablation: what is left out or trained in another way, each with its own M and seeds.
-VARIANTS_OF_JPQ = {v: config["ablation"]["variants"].get(v) for v in config["ablation"]["run"]}
-if _unknown := [v for v, own in VARIANTS_OF_JPQ.items() if own is None]:
-    _known = sorted(config["ablation"]["variants"])
-    raise WorkflowError(
-        f"ablation.run: {_unknown[0]!r} is not under ablation.variants: choose of {_known}"
-    )
-STARTS = TRAINED_WITH | dict.fromkeys(VARIANTS_OF_JPQ, "opq")
+VARIANTS_OF_JPQ = variants("ablation")
 # Retrievers beside STAR: dual encoders that differ in their negatives, and the others.
 DUAL = ["rand-neg", "bm25-neg", "ance"]
-RETRIEVERS = config["retrievers"]["run"]
+DENSE = [*DUAL, "tct-colbert", "adore"]  # searched by brute force, as STAR is
 BUILT = ["opq", "opq-4bit", "pq", "itq-lsh", "lsh"]
-BRUTE = {"brute-force": ["flat"], "brute-force-pretrained": ["flat"]}
+BRUTE = ["brute-force", "brute-force-pretrained"]
+FLAT = [*BRUTE, *DENSE, "bm25", "colbert"]  # nothing of them is swept
+SWEPT = ["jpq", "opq", "pq", "lsh"]  # at each M of `sweep`; others have M of their own
 
 
 def sizes(system):
@@ -30,22 +24,29 @@ def sizes(system):
     if system in ANN:
         ((knob, values),) = config["ann"][system]["sweep"].items()
         return [f"{knob}{value}" for value in values]
-    own = config.get(system, {})
-    Ms = [f"M{M}" for M in own.get("M", config["sweep"]["M"])]
-    if "nprobe" not in own:
+    if system in FLAT:
+        return ["flat"]
+    Ms = [f"M{M}" for M in config["sweep" if system in SWEPT else system]["M"]]
+    if system != "ivf-jpq":
         return Ms
-    return [f"{M}-nprobe{n}" for M in Ms for n in own["nprobe"]]
+    return [f"{M}-nprobe{n}" for M in Ms for n in config[system]["nprobe"]]
 
 
 def installed(systems):
     """Return the systems whose library is here, and say which are left out for want of one."""
-    for system in systems:
-        if system in ANN and missing(system):
-            logger.warning(
-                f"{system} is left out: it needs {missing(system)}, in the extra `ann`"
-                " (pip install -e '.[ann]')"
-            )
-    return [s for s in systems if s not in ANN or not missing(s)]
+    return [system for system in systems if is_installed(system)]
+
+
+@cache  # said once
+def is_installed(system):
+    """Return whether the library of a system is here, and say so where it is not."""
+    library = missing(system) if system in ANN else ""
+    if library:
+        logger.warning(
+            f"{system} is left out: it needs {library}, in the extra `ann`"
+            " (pip install -e '.[ann]')"
+        )
+    return not library
 
 
 def ablation_sizes(system):
@@ -53,6 +54,8 @@ def ablation_sizes(system):
 
     JPQ's own seed is trained anyway, and its folder is the one without a seed.
     """
+    if system in ("opq", "brute-force"):
+        return sizes(system)
     own = VARIANTS_OF_JPQ.get(system, {})
     seeds = own.get("seeds", config["ablation"]["seeds"])
     return [
@@ -62,16 +65,35 @@ def ablation_sizes(system):
     ]
 
 
-ABLATION = {s: ablation_sizes(s) for s in ["jpq", *VARIANTS_OF_JPQ]}
-ABLATION |= {"opq": sizes("opq"), "brute-force": ["flat"]}
-FIGURE1 = dict.fromkeys(RETRIEVERS, ["flat"]) | {"brute-force": ["flat"]}
-FIGURE1 |= {s: sizes(s) for s in ("jpq", "opq", "lsh")}
-FIGURE4 = {s: sizes(s) for s in installed(config["figure4"]["systems"])} | BRUTE
+def swept(option):
+    """Return the M that a report is to show.
+
+    Raises:
+        WorkflowError: nothing is trained with it.
+    """
+    M = config[option]["M"]
+    if M not in config["sweep"]["M"]:
+        trained = config["sweep"]["M"]
+        raise WorkflowError(f"{option}.M: {M} is not in sweep.M. Choose of {trained}, or add it")
+    return M
+
+
+# The systems of each figure, with the names of their settings.
+ABLATION = Lazy(lambda: ["jpq", *VARIANTS_OF_JPQ, "opq", "brute-force"], ablation_sizes)
+FIGURE1 = Lazy(
+    lambda: [*config["retrievers"]["run"], "brute-force", "jpq", "opq", "lsh"], sizes
+)
+FIGURE4 = Lazy(lambda: [*installed(config["figure4"]["systems"]), *BRUTE], sizes)
 # Measured, but no way to search: the untrained encoder's brute force, and where JPQ 4-bit starts, whose
 # file is laid out for training and not for FastScan.
 UNTIMED = ["brute-force-pretrained", "opq-4bit"]
-FIGURE5 = FIGURE4 | {s: sizes(s) for s in installed(config["figure5"]["systems"])}
-FIGURE5 = {s: own for s, own in FIGURE5.items() if s not in UNTIMED}
+FIGURE5 = Lazy(
+    lambda: [
+        *(s for s in FIGURE4 if s not in UNTIMED),
+        *(s for s in installed(config["figure5"]["systems"]) if s not in FIGURE4),
+    ],
+    sizes,
+)
 
 
 def each_system(pattern, systems=FIGURE4):
@@ -89,7 +111,7 @@ def each_system(pattern, systems=FIGURE4):
 
 def only(names, systems=FIGURE4):
     """Return those of `systems` that are among `names`."""
-    return {s: sizes for s, sizes in systems.items() if s in names}
+    return {s: systems[s] for s in systems if s in names}
 
 
 def library(system):
@@ -108,7 +130,7 @@ def build_settings(wildcards):
 
 def start_of(wildcards):
     """Return the index that a trained one starts from."""
-    start = STARTS[wildcards.system]
+    start = TRAINED_WITH.get(wildcards.system, "opq")
     return f"data/{wildcards.dataset}/systems/{start}/M{wildcards.M}/index.faiss"
 
 
@@ -127,7 +149,7 @@ def index_of(wildcards):
         encoder = "pretrained" if system.endswith("pretrained") else "star"
         return f"{base}/{encoder}/flat.faiss", f"{base}/{encoder}/queries.npy"
     own = f"{base}/systems/{system}"
-    if system in RETRIEVERS:
+    if system in DENSE:
         documents = "star" if system == "adore" else system
         return f"{base}/{documents}/flat.faiss", f"{base}/{system}/queries.npy"
     if system in ANN:
@@ -135,7 +157,7 @@ def index_of(wildcards):
     own = f"{own}/{size if '-seed' in size else size.split('-')[0]}"
     if system == "ivf-jpq":  # its codes and its query encoder are JPQ's
         queries = f"{base}/systems/jpq/{size.split('-')[0]}/queries.npy"
-    if system in STARTS:
+    elif system not in BUILT:
         queries = f"{own}/queries.npy"
     return f"{own}/index.faiss", queries
 

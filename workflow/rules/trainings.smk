@@ -1,14 +1,7 @@
 import re
 
 # What generative.smk and asi.smk ask about the trainings of ASI.
-VARIANTS = {v: config["asi"]["variants"].get(v) for v in config["asi"]["run"]}
-for _name, _settings in VARIANTS.items():
-    if _settings is None:
-        _known = sorted(config["asi"]["variants"])
-        raise WorkflowError(f"asi.run: {_name!r} is not under asi.variants: choose of {_known}")
-
-GIVEN = [v for v, own in VARIANTS.items() if "given" in own]  # identifiers without training
-LEARNED = [v for v in VARIANTS if v not in GIVEN]
+VARIANTS = variants("asi")
 TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
 BASELINE = "data/{dataset}/generative/baselines/{system}/{split}.parquet"
 OWN = {
@@ -20,6 +13,16 @@ OWN = {
     "start",
     "beam",
 }  # of `asi`: not options of the training
+
+
+def given(variant):
+    """Return whether a variant has identifiers that nothing learned."""
+    return "given" in VARIANTS[variant]
+
+
+def start(name):
+    """Return the pattern of what the encoder that ASI starts from left under `name`."""
+    return f"data/{{dataset}}/{config['asi']['start']}/{name}"
 
 
 def any_of(names):
@@ -50,7 +53,7 @@ def each_training(pattern, only=""):
 def of_variant(pattern, variant):
     """Return `pattern` for one variant and each of its seeds, of the dataset that is reported."""
     seeds = seeds_of(variant)
-    return expand(str(pattern), dataset=ASI_DATASET, variant=variant, seed=seeds)
+    return expand(str(pattern), dataset=config["asi"]["dataset"], variant=variant, seed=seeds)
 
 
 def of_variants(pattern):
@@ -61,7 +64,7 @@ def of_variants(pattern):
 def of_baselines(pattern):
     """Return `pattern` for every system that ranks documents and stands beside the generative."""
     systems = ["bm25", "brute-force"]
-    return expand(str(pattern), dataset=ASI_DATASET, system=systems, split="test")
+    return expand(str(pattern), dataset=config["asi"]["dataset"], system=systems, split="test")
 
 
 def repeat(option, files):

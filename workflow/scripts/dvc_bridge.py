@@ -2,15 +2,18 @@
 
 write         derive dvc.yaml from the Snakemake DAG of params/*.yaml
 check         exit 1 if dvc.yaml is stale
-clean STAGE   (run by each DVC stage) delete outputs that Snakemake cannot vouch for, such as
-              those put there by dvc checkout, pull or exp, and what is damaged
-sync          after dvc checkout or pull: let Snakemake accept the restored files
+clean STAGE   (run by each DVC stage) refuse if dvc.yaml is stale; delete outputs that Snakemake
+              cannot vouch for, such as those put there by dvc checkout, pull or exp, and what is
+              damaged
+sync [STAGE]  after dvc checkout or pull, of everything or of a stage and those before it: let
+              Snakemake accept the restored files
 verify        read every artifact again; delete those whose bytes are not what DVC hashed
 
 Snakemake's DAG is the only one written by hand. A DVC stage is made of each key of STAGES in
-workflow/rules/stages.smk; its params are the keys in STAGE_PARAMS.
+workflow/rules/stages.smk; its params are those that the stage's rules and jobs read.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -23,6 +26,8 @@ import yaml
 from alone import hold
 from damage import cut_short, damaged, files_of
 from snakemake.persistence.file import FilePersistence
+
+CURRENT = Path(".snakemake/dvc-yaml-is-current")  # holds the hash of what dvc.yaml was derived from
 
 
 def stages() -> dict[str, dict]:
@@ -49,6 +54,7 @@ def clean(name: str) -> None:
     the new parameter with the old models.
     """
     hold()
+    refuse_stale()
     everything, records = stages(), FilePersistence(nolock=True)  # private: the lock pins snakemake
     own = made(everything[name])
     killed = records._filter_incomplete_keys(own)  # for snakemake --rerun-incomplete
@@ -105,13 +111,50 @@ def verify() -> None:
         sys.exit("`dvc repro` makes them anew")
 
 
-def sync() -> None:
-    """Touch everything in the order of the DAG; DVC writes files back in any order."""
-    done = subprocess.run(["dvc", "status", "--json"], capture_output=True, text=True, check=False)
+def sync(stage: str = "") -> None:
+    """Touch everything, or a stage and those before it, in the order of the DAG.
+
+    DVC writes files back in any order.
+    """
+    refuse_stale()
+    status = ["dvc", "status", "--json", *(["--with-deps", stage] if stage else [])]
+    done = subprocess.run(status, capture_output=True, text=True, check=False)
     if done.returncode or json.loads(done.stdout):
-        sys.exit(f"outputs do not match code and params: dvc repro\n{done.stdout}{done.stderr}")
-    command = ["snakemake", "--touch", "--forceall", "--cores", "1", "--quiet", "all"]
+        again = f"dvc repro {stage}".strip()
+        sys.exit(f"outputs do not match code and params: {again}\n{done.stdout}{done.stderr}")
+    target = f"stage_{stage}" if stage else "all"
+    command = ["snakemake", "--touch", "--forceall", "--cores", "1", "--quiet", "--", target]
     subprocess.run(command, check=True)
+
+
+def derived_from() -> str:
+    """Return a hash over dvc.yaml and all that it is derived from."""
+    folders = (Path("params").glob("*.yaml"), Path("workflow").rglob("*"), Path("src").rglob("*"))
+    files = {p for found in folders for p in found if p.suffix in (".py", ".smk", ".yaml")}
+    digest = hashlib.sha256()
+    for path in sorted(files | {Path("dvc.yaml"), Path("Snakefile")}):
+        digest.update(f"{path}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def refuse_stale() -> None:
+    """Exit when dvc.yaml is not that of the params and rules as they are now.
+
+    Its stages would run other jobs than it lists: outputs that it does not know would stay, and
+    others would be recorded beside params that they were not made with.
+    """
+    known = derived_from()
+    if CURRENT.exists() and CURRENT.read_text() == known:
+        return  # to derive it takes seconds, and each stage asks
+    from dvc_yaml import BRIDGE, pipeline
+
+    if Path("dvc.yaml").read_text() != pipeline():
+        sys.exit(
+            "dvc.yaml is stale: the params or the rules ask for other jobs than it lists. Renew it:"
+            f" {BRIDGE} write"
+        )
+    CURRENT.parent.mkdir(exist_ok=True)
+    CURRENT.write_text(known)
 
 
 def main(command: str, *arguments: str) -> None:

@@ -21,6 +21,9 @@ from snakemake.settings.types import (
 
 from jointir.search.ann import registry
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from workflow.scripts.reads import Reads, by_job, dotted, recorded  # the Snakefile's own module
+
 BRIDGE = "python workflow/scripts/dvc_bridge.py"
 EXTRA = set(registry.LIBRARIES)  # systems whose library is in the extra `ann`
 HEADER = f"# Written by `{BRIDGE} write` from Snakemake's DAG: do not edit.\n"
@@ -30,8 +33,9 @@ class Dag(NamedTuple):
     """What the bridge needs of a workflow, for the params of this folder."""
 
     jobs: dict[str, list]  # stage -> its Snakemake jobs
-    params: dict[str, list[str]]  # stage -> the params keys it depends on, dotted
+    params: dict[str, list[str]]  # stage -> the params keys that it reads, dotted
     optional: set[str]  # files that only machines with the extra `ann` make: DVC tracks none
+    folders: list[str]  # of the user's that are read
 
 
 @contextlib.contextmanager
@@ -47,7 +51,8 @@ def all_libraries() -> Iterator[None]:
 
 def load(overrides: dict | None = None) -> Dag:
     """Return the whole DAG, of all libraries; `overrides` are merged into params/*.yaml."""
-    with all_libraries(), SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+    quiet = OutputSettings(quiet={Quietness.ALL})
+    with all_libraries(), recorded() as reads, SnakemakeApi(quiet) as api:
         config = ConfigSettings(config=overrides or {})
         handle = api.workflow(ResourceSettings(cores=1), config, snakefile=Path("Snakefile"))
         with contextlib.redirect_stdout(io.StringIO()):  # the one call that builds and runs nothing
@@ -59,14 +64,23 @@ def load(overrides: dict | None = None) -> Dag:
             if rule.name.startswith("stage_")
         }
         jobs = [job for job in workflow.dag.jobs if job.output]
-        params = workflow.globals["STAGE_PARAMS"]
         optional = {
             o
             for job in jobs
             if job.wildcards_dict.get("system") in EXTRA
             for o in map(str, job.output)
         }
-        return Dag(assign(targets, jobs), params, optional)
+        stages = assign(targets, jobs)
+        params = {name: params_of(name, own, reads) for name, own in stages.items()}
+        return Dag(stages, params, optional, workflow.globals["user_folders"]())
+
+
+def params_of(name: str, jobs: list, reads: Reads) -> list[str]:
+    """Return the params that a stage's rules and jobs read, and those that belong to no rule."""
+    found = reads.of_none | reads.of_rule[f"stage_{name}"]
+    for job in jobs:
+        found |= reads.of_rule[job.rule.name] | by_job(job)
+    return dotted(found)
 
 
 def assign(targets: dict[str, list[str]], jobs: list) -> dict[str, list]:
@@ -92,10 +106,15 @@ def outputs(jobs: list) -> list[str]:
     return sorted(str(o) for job in jobs for o in job.output if not is_flagged(o, "temp"))
 
 
-def inputs(jobs: list) -> list[str]:
-    """Return what the jobs read and do not make: other stages' outputs, sources, code."""
+def inputs(jobs: list, folders: list[str]) -> list[str]:
+    """Return what the jobs read and do not make: other stages' outputs, sources, code.
+
+    In place of a user's files, the folder that they are in: a file that is added counts too.
+    """
     made = {str(o) for job in jobs for o in job.output}
-    return sorted({str(i) for job in jobs for i in job.input} - made)
+    read = {str(i) for job in jobs for i in job.input} - made
+    homes = {path: f for path in read for f in folders if Path(f) in Path(path).parents}
+    return sorted({homes.get(path, path) for path in read})
 
 
 @functools.cache
@@ -124,17 +143,18 @@ def out(path: str) -> dict:
     return {path: {"persist": True} | ({"cache": False} if in_git else {})}
 
 
-def stage(name: str, jobs: list, keys: list[str], optional: set[str]) -> dict:
+def stage(name: str, dag: Dag) -> dict:
     """Return one DVC stage: first distrust what is there, then let Snakemake do what is missing."""
+    jobs = dag.jobs[name]
     rules = " ".join(sorted({job.rule.name for job in jobs}))
-    kept = [job for job in jobs if not optional & set(map(str, job.output))]
+    kept = [job for job in jobs if not dag.optional & set(map(str, job.output))]
     return {
         "cmd": [
             f"{BRIDGE} clean {name}",
             f"snakemake --allowed-rules stage_{name} {rules} -- stage_{name}",
         ],
-        "deps": [path for path in inputs(kept) if path not in optional],
-        "params": param_files(keys),
+        "deps": [path for path in inputs(kept, dag.folders) if path not in dag.optional],
+        "params": param_files(dag.params[name]),
         "outs": [out(path) for path in outputs(kept)],
     }
 
@@ -146,11 +166,7 @@ def pipeline() -> str:
     results = "reports/tables/results.csv"
     plot = {"x": {results: "bytes_per_doc"}, "y": {results: "value"}, "template": "effectiveness"}
     content = {
-        "stages": {
-            name: stage(name, jobs, dag.params[name], dag.optional)
-            for name, jobs in dag.jobs.items()
-            if jobs
-        },
+        "stages": {name: stage(name, dag) for name, jobs in dag.jobs.items() if jobs},
         "metrics": sorted(path for path in made if path.startswith("reports/metrics/")),
         "plots": [{"effectiveness": plot}],  # drawn by .dvc/plots/effectiveness.json
     }

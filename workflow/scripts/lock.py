@@ -1,4 +1,8 @@
-"""Write requirements.lock: the exact versions that this environment has of all we depend on."""
+"""Write requirements.lock and environment.yml: the exact versions that this environment has.
+
+environment.yml names no file of the project: Snakemake copies it elsewhere, and conda installs from
+there. The project itself need not be installed for the rules, which find it in src/ (Snakefile).
+"""
 
 import tomllib
 from collections.abc import Iterator
@@ -9,9 +13,16 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 UNLOCKED = {"pip", "setuptools"}  # a virtual environment brings its own
-HEADER = (
-    "# Exact versions of all that jointir installs; made by `python workflow/scripts/lock.py`.\n"
-)
+MADE = "made by `python workflow/scripts/lock.py`."
+HEADER = f"# Exact versions of all that jointir installs; {MADE}\n"
+CONDA = f"""# For `conda env create -f environment.yml` and `snakemake --sdm conda`; {MADE}
+name: jointir
+channels: [conda-forge, nodefaults]
+dependencies:
+  - python=3.11
+  - pip
+  - pip:
+"""
 
 
 def needs(requirement: Requirement) -> Iterator[Requirement]:
@@ -23,11 +34,11 @@ def needs(requirement: Requirement) -> Iterator[Requirement]:
             yield need
 
 
-def lock(pyproject: Path) -> dict[str, str]:
-    """Return {package: version} of all that the project and its extras need, directly or not."""
+def lock(pyproject: Path, extras: list[str]) -> dict[str, str]:
+    """Return {package: version} of all that the project and `extras` need, directly or not."""
     project = tomllib.loads(pyproject.read_text())["project"]
     todo = [Requirement(r) for r in project["dependencies"]]
-    todo += [Requirement(r) for group in project["optional-dependencies"].values() for r in group]
+    todo += [Requirement(r) for e in extras for r in project["optional-dependencies"][e]]
     seen: set[tuple[str, frozenset[str]]] = set()
     versions: dict[str, str] = {}
     while todo:
@@ -42,10 +53,16 @@ def lock(pyproject: Path) -> dict[str, str]:
     return {n: v for n, v in sorted(versions.items()) if n not in UNLOCKED}
 
 
+def pins(versions: dict[str, str], indent: str = "") -> str:
+    """Return one line for each package."""
+    return "".join(f"{indent}{name}=={version}\n" for name, version in versions.items())
+
+
 if __name__ == "__main__":
+    project = Path("pyproject.toml")
     try:
-        versions = lock(Path("pyproject.toml"))
+        everything, tested = lock(project, ["test", "ann"]), lock(project, ["test"])
     except PackageNotFoundError as e:
         raise SystemExit(f"{e.name} is not installed: pip install -e '.[test,ann]' first") from e
-    text = "".join(f"{n}=={v}\n" for n, v in versions.items())
-    Path("requirements.lock").write_text(HEADER + text)
+    Path("requirements.lock").write_text(HEADER + pins(everything))
+    Path("environment.yml").write_text(CONDA + pins(tested, "      - "))

@@ -1,6 +1,5 @@
 """The dual encoder: one transformer that embeds queries and documents for inner product search."""
 
-import importlib.util
 from pathlib import Path
 
 import torch
@@ -9,6 +8,7 @@ from sentence_transformers import SentenceTransformer
 from transformers.utils import logging
 
 from jointir.encode.packed import can_pack, embed_packed
+from jointir.encode.source import folder_of
 from jointir.errors import InputError
 from jointir.files import atomic, read_json, write_json
 
@@ -20,22 +20,6 @@ DAMAGED = "Delete it and rerun the stage that writes it"
 def best_device() -> torch.device:
     """Return the CUDA device where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def resolve(checkpoint: str) -> str:
-    """Return the folder of `package:MODULE/FOLDER`; other names (paths, hub ids) as they are.
-
-    Raises:
-        InputError: the package is not installed or does not hold the folder.
-    """
-    if not checkpoint.startswith("package:"):
-        return checkpoint
-    module, _, folder = checkpoint.removeprefix("package:").partition("/")
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None or not (Path(spec.origin).parent / folder).is_dir():
-        remedy = "Install the package that carries it, or name a folder or a hub id"
-        raise InputError("encoder.checkpoint", f"{checkpoint!r} is not installed", remedy)
-    return str(Path(spec.origin).parent / folder)
 
 
 class DualEncoder(torch.nn.Module):
@@ -138,7 +122,7 @@ def checkpoint(
     Raises:
         InputError: the checkpoint cannot be found or loaded.
     """
-    source = resolve(checkpoint)
+    source = str(folder_of(checkpoint) or checkpoint)
     try:
         model = SentenceTransformer(source, device="cpu")
     except (OSError, ValueError) as e:

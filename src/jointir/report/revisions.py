@@ -12,6 +12,7 @@ import yaml
 from jointir.errors import InputError
 from jointir.measure.results import reported
 from jointir.measure.significance import holm, paired_p
+from jointir.numbers import as_number
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -55,7 +56,8 @@ def params_of(files: "AbstractFileSystem") -> dict[str, object]:
     found: dict[str, object] = {}
     for path in sorted(files.glob("params/*.yaml")):
         with files.open(path) as f:
-            found |= dict(_leaves(yaml.safe_load(f) or {}))
+            leaves = _leaves(yaml.safe_load(f) or {})
+        found |= {name: as_number(value) for name, value in leaves}
     return found
 
 

@@ -1,0 +1,73 @@
+"""The files that a user brings: named one by one, and compared by content."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from jointir.encode.source import folder_of
+
+CACHE = Path(".snakemake/contents.json")
+
+
+def beir_files(folder: str) -> list[str]:
+    """Return the files of a BEIR folder that the corpus stage may read."""
+    names = [f"{name}.jsonl{packed}" for name in ("corpus", "queries") for packed in ("", ".gz")]
+    found = [Path(folder, name) for name in names if Path(folder, name).is_file()]
+    return [*map(str, found), *sorted(map(str, Path(folder, "qrels").glob("*.tsv")))]
+
+
+def encoder_files(checkpoint: str) -> list[str]:
+    """Return the files of a checkpoint on this machine, hidden ones left out; none of the hub's."""
+    folder = folder_of(checkpoint)
+    if folder is None:
+        return []
+    files = (p for p in folder.rglob("*") if p.is_file())
+    return sorted(str(p) for p in files if not _hidden(p.relative_to(folder)))
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith((".", "__pycache__")) for part in path.parts)
+
+
+def contents(files: list[str]) -> str:
+    """Return one SHA-256 over what is in these files, "" for none.
+
+    Times prove nothing: `cp -p`, `rsync -a` and `tar` put other bytes under an old one. A file is
+    read again when its size, its inode or one of its times is new; what was found is kept.
+    """
+    if not files:
+        return ""
+    known = _read_cache()
+    now = {name: _state(name) for name in files}
+    for name, state in now.items():
+        if known.get(name, {}).get("state") != state:
+            with open(name, "rb") as f:
+                known[name] = {
+                    "state": state,
+                    "sha256": hashlib.file_digest(f, "sha256").hexdigest(),
+                }
+    _write_cache(known)
+    return hashlib.sha256("".join(known[name]["sha256"] for name in files).encode()).hexdigest()
+
+
+def _state(name: str) -> list[int]:
+    found = os.stat(name)
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+
+
+def _read_cache() -> dict:
+    try:
+        return json.loads(CACHE.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _write_cache(known: dict) -> None:
+    scratch = CACHE.with_name(f"{CACHE.name}.{os.getpid()}")
+    try:
+        CACHE.parent.mkdir(exist_ok=True)
+        scratch.write_text(json.dumps(known))
+        scratch.replace(CACHE)
+    except OSError:  # it only saves time
+        scratch.unlink(missing_ok=True)
