@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from conftest import bridge, configure, edit_params, run
+from documented import OF_DVC, commands, do, prepare, shorter
 from faults.harm import flip, largest, truncate, under_its_old_time
 
 DATA = "data/apidocs-ci"
@@ -136,15 +137,17 @@ def _restored(folder: Path, results: str) -> None:
 def test_one_failed_training_costs_one(adopted, tmp_path):
     folder = copy(adopted, tmp_path / "failed")
     kept = mtimes(folder, f"{DATA}/systems/[op]*q/M16/*")
-    edit_params(folder, {"sweep": {"M": [16, 20]}})  # 20 does not divide 384: pq and opq fail
-    bridge("write", folder)
-    log = run("dvc", "repro", "quantize", cwd=folder, ok=False)
-    assert "20 does not divide the dimension 384" in log
-    made = mtimes(folder, f"{DATA}/systems/lsh/M20/*")
-    assert kept == mtimes(folder, f"{DATA}/systems/[op]*q/M16/*")
-    assert made, "the other trainings went on"
     edit_params(folder, {"sweep": {"M": [16, 24]}})
     bridge("write", folder)
+    in_the_way = [folder / DATA / "systems" / system / "M24" for system in ("opq", "pq")]
+    for path in in_the_way:
+        path.write_text("a file where a folder has to be")
+    run("dvc", "repro", "quantize", cwd=folder, ok=False)
+    made = mtimes(folder, f"{DATA}/systems/lsh/M24/*")
+    assert kept == mtimes(folder, f"{DATA}/systems/[op]*q/M16/*")
+    assert made, "the other trainings went on"
+    for path in in_the_way:
+        path.unlink()
     run("dvc", "repro", "quantize", cwd=folder)
     assert kept == mtimes(folder, f"{DATA}/systems/[op]*q/M16/*")
     assert len(mtimes(folder, f"{DATA}/systems/[op]*q/M24/*")) == 2
@@ -166,6 +169,21 @@ def test_an_experiment_changes_one_parameter_and_is_kept(adopted, tmp_path):
     text = run(sys.executable, "-m", "jointir", "compare", "HEAD", "fewer-samples", cwd=folder)
     assert "results.samples 1000 150" in " ".join(text.split())
     assert "no metric of the test split differs" in text
+
+
+def test_the_commands_of_the_readme_run(adopted, tmp_path):
+    """Literally and in their order; the experiment trains JPQ with the rate that DVC writes."""
+    folder = copy(adopted, tmp_path / "readme")
+    prepare(folder)
+    commit(folder)
+    asked = [c for c in commands() if OF_DVC.search(c)]
+    told = {c: do(shorter(c), folder) for c in asked}
+    assert len(told) == len(asked) > 8
+    (experiment,) = (c for c in asked if "dvc exp run" in c)
+    assert "jpq.lr=1e-5" in experiment and "Ran experiment" in told[experiment]
+    (compared,) = (text for c, text in told.items() if "jointir compare" in c)
+    assert "jpq.lr 0.0001 1e-05" in " ".join(compared.split())
+    assert "jpq" in compared.split("difference")[1], "metrics of JPQ differ"
 
 
 def test_metrics_and_plots_are_shown(adopted):

@@ -142,6 +142,7 @@ def another(path: tuple, value: object) -> object:
     """Return another value that the schema accepts."""
     known = {
         "requirements": "params/sources/apidocs-ci.txt",
+        "checkpoint": "another/encoder",
         "sha256": "0" * 64,
         "dtype": "float32",
         "precision": "float32",

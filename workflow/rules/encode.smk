@@ -52,8 +52,16 @@ rule embed_documents:
 rule gather:
     input:
         code=code("encode.shards"),
-        shards=expand(rules.embed_documents.output.shard, shard=range(config["embed"]["shards"]), allow_missing=True),
-        facts=expand(rules.embed_documents.output.facts, shard=range(config["embed"]["shards"]), allow_missing=True),
+        shards=expand(
+            rules.embed_documents.output.shard,
+            shard=range(config["embed"]["shards"]),
+            allow_missing=True,
+        ),
+        facts=expand(
+            rules.embed_documents.output.facts,
+            shard=range(config["embed"]["shards"]),
+            allow_missing=True,
+        ),
     output:
         docs="data/{dataset}/{encoder}/docs.npy",
         facts="data/{dataset}/{encoder}/docs.json",

@@ -80,9 +80,7 @@ def swept(option):
 
 # The systems of each figure, with the names of their settings.
 ABLATION = Lazy(lambda: ["jpq", *VARIANTS_OF_JPQ, "opq", "brute-force"], ablation_sizes)
-FIGURE1 = Lazy(
-    lambda: [*config["retrievers"]["run"], "brute-force", "jpq", "opq", "lsh"], sizes
-)
+FIGURE1 = Lazy(lambda: [*config["retrievers"]["run"], "brute-force", "jpq", "opq", "lsh"], sizes)
 FIGURE4 = Lazy(lambda: [*installed(config["figure4"]["systems"]), *BRUTE], sizes)
 # Measured, but no way to search: the untrained encoder's brute force, and where JPQ 4-bit starts, whose
 # file is laid out for training and not for FastScan.

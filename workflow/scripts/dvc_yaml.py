@@ -33,7 +33,7 @@ class Dag(NamedTuple):
     """What the bridge needs of a workflow, for the params of this folder."""
 
     jobs: dict[str, list]  # stage -> its Snakemake jobs
-    params: dict[str, list[str]]  # stage -> the params keys that it reads, dotted
+    reads: Reads  # which params each rule reads
     optional: set[str]  # files that only machines with the extra `ann` make: DVC tracks none
     folders: list[str]  # of the user's that are read
 
@@ -70,16 +70,15 @@ def load(overrides: dict | None = None) -> Dag:
             if job.wildcards_dict.get("system") in EXTRA
             for o in map(str, job.output)
         }
-        stages = assign(targets, jobs)
-        params = {name: params_of(name, own, reads) for name, own in stages.items()}
-        return Dag(stages, params, optional, workflow.globals["user_folders"]())
+        folders = workflow.globals["user_folders"]()
+        return Dag(assign(targets, jobs), reads, optional, folders)
 
 
-def params_of(name: str, jobs: list, reads: Reads) -> list[str]:
+def params_of(name: str, dag: Dag) -> list[str]:
     """Return the params that a stage's rules and jobs read, and those that belong to no rule."""
-    found = reads.of_none | reads.of_rule[f"stage_{name}"]
-    for job in jobs:
-        found |= reads.of_rule[job.rule.name] | by_job(job)
+    found = dag.reads.of_none | dag.reads.of_rule[f"stage_{name}"]
+    for job in dag.jobs[name]:
+        found |= dag.reads.of_rule[job.rule.name] | by_job(job)
     return dotted(found)
 
 
@@ -154,7 +153,7 @@ def stage(name: str, dag: Dag) -> dict:
             f"snakemake --allowed-rules stage_{name} {rules} -- stage_{name}",
         ],
         "deps": [path for path in inputs(kept, dag.folders) if path not in dag.optional],
-        "params": param_files(dag.params[name]),
+        "params": param_files(params_of(name, dag)),
         "outs": [out(path) for path in outputs(kept)],
     }
 

@@ -129,7 +129,7 @@ def recorded() -> Iterator[Reads]:
     taken()
     with patch.object(Workflow, "rule", new_rule), patch.object(Workflow, "userule", use_rule):
         yield reads
-    begin()
+    taken()  # by jobs, after the last rule
 
 
 def by_job(job: object) -> set[Path]:
