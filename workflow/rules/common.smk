@@ -6,7 +6,9 @@ from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, workflow.basedir)
+sys.path[:0] = [workflow.basedir, f"{workflow.basedir}/src"]
+from jointir.data.packages import check_packages
+from jointir.errors import InputError
 from workflow.scripts.alone import hold
 from workflow.scripts.scheduling import no_rate_limit
 from workflow.scripts.sources import sources
@@ -24,6 +26,14 @@ for _option, _names in (("figure4.datasets", DATASETS), ("asi.dataset", [ASI_DAT
             raise WorkflowError(
                 f"{_option}: {_name!r} is not under `datasets`: describe it there, or choose of {_known}"
             )
+
+PACKAGES = {d: config["datasets"][d].get("groups") for d in DATASETS}
+PACKAGES = {d: path for d, path in PACKAGES.items() if path}
+for _name, _path in PACKAGES.items():
+    try:
+        check_packages(Path(_path), Path(config["datasets"][_name]["requirements"]))
+    except InputError as e:
+        raise WorkflowError(f"datasets.{_name}.groups: {e}")
 
 
 wildcard_constraints:
@@ -136,7 +146,8 @@ def collection_source(wildcards):
 def collection_options(wildcards, input):
     """Return the options of `jointir corpus-KIND` that the dataset's params give."""
     given = dict(dataset(wildcards))
-    given.pop("measures", None)  # of another stage
+    for other in ("measures", "groups"):  # of other stages
+        given.pop(other, None)
     if given["kind"] in DOWNLOADED:
         del given[download(wildcards)["pins"]]
         given[download(wildcards)["option"]] = input.source[0]

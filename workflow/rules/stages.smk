@@ -17,7 +17,11 @@ STAGES = {
         for system in TRAINED_WITH
     },
     "search": each_system(rules.retrieve.output.meta),
-    "measure": [*rules.results.output, *each_dataset(rules.compare_star.output.comparison)],
+    "measure": [
+        *rules.results.output,
+        *rules.groups.output,
+        *each_dataset(rules.compare_star.output.comparison),
+    ],
     "asi_dataset": [
         f"data/{ASI_DATASET}/{config['asi']['start']}/docs.npy",
         *of_baselines(BASELINE),
@@ -54,7 +58,12 @@ STAGES = {
         *expand(rules.retriever_table.output, number=[3, 5]),
     ],
     "negatives": [*each_dataset(rules.negatives.output.overlap), *rules.figure3.output],
-    "report": [*rules.figure4.output, *rules.figure4_table.output, *rules.metrics.output],
+    "report": [
+        *rules.figure4.output,
+        *rules.figure4_table.output,
+        *rules.groups_table.output,
+        *rules.metrics.output,
+    ],
 }
 # the stages that `rule all` asks for
 REPORTS = ["report", "speed", "scale", "ablation", "negatives", "retrievers", "asi_report"]
