@@ -273,6 +273,25 @@ def test_a_grouping_of_one_group_is_told_in_one_line(tmp_path, collection, packa
     assert len(section.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ((",with,", ",some,"), "grouping 'train query' with a group 'some' is not known"),
+        (("train query,", "age,"), "grouping 'age' with a group 'mixed' is not known"),
+        ((",0.500000,", ",half,"), "pandas cannot read it"),
+        ((",with,2,", ",with,,"), "pandas cannot read it"),
+    ],
+    ids=str,
+)
+def test_a_damaged_table_is_refused(tmp_path, collection, change, words):
+    made(tmp_path, [write(tmp_path, "jpq", 2, [0.5] * 7)], collection=[f"toy={collection}"])
+    table = tmp_path / "groups.csv"
+    assert change[0] in table.read_text()
+    table.write_text(table.read_text().replace(*change))
+    with pytest.raises(InputError, match=f"groups.csv: .*{words}"):
+        groups_table(table, tmp_path / "groups.md")
+
+
 def test_a_table_without_the_test_split_is_refused(tmp_path, collection):
     file, meta = write(tmp_path, "jpq", 2, [0.5] * 7)
     made(tmp_path, [[file, meta]], collection=[f"toy={collection}"])

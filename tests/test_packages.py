@@ -41,6 +41,7 @@ def test_rows_are_read_in_order(packages):
         (HEAD + "new,new-lib,x,18,a\n", "since is '18', which is no month and no year"),
         (HEAD + "new,new-lib,x,2018-13,a\n", "since is '2018-13', which is no month"),
         (HEAD + "new,new-lib,x,2018-1,a\n", "since is '2018-1', which is no month"),
+        (HEAD + "new,new\rlib,x,2018,a\n", "packages.csv:2: is no line of a CSV file"),
         (HEAD + OLD + OLD, "packages.csv:3: module 'old' has two rows"),
     ],
 )

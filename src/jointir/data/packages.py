@@ -31,18 +31,24 @@ def read_packages(path: Path) -> list[dict[str, str]]:
         InputError: there is no such file, it has other columns or no row, a line has not as many
             fields, a field but `why` is empty, a `since` is no month, or a module has two rows.
     """
-    lines = [(w, line) for w, line in numbered_lines(path) if not line.startswith("#")]
-    fields = [next(csv.reader([line])) for _, line in lines]
-    if len(fields) < 2 or fields[0] != COLUMNS:
+    lines = [(w, _fields(w, line)) for w, line in numbered_lines(path) if line[0] != "#"]
+    if len(lines) < 2 or lines[0][1] != COLUMNS:
         found = "its first row is not the columns' names, or its only one"
         raise InputError(path, found, f"Write the columns {', '.join(COLUMNS)}, a module a row")
     rows: dict[str, dict[str, str]] = {}
-    for (where, _), values in zip(lines[1:], fields[1:], strict=True):
+    for where, values in lines[1:]:
         row = _row(where, values)
         if row["module"] in rows:
             raise InputError(where, f"module {row['module']!r} has two rows", "Keep one of them")
         rows[row["module"]] = row
     return list(rows.values())
+
+
+def _fields(where: str, line: str) -> list[str]:
+    try:
+        return next(csv.reader([line]))
+    except csv.Error as e:  # a carriage return within a line, or a field that is too long
+        raise InputError(where, f"is no line of a CSV file ({e})", "Correct it") from e
 
 
 def _row(where: str, values: list[str]) -> dict[str, str]:

@@ -197,13 +197,19 @@ def _write(table: pd.DataFrame, out: Path) -> None:
 
 
 def read_groups(path: Path) -> pd.DataFrame:
-    """Read groups.csv; text stays text (an empty setting is ""), an empty number is NaN.
+    """Read groups.csv; text stays text (an empty setting is ""), an empty statistic is NaN.
 
     Raises:
-        InputError: it has other columns.
+        InputError: it has other columns, or a group that its grouping does not have.
     """
-    numbers = ["n_queries", "seed", "bytes_per_doc", "value", "low", "high", "difference", "p_holm"]
-    text = dict.fromkeys(set(COLUMNS) - set(numbers), str)
+    numbers = ["bytes_per_doc", "value", "low", "high", "difference", "p_holm"]
+    types = dict.fromkeys(COLUMNS, str) | dict.fromkeys(numbers, float)
+    types |= {"n_queries": int, "seed": int}
     na_values = {name: [""] for name in numbers}
-    frame = read_csv(path, COLUMNS, dtype=text, keep_default_na=False, na_values=na_values)
+    frame = read_csv(path, COLUMNS, dtype=types, keep_default_na=False, na_values=na_values)
+    pairs = set(frame[["grouping", "group"]].itertuples(index=False, name=None))
+    if unknown := pairs - {(grouping, g) for grouping in GROUPINGS for g in order(grouping)}:
+        grouping, group = min(unknown)
+        found = f"grouping {grouping!r} with a group {group!r} is not known"
+        raise InputError(path, found, "Rerun the groups stage")
     return frame[COLUMNS]

@@ -48,7 +48,7 @@ def _table(rows: pd.DataFrame, groups: list[str]) -> list[str]:
     for (system, size, setting, seed), run in rows.groupby(RUN, sort=False):
         cells = {row["group"]: _cell(row) for _, row in run.iterrows()}
         label = f"{setting} seed {seed}".strip() if several[system, setting] else setting
-        lines.append([human(system), label, f"{size:g}", *(cells[g] for g in groups)])
+        lines.append([human(system), label, f"{size:g}", *(cells.get(g, "") for g in groups)])
     return markdown(titles, lines)
 
 
