@@ -54,6 +54,8 @@ def test_every_preset_is_valid(params, preset):
         ({"datasets": {"mine": IR | {"folder": "x"}}}, ["'folder' was unexpected", "mine"]),
         ({"datasets": {"My Docs": IR}}, ["'My Docs' does not match"]),
         ({"datasets": {"apidocs": {"sha256": "abc"}}}, ["'abc' does not match", "sha256"]),
+        ({"datasets": {"apidocs": {"groups": 2019}}}, ["2019 is not of type 'string'", "groups"]),
+        ({"datasets": {"medquad": {"groups": "a"}}}, ["'groups' was unexpected", "medquad"]),
     ],
     ids=str,
 )
@@ -68,6 +70,24 @@ def test_every_key_is_required(params):
     for key in params:
         with pytest.raises(WorkflowError, match=f"'{key}' is a required property"):
             validate({k: v for k, v in params.items() if k != key}, SCHEMA, set_default=False)
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ({"groups": "nowhere.csv"}, "datasets.apidocs.groups: there is no file 'nowhere.csv'"),
+        ({"groups": "params/sources/apidocs.txt"}, "its first row is not the columns' names"),
+        ({"groups": "{listed}"}, "package 'ase' of params/sources/apidocs.txt is not listed"),
+    ],
+    ids=["missing", "other", "incomplete"],
+)
+def test_a_file_of_groups_is_checked_at_the_start(tmp_path, own, words):
+    listed = tmp_path / "listed.csv"
+    listed.write_text("module,package,repository,since,why\ndask,dask,example.org,2014,known\n")
+    own = {key: value.format(listed=listed) for key, value in own.items()}
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(yaml.safe_dump({"datasets": {"apidocs": own}}))
+    assert words in run("snakemake", "-n", "--configfile", overlay, cwd=ROOT, ok=False)
 
 
 def test_snakemake_says_which_dataset_is_unknown():

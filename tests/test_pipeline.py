@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from conftest import CI, DEV, ENV, TEST, N, run
+from jointir.measure.groups import read_groups
 from jointir.search.ann.registry import missing
 
 DATA = "data/apidocs-ci"
@@ -65,6 +66,22 @@ def test_every_system_setting_split_and_measure_has_one_row(folder, results):
     assert set(results["dataset"]) == {"apidocs-ci"}
     assert results[["value", "low", "high"]].map(float).map(lambda v: 0 <= v <= 1).all(axis=None)
     assert (results["low"].le(results["value"]) & results["value"].le(results["high"])).all()
+
+
+def test_the_groups_of_queries_add_up_to_the_results(folder, results):
+    groups = read_groups(folder / "reports/tables/groups.csv")
+    keys = ["split", "system", "setting", "measure"]
+    value = results.set_index(keys)["value"].map(float).sort_index()
+    for _, own in groups.assign(total=groups["value"] * groups["n_queries"]).groupby("grouping"):
+        sums = own.groupby(keys)[["total", "n_queries"]].sum()
+        assert set(sums["n_queries"]) == {TEST}
+        pd.testing.assert_series_equal(
+            sums["total"] / sums["n_queries"], value, check_names=False, atol=2e-6, rtol=0
+        )
+    told = groups.groupby("grouping")["group"].agg(set).to_dict()
+    assert told == {"codesearchnet": {"possible", "impossible"}, "train query": {"without"}}
+    text = (folder / "reports/tables/groups.md").read_text()
+    assert f"All {TEST:,} queries are in the group *without*." in text
 
 
 def test_holm_p_is_given_exactly_for_what_is_compared_with_jpq(results):

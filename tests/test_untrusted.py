@@ -22,6 +22,7 @@ from jointir.data.apidocs import parse_wheel
 from jointir.data.archives import read_archives, unpack
 from jointir.data.beir import read_beir
 from jointir.data.download import read_pins
+from jointir.data.packages import read_packages
 from jointir.data.store import read_qrels
 from jointir.errors import InputError
 from jointir.files import read_json
@@ -35,9 +36,13 @@ from jointir.readers import (
     read_parquet,
     read_safetensors,
 )
+from jointir.report.group_table import groups_table
 
 SHA = "0" * 64
 RESULT = "dataset,split,system,setting,seed,bytes_per_doc,measure,value,low,high,p_holm"
+
+GROUP = "dataset,split,grouping,group,n_queries,system,setting,seed,bytes_per_doc,measure,value"
+GROUP += ",low,high,against,difference,p_holm"
 
 
 def npy(path: Path) -> None:
@@ -62,6 +67,10 @@ def beir(path: Path) -> None:
     list(read_beir(path.parent.parent if path.suffix == ".tsv" else path.parent).corpus)
 
 
+def of_groups(path: Path) -> None:
+    groups_table(path, path.parent / "groups.md")
+
+
 RUN = "q1 Q0 d1 1 2.5 tag\nq1 Q0 d2 2 1.5 tag\n"
 META = {"dataset": "d", "system": "s", "setting": "", "seed": 1, "bytes_per_doc": 4}
 META |= {"n_docs": 3, "dim": 2, "bytes": {"codes": 1}}
@@ -76,6 +85,11 @@ FORMATS = {
     ),
     "a.csv": (text("x,y\n1,2\n3,4\n"), lambda path: read_csv(path, ["x"], dtype={"y": float})),
     "results.csv": (text(f"{RESULT}\nd,test,s,,1,4,R@1,0.5,0.4,0.6,\n"), read_results),
+    "groups.csv": (text(f"{GROUP}\nd,test,train query,with,9,s,,1,4,R@1,.5,.4,.6,,,\n"), of_groups),
+    "packages.csv": (
+        text("module,package,repository,since,why\na,a,example.org/a,2019-01,known\n"),
+        read_packages,
+    ),
     "a.safetensors": (lambda path: save_file({"w": torch.ones(3)}, path), read_safetensors),
     "a.json": (text('{"a": [1, 2]}'), read_json),
     "meta.json": (text(json.dumps(META)), read_meta),

@@ -80,6 +80,8 @@ JOBS = {
     "scale": 1,
     "figure_scale": 1,
     "results": 1,
+    "groups": 1,
+    "groups_table": 1,
     "compare_star": 1,
     "sizes": 1,
     "metrics": 1,
@@ -143,6 +145,7 @@ def another(path: tuple, value: object) -> object:
     known = {
         "requirements": "params/sources/apidocs-ci.txt",
         "checkpoint": "another/encoder",
+        "groups": "",  # a file that is not there is refused
         "sha256": "0" * 64,
         "dtype": "float32",
         "precision": "float32",

@@ -15,6 +15,13 @@ DATASETS = config["figure4"]["datasets"]
 SPLITS = ["dev", "test"]  # tuned on dev, reported on test
 MEASURED = "data/{dataset}/measures/{system}/{size}/{split}.parquet"
 
+# The file of packages of each dataset that has one: by these its queries are told apart.
+PACKAGES = {
+    d: config["datasets"][d]["groups"]
+    for d in DATASETS
+    if "groups" in config["datasets"][d] and config["datasets"][d]["groups"]
+}
+
 
 wildcard_constraints:
     dataset="[a-z0-9-]+",
@@ -152,7 +159,8 @@ def user_folders():
 def collection_options(wildcards, input):
     """Return the options of `jointir corpus-KIND` that the dataset's params give."""
     given = dict(dataset(wildcards))
-    given.pop("measures", None)  # of another stage
+    for other in ("measures", "groups"):  # of other stages
+        given.pop(other, None)
     if given["kind"] in DOWNLOADED:
         del given[download(wildcards)["pins"]]
         given[download(wildcards)["option"]] = input.source[0]

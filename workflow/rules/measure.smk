@@ -115,6 +115,38 @@ rule results:
         " --samples {params.samples} --seed {params.seed} 2>&1 | tee {log}"
 
 
+rule groups:
+    input:
+        code=code("measure.groups"),
+        values=rules.results.input.values,
+        meta=rules.results.input.meta,
+        collection=each_dataset("data/{dataset}/collection"),
+        packages=list(PACKAGES.values()),
+    output:
+        table="reports/tables/groups.csv",
+        made=touch("data/groups.made"),  # see `results`
+    log:
+        "logs/groups.log",
+    benchmark:
+        "logs/groups.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        **config["results"],
+        values=rules.results.params.values,
+        meta=rules.results.params.meta,
+        collection=lambda w, input: repeat(
+            "collection", map("=".join, zip(DATASETS, input.collection, strict=True))
+        ),
+        packages=repeat("packages", map(quote, map("=".join, PACKAGES.items()))),
+    shell:
+        "jointir groups {params.values} {params.meta} {params.collection} {params.packages}"
+        " --out {output.table} --samples {params.samples} --seed {params.seed} 2>&1 | tee {log}"
+
+
 rule compare_star:
     input:
         code=code("measure.results"),

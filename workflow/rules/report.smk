@@ -67,6 +67,27 @@ rule figure4_table:
         " --out {output.table} 2>&1 | tee {log}"
 
 
+rule groups_table:
+    input:
+        code=code("report.group_table"),
+        groups=rules.groups.output.table,
+        made=rules.groups.output.made,
+    output:
+        table="reports/tables/groups.md",
+    log:
+        "logs/groups-table.log",
+    benchmark:
+        "logs/groups-table.tsv"
+    localrule: True  # seconds
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "jointir groups-table --groups {input.groups} --out {output.table} 2>&1 | tee {log}"
+
+
 rule figure4:
     input:
         code=code("report.figure4"),
@@ -75,6 +96,7 @@ rule figure4:
         made=rules.results.output.made,
         # not drawn: who asks for the figure gets its numbers too
         table=rules.figure4_table.output.table,
+        groups=rules.groups_table.output.table,
         metrics=rules.metrics.output.metrics,
     output:
         pdf=report(

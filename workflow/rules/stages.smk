@@ -18,6 +18,7 @@ STAGES = {
     "search": lambda: each_system(rules.retrieve.output.meta),
     "measure": lambda: [
         *rules.results.output,
+        *rules.groups.output,
         *each_dataset(rules.compare_star.output.comparison),
     ],
     "asi_dataset": lambda: [
@@ -59,6 +60,7 @@ STAGES = {
     "report": lambda: [
         *rules.figure4.output,
         *rules.figure4_table.output,
+        *rules.groups_table.output,
         *rules.metrics.output,
     ],
 }

@@ -7,6 +7,7 @@ from jsonschema import Draft202012Validator
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
+from jointir.data.packages import check_packages
 from jointir.encode.source import folder_of
 from jointir.errors import InputError
 from jointir.numbers import as_number
@@ -64,13 +65,18 @@ def _check_names(config: dict) -> None:
 def _complete_paths(where: str, dataset: dict) -> None:
     """Expand ~ in the paths of a dataset, and refuse those that are not there."""
     for key in (*FOLDERS, *FILES):
-        if key not in dataset:
+        if not dataset.get(key):  # "" is none
             continue
         path = Path(dataset[key]).expanduser()
         kind = "folder" if key in FOLDERS else "file"
         if not (path.is_dir() if key in FOLDERS else path.is_file()):
             _refuse(f"{where}.{key}", f"there is no {kind} {str(path)!r}", "Correct the path")
         dataset[key] = str(path)
+    if dataset.get("groups"):
+        try:
+            check_packages(Path(dataset["groups"]), Path(dataset["requirements"]))
+        except InputError as e:
+            raise WorkflowError(f"{where}.groups: {e}") from e
 
 
 def _encoder(checkpoint: str) -> str:

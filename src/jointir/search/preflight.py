@@ -1,0 +1,31 @@
+"""The `fits` stage: do the systems that are to be run fit the collection and the encoder?"""
+
+from pathlib import Path
+
+from jointir.data.store import count_documents
+from jointir.errors import InputError
+from jointir.files import read_json, write_json
+from jointir.search.ann.settings import read_settings
+from jointir.search.fits import check
+
+SETTINGS = "jointir.json"  # of an encoder's folder
+
+
+def fits(collection: Path, encoder: Path, out: Path, system: list[str]) -> None:
+    """Check every system before the first training; write N and D, which decided, as JSON.
+
+    collection: of N documents. encoder: a folder of `checkpoint`, of D dimensions. system: each
+    "NAME setting=value ...", what it is built with (`check` in fits.py).
+
+    Raises:
+        InputError: a system cannot be built of N documents of D dimensions, and why.
+    """
+    N, D = count_documents(collection), read_json(encoder / SETTINGS)["dim"]
+    for one in system:
+        name, *given = one.split()
+        try:
+            check(name, read_settings(given), N, D, collection)
+        except InputError as e:
+            where, found, remedy = e.parts
+            raise InputError(f"{name}, {where}", found, remedy) from e
+    write_json(out, {"N": N, "D": D})
