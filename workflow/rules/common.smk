@@ -6,7 +6,9 @@ from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, workflow.basedir)
+sys.path[:0] = [workflow.basedir, f"{workflow.basedir}/src"]
+from jointir.errors import InputError
+from jointir.measure.names import canonicals
 from workflow.scripts.alone import hold
 from workflow.scripts.scheduling import no_rate_limit
 from workflow.scripts.sources import sources
@@ -24,6 +26,22 @@ for _option, _names in (("figure4.datasets", DATASETS), ("asi.dataset", [ASI_DAT
             raise WorkflowError(
                 f"{_option}: {_name!r} is not under `datasets`: describe it there, or choose of {_known}"
             )
+
+
+def measures_of(dataset, split):
+    """Return the measures of a dataset's split: the dataset's own, where it names some."""
+    given = config["datasets"][dataset].get("measures", config["measure"]["measures"])
+    return given[split] if isinstance(given, dict) else given
+
+
+# here, and not after all training
+for _name in config["datasets"]:
+    for _split in SPLITS:
+        _own = f"datasets.{_name}" if "measures" in config["datasets"][_name] else "measure"
+        try:
+            canonicals(measures_of(_name, _split), f"{_own}.measures")
+        except InputError as _error:
+            raise WorkflowError(str(_error))
 
 
 wildcard_constraints:
@@ -85,6 +103,11 @@ def each_dataset(pattern, kinds=()):
 
 def dataset(wildcards):
     return config["datasets"][wildcards.dataset]
+
+
+def repeat(option, values):
+    """Return --option value for each value, for the shell."""
+    return " ".join(f"--{option} {quote(str(v))}" for v in values)
 
 
 def options(settings):

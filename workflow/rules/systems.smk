@@ -1,12 +1,10 @@
 import re
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 # Which systems are run, at which settings, and where their indexes are. A setting's folder is named
 # by its size: flat, M48, efSearch64, or M48-nprobe8.
 
-sys.path.insert(0, f"{workflow.basedir}/src")
 from jointir.search.ann.registry import SYSTEMS as ANN, missing
 
 TRAINED_WITH = {"jpq": "opq", "jpq-4bit": "opq-4bit", "dpq": "opq"}  # and what each starts from

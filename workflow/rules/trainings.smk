@@ -62,8 +62,3 @@ def of_baselines(pattern):
     """Return `pattern` for every system that ranks documents and stands beside the generative."""
     systems = ["bm25", "brute-force"]
     return expand(str(pattern), dataset=ASI_DATASET, system=systems, split="test")
-
-
-def repeat(option, files):
-    """Return --option file for each file."""
-    return " ".join(f"--{option} {f}" for f in files)

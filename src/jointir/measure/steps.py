@@ -55,8 +55,8 @@ def steps(per_query: list[Path], meta: list[Path], out: Path) -> None:
     rows, values = load(per_query, meta)
     rows = rows[rows["system"].isin(STEPS)]
     found = []
-    for key, own in rows.groupby([*FAMILY, "bytes_per_doc"]):
-        about = dict(zip([*FAMILY, "bytes_per_doc"], key, strict=True))
+    for _, own in rows.groupby(["dataset", "split", "rank", "bytes_per_doc"]):
+        about = own[[*FAMILY, "bytes_per_doc"]].iloc[0].to_dict()
         found += [about | row for row in compare_steps(own, [values[i] for i in own.index])]
     if not found:
         raise InputError("ablation", "no two of its steps have one size", "Train jpq-neg, jpq-loss")

@@ -10,7 +10,8 @@ import typer
 import yaml
 
 from jointir.errors import InputError
-from jointir.measure.results import reported
+from jointir.measure.names import reported
+from jointir.measure.results import wide
 from jointir.measure.significance import holm, paired_p
 
 if TYPE_CHECKING:
@@ -68,10 +69,7 @@ def values_of(files: "AbstractFileSystem", split: str) -> dict[tuple[str, str, s
     for path in sorted(files.glob(VALUES.format(split=split))):
         _, dataset, _, system, size, _ = PurePosixPath(path).parts[-6:]
         with suppress(FileNotFoundError), files.open(path, "rb") as f:
-            table = pd.read_parquet(f)
-            found[dataset, system, size] = table.pivot(
-                index="query_id", columns="measure", values="value"
-            )
+            found[dataset, system, size] = wide(pd.read_parquet(f), path)
     return found
 
 
@@ -103,7 +101,7 @@ def differing_metrics(
             raise InputError(
                 "/".join(key), "A and B have other queries", "Compare one split of one corpus"
             )
-        for measure in sorted(set(x) & set(y)):
+        for measure in [m for m in x if m in y]:
             before, after = x[measure].to_numpy(), y[measure].to_numpy()
             if (before != after).any():
                 mean = before.mean(), after.mean()

@@ -7,13 +7,12 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.files import atomic
-from jointir.measure.results import REFERENCE, read_results
+from jointir.measure.results import REFERENCE, measures_of, read_results
 from jointir.readers import read_csv
 from jointir.report.tables import ranked
 
 RUN = ["dataset", "system", "setting"]
 LATENCY = [*RUN, "threads", "batch", "n_docs", "dim", "stage", "median_ms", "p95_ms", "qps"]
-CHOSEN_BY = "MRR@10"
 
 
 def read_latency(path: Path) -> pd.DataFrame:
@@ -74,14 +73,15 @@ def chosen(rows: pd.DataFrame, M: int) -> pd.DataFrame:
 
     rows: those of `joined`. JPQ's is M sub-quantizers. Of the others it is, as in the paper, one of
     as many bytes a document where there is one; among several, and for systems that do not
-    compress, the one with the highest MRR@10 on dev of those as fast as JPQ, else the fastest.
+    compress, the one with the highest main measure on dev of those as fast as JPQ, else the
+    fastest.
 
     Raises:
         InputError: JPQ was not run with M.
     """
-    dev = rows[rows["split"].eq("dev") & rows["measure"].eq(CHOSEN_BY)]
     found = []
-    for dataset, own in dev.groupby("dataset"):
+    for dataset, own in rows[rows["split"].eq("dev")].groupby("dataset"):
+        own = own[own["measure"].eq(measures_of(own)[0])]
         jpq = own[own["system"].eq(REFERENCE) & own["setting"].eq(f"M={M}")]
         if jpq.empty:
             raise InputError("table1.M", f"{M} is no M of JPQ on {dataset}", "Choose one it has")
