@@ -18,7 +18,7 @@ rule retrieve:
         mem_mb=memory(4000, index=1.5),
         runtime=120,
     params:
-        setting=setting,
+        setting=lambda w: repeat("setting", [setting(w)]),  # quoted, where it is empty too
         k=config["retrieve"]["k"],
         seed=seed_of,
         value=value,
@@ -27,7 +27,7 @@ rule retrieve:
         "jointir retrieve --collection {input.collection} --index {input.index}"
         " --queries {input.queries} {params.runs} --meta {output.meta}"
         " --dataset {wildcards.dataset} --system {wildcards.system}"
-        " --setting {params.setting:q} --seed {params.seed} --k {params.k}"
+        " {params.setting} --seed {params.seed} --k {params.k}"
         " --value {params.value} --threads {threads} 2>&1 | tee {log}"
 
 
