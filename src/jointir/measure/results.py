@@ -9,9 +9,11 @@ from jointir.errors import InputError
 from jointir.files import atomic, read_json, write_json
 from jointir.measure.names import reported
 from jointir.measure.significance import bootstrap_interval, holm, paired_p
-from jointir.readers import read_csv, read_parquet
+from jointir.readers import of_types, read_csv, read_parquet
 
 META = ["dataset", "system", "setting", "seed", "bytes_per_doc"]
+KINDS = {"dataset": str, "system": str, "setting": str, "seed": int, "bytes_per_doc": int | float}
+KINDS |= {"n_docs": int, "dim": int, "bytes": dict}  # of what `read_meta` reads
 RUN = ["dataset", "split", "system", "setting", "seed", "bytes_per_doc"]
 COLUMNS = [*RUN, "measure", "value", "low", "high", "p_holm"]
 ORDER = ["dataset", "split", "system", "bytes_per_doc", "rank", "setting", "seed"]
@@ -23,24 +25,35 @@ def read_meta(path: Path) -> dict:
     """Read the JSON beside a system's run: META, n_docs, dim, and bytes by part of the index.
 
     Raises:
-        InputError: a key is missing.
+        InputError: a key is missing, or its value is of another type.
     """
     meta = read_json(path)
-    missing = [key for key in [*META, "n_docs", "dim", "bytes"] if key not in meta]
-    if missing:
-        raise InputError(path, f"{missing[0]!r} is missing", "Rerun the stage that wrote it")
+    for key, kind in KINDS.items():
+        if key not in meta:
+            raise InputError(path, f"{key!r} is missing", "Rerun the stage that wrote it")
+        wrong = not isinstance(meta[key], kind) or isinstance(meta[key], bool)
+        if key == "bytes" and not wrong:
+            wrong = not all(type(size) in (int, float) for size in meta[key].values())
+        if wrong:
+            raise InputError(path, f"{key!r} is {meta[key]!r}", "Rerun the stage that wrote it")
     return meta
 
 
 def read_results(path: Path) -> pd.DataFrame:
-    """Read results.csv; text stays text (an empty setting is ""), an empty p_holm is NaN."""
+    """Read results.csv; text stays text (an empty setting is ""), an empty p_holm is NaN.
+
+    Raises:
+        InputError: it has other columns, or one that does not hold numbers.
+    """
     text = dict.fromkeys(["dataset", "split", "system", "setting", "measure"], str)
     na_values = {"bytes_per_doc": [""], "low": [""], "high": [""], "p_holm": [""]}
     frame = read_csv(path, dtype=text, keep_default_na=False, na_values=na_values)
     if list(frame.columns) != COLUMNS:
         found = f"columns {', '.join(frame.columns)}"
         raise InputError(path, found, f"Rerun the results stage: expected {', '.join(COLUMNS)}")
-    return frame
+    told = dict.fromkeys(["seed", "bytes_per_doc", "value"], "numbers")
+    told |= dict.fromkeys(["low", "high", "p_holm"], "number")
+    return of_types(path, frame, **told)
 
 
 def measures_of(rows: pd.DataFrame) -> list[str]:
@@ -72,7 +85,8 @@ def read_values(path: Path) -> pd.DataFrame:
     Raises:
         InputError: there is none, or it is damaged.
     """
-    return wide(read_parquet(path, VALUES), path)
+    frame = read_parquet(path, VALUES)
+    return wide(of_types(path, frame, query_id="text", measure="text", value="numbers"), path)
 
 
 def reference(rows: pd.DataFrame) -> list[int | None]:

@@ -7,7 +7,7 @@ import numpy as np
 from jointir.data.store import read_doc_ids, read_queries
 from jointir.encode.matrix import read_query_matrix
 from jointir.errors import InputError
-from jointir.files import read_json, write_json
+from jointir.files import write_json
 from jointir.measure.trec import write_run
 from jointir.progress import say
 from jointir.search.ann.registry import open_index
@@ -53,10 +53,9 @@ def retrieve(
         found_ids = np.where(hits >= 0, names, "")  # short answers are padded with -1
         write_run(path, topics["query_id"][rows].tolist(), found_ids, scores, system)
         say(f"{system} {setting}: {split}, {len(rows)} queries")
-    dim = read_json(queries.with_suffix(".json"))["dim"]
     facts = {"dataset": dataset, "system": system, "setting": setting, "seed": seed}
     size = found.size()
-    facts |= {"bytes_per_doc": bytes_per_doc(size, found.N), "n_docs": found.N, "dim": dim}
+    facts |= {"bytes_per_doc": bytes_per_doc(size, found.N), "n_docs": found.N, "dim": found.D}
     write_json(meta, facts | {"bytes": size})
 
 

@@ -12,7 +12,7 @@ from jointir.errors import InputError
 from jointir.files import atomic
 from jointir.measure.results import load, stacked
 from jointir.measure.significance import holm, paired_p
-from jointir.readers import read_csv
+from jointir.readers import of_types, read_csv
 
 STEPS = ["opq", "jpq-neg", "jpq-loss", "jpq"]
 PAIRS = [*pairwise(STEPS), (STEPS[0], STEPS[-1])]  # each with the one before, and JPQ with OPQ
@@ -80,6 +80,8 @@ def read_steps(path: Path) -> pd.DataFrame:
     """Read what `steps` wrote.
 
     Raises:
-        InputError: the table has other columns.
+        InputError: the table has other columns, or one that does not hold numbers.
     """
-    return read_csv(path, COLUMNS)
+    frame = read_csv(path, COLUMNS)
+    numbers = ["bytes_per_doc", "seeds", "value_before", "value", "p", "p_holm"]
+    return of_types(path, frame, **dict.fromkeys(numbers, "numbers"))

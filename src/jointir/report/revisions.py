@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import pandas as pd
+import pyarrow as pa
 import typer
 import yaml
 
 from jointir.errors import InputError
 from jointir.measure.names import reported
+from jointir.measure.results import VALUES as VALUE_COLUMNS
 from jointir.measure.results import wide
 from jointir.measure.significance import holm, paired_p
 
@@ -55,9 +57,21 @@ def params_of(files: "AbstractFileSystem") -> dict[str, object]:
     """Return every parameter by its dotted name."""
     found: dict[str, object] = {}
     for path in sorted(files.glob("params/*.yaml")):
-        with files.open(path) as f:
-            found |= dict(_leaves(yaml.safe_load(f) or {}))
+        try:
+            with files.open(path) as f:
+                found |= dict(_leaves(yaml.safe_load(f) or {}))
+        except (yaml.YAMLError, UnicodeDecodeError, AttributeError, RecursionError) as e:
+            remedy = "Correct it, or compare another revision"
+            raise InputError(path, f"is no YAML of params ({type(e).__name__})", remedy) from e
     return found
+
+
+def _values(file: IO[bytes], path: str) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(file, columns=VALUE_COLUMNS)
+    except (pa.ArrowException, OSError, ValueError, KeyError) as e:
+        remedy = "Delete it and rerun the stage that writes it"
+        raise InputError(path, f"pyarrow cannot read it ({type(e).__name__})", remedy) from e
 
 
 def values_of(files: "AbstractFileSystem", split: str) -> dict[tuple[str, str, str], pd.DataFrame]:
@@ -69,7 +83,7 @@ def values_of(files: "AbstractFileSystem", split: str) -> dict[tuple[str, str, s
     for path in sorted(files.glob(VALUES.format(split=split))):
         _, dataset, _, system, size, _ = PurePosixPath(path).parts[-6:]
         with suppress(FileNotFoundError), files.open(path, "rb") as f:
-            found[dataset, system, size] = wide(pd.read_parquet(f), path)
+            found[dataset, system, size] = wide(_values(f, path), path)
     return found
 
 

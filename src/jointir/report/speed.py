@@ -8,7 +8,7 @@ import pandas as pd
 from jointir.errors import InputError
 from jointir.files import atomic
 from jointir.measure.results import REFERENCE, measures_of, read_results
-from jointir.readers import read_csv
+from jointir.readers import of_types, read_csv
 from jointir.report.tables import ranked
 
 RUN = ["dataset", "system", "setting"]
@@ -19,13 +19,14 @@ def read_latency(path: Path) -> pd.DataFrame:
     """Read latency.csv.
 
     Raises:
-        InputError: a column is missing.
+        InputError: a column is missing, or does not hold numbers.
     """
     frame = read_csv(path, keep_default_na=False, dtype=dict.fromkeys([*RUN, "stage"], str))
     missing = [column for column in [*LATENCY, "peak_mb"] if column not in frame.columns]
     if missing:
         raise InputError(path, f"no column {missing[0]!r}", "Rerun the latency stage")
-    return frame
+    numbers = [column for column in [*LATENCY, "peak_mb"] if column not in (*RUN, "stage")]
+    return of_types(path, frame, **dict.fromkeys(numbers, "numbers"))
 
 
 def latencies(table: list[Path], out: Path) -> None:

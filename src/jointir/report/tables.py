@@ -7,7 +7,7 @@ import pandas as pd
 from jointir.errors import InputError
 from jointir.files import atomic, read_json, write_json
 from jointir.measure.results import RUN, measures_of, read_meta, read_results, reference
-from jointir.readers import read_csv
+from jointir.readers import of_types, read_csv
 
 NAMES = {
     "jpq": "JPQ",
@@ -94,6 +94,8 @@ def read_sizes(path: Path) -> dict[tuple[str, str, str], str]:
     frame = read_csv(
         path, ["dataset", "system", "setting", "compression"], dtype=str, keep_default_na=False
     )
+    told = frame.loc[frame["compression"].ne(""), ["compression"]]
+    of_types(path, told.apply(pd.to_numeric, errors="coerce"), compression="numbers")
     keys = frame[["dataset", "system", "setting"]].itertuples(index=False, name=None)
     return dict(zip(keys, frame["compression"], strict=True))
 
