@@ -56,7 +56,7 @@ def test_options_reach_the_stage_by_name_and_type():
         seen.update(locals())
 
     app = cli.typer.Typer()
-    app.command()(with_options(stage))
+    app.command()(with_options(stage, "s"))
     words = ["--many", "b", "--path", "a", "--many", "c", "--M", "3"]
     app(words, standalone_mode=False)
     seen.pop("seen", None)

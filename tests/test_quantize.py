@@ -189,7 +189,9 @@ def test_a_sample_smaller_than_k(docs, tmp_path, system):
 
 def test_fewer_documents_than_dimensions_learn_no_rotation(tmp_path):
     np.save(tmp_path / "wide.npy", np.eye(300, 512, dtype="f4"))
-    with pytest.raises(InputError, match=r"sample: 300 documents for 512 dimensions\. Train"):
+    with pytest.raises(
+        InputError, match=r"wide\.npy: 300 documents for 512 dimensions\. Use a larger"
+    ):
         build("opq", tmp_path / "wide.npy", tmp_path / "out.faiss", M)
     build("pq", tmp_path / "wide.npy", tmp_path / "out.faiss", M)  # needs none
 

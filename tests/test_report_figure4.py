@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import matplotlib
 import numpy as np
 import pytest
@@ -71,18 +73,36 @@ def test_axes_say_the_sweep_and_the_measure(figure):
         assert "brute force (STAR)" in [text.get_text() for text in ax.texts]
 
 
-def test_graded_judgements_show_ndcg(tmp_path):
-    measures = ["MRR@10", "R@100", "nDCG@10", "Judged@10"]
-    table = synthetic(tmp_path / "results.csv", datasets=("a",), measures=measures)
-    rows = final_rows(table)
+LAYOUTS = {1: [1], 2: [2], 3: [3], 4: [2, 2], 5: [3, 2], 7: [3, 3, 1]}  # panels of each line
+
+
+@pytest.mark.parametrize("count", LAYOUTS)
+def test_every_measure_has_a_panel_in_the_order_of_the_table(tmp_path, count):
+    measures = ["nDCG@10", "MRR(rel=2)@10", "R@100", "Judged@10", "MAP", "P@5", "ERR@20"][:count]
+    rows = final_rows(synthetic(tmp_path / "r.csv", datasets=("a",), measures=measures))
     with matplotlib.rc_context(fname=RC):
-        left, right = render(rows).axes
-    assert (left.get_ylabel(), right.get_ylabel()) == ("nDCG@10", "R@100")
-    jpq = rows[rows["system"].eq("jpq") & rows["measure"].eq("nDCG@10")].sort_values(
-        "bytes_per_doc"
-    )
-    line = next(line for line in left.lines if line.get_label() == "JPQ")
-    assert line.get_ydata().tolist() == jpq["value"].tolist()
+        figure = render(rows)
+        figure.canvas.draw()
+    assert [ax.get_ylabel() for ax in figure.axes] == measures
+    lines = [ax.get_subplotspec().rowspan.start for ax in figure.axes]
+    assert [lines.count(line) for line in sorted(set(lines))] == LAYOUTS[count]
+    assert figure.get_figwidth() == 7
+    for ax, measure in zip(figure.axes, measures, strict=True):
+        jpq = rows[rows["system"].eq("jpq") & rows["measure"].eq(measure)]
+        line = next(line for line in ax.lines if line.get_label() == "JPQ")
+        assert line.get_ydata().tolist() == jpq.sort_values("bytes_per_doc")["value"].tolist()
+        boxes = [tick.get_window_extent() for tick in ax.get_xticklabels()]
+        assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
+
+
+def test_datasets_of_other_measures_have_their_own_panels(tmp_path):
+    one = synthetic(tmp_path / "a.csv", datasets=("a",)).read_text()
+    other = synthetic(tmp_path / "b.csv", datasets=("b",), measures=["nDCG@10", "MAP", "R@100"])
+    (tmp_path / "r.csv").write_text(one + other.read_text().split("\n", 1)[1])
+    with matplotlib.rc_context(fname=RC):
+        axes = render(final_rows(tmp_path / "r.csv")).axes
+    assert [ax.get_ylabel() for ax in axes] == [*PANELS, "nDCG@10", "MAP", "R@100"]
+    assert [ax.get_title(loc="left") for ax in axes] == ["a", "", "b", "", ""]
 
 
 def test_systems_differ_in_colour_marker_and_dashes(figure):

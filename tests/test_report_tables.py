@@ -63,10 +63,10 @@ def test_figure4_table(tmp_path, table, size_table):
     lines = (tmp_path / "figure4.md").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "### toy, test"
     assert lines[4:8] == [
-        "| JPQ | M=2 | 2 | 0.400 [0.350, 0.450] | 0.800 |  | 80.0% | 5.0\u00d7 |",
-        "| OPQ | M=2 | 2 | 0.300 [0.250, 0.350]\\*\\* | 0.850† |  | 60.0% |  |",
-        "| PQ | M=2 | 2 | 0.350 [0.250, 0.400]\\* | 0.790 |  | 70.0% |  |",
-        "| brute force (STAR) |  | 16 | 0.500 [0.400, 0.600] |  |  | 100.0% | 1.0\u00d7 |",
+        "| JPQ | M=2 | 2 | 0.400 [0.350, 0.450] | 0.800 | 80.0% | 5.0\u00d7 |",
+        "| OPQ | M=2 | 2 | 0.300 [0.250, 0.350]\\*\\* | 0.850† | 60.0% |  |",
+        "| PQ | M=2 | 2 | 0.350 [0.250, 0.400]\\* | 0.790 | 70.0% |  |",
+        "| brute force (STAR) |  | 16 | 0.500 [0.400, 0.600] |  | 100.0% | 1.0\u00d7 |",
     ]
     assert "Holm" in lines[-5]
     assert "dev was used for tuning" in lines[-5]

@@ -23,10 +23,11 @@ from jointir.data.archives import read_archives, unpack
 from jointir.data.beir import read_beir
 from jointir.data.download import read_pins
 from jointir.data.packages import read_packages
-from jointir.data.store import read_qrels
+from jointir.data.store import read_corpus, read_doc_ids, read_qrels, read_queries
 from jointir.errors import InputError
 from jointir.files import read_json
-from jointir.measure.results import read_meta, read_results
+from jointir.generative.ids import read_ids
+from jointir.measure.results import read_meta, read_results, read_values
 from jointir.measure.trec import read_run
 from jointir.readers import (
     parquet_batches,
@@ -174,3 +175,65 @@ def test_no_source_loads_pickle_or_unsafe_yaml():
     assert len(sources) > 50
     found = {p.name: re.findall(banned, p.read_text()) for p in sources}
     assert {k: v for k, v in found.items() if v} == {}
+
+
+TABLES = {
+    "corpus.parquet": (
+        {"doc_id": ["a", "b"], "title": ["t", ""], "text": ["x", "y"]},
+        lambda path: (read_corpus(path.parent), read_doc_ids(path.parent)),
+    ),
+    "queries.parquet": (
+        {"query_id": ["a", "b"], "text": ["x", "y"], "split": ["dev", "test"]},
+        lambda path: read_queries(path.parent),
+    ),
+    "values.parquet": (
+        {"query_id": ["a", "b"], "measure": ["RR@10"] * 2, "value": [0.5, 1.0]},
+        read_values,
+    ),
+    "ids.parquet": ({"doc_id": ["a", "b"], "id_1": [3, 4], "id_2": [1, 2]}, read_ids),
+}
+WRONG = {
+    "missing": [None, None],
+    "one missing": ["a", None],
+    "number": [1, 2],
+    "text": ["a", "b"],
+    "NaN": [0.5, np.nan],
+    "infinity": [0.5, np.inf],
+    "list": [[1], [2]],
+    "bytes": [b"a", b"b"],
+    "truth": [True, False],
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_column_of_another_type_is_named(tmp_path, name, kind):
+    good, read = TABLES[name]
+    read_good = pd.DataFrame(good)
+    read_good.to_parquet(tmp_path / name)
+    read(tmp_path / name)
+    for column, values in good.items():
+        same = (kind == "text") if isinstance(values[0], str) else (kind == "number")
+        if same:
+            continue
+        read_good.assign(**{column: WRONG[kind]}).to_parquet(tmp_path / name)
+        with pytest.raises(InputError, match=rf"{name}: its column '{column}' does not hold"):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize("cell", ["value", "low", "high", "p_holm", "seed", "bytes_per_doc"])
+def test_a_word_among_the_numbers_of_results_is_named(tmp_path, cell):
+    cells = ["d", "test", "s", "", "1", "4", "R@1", "0.5", "0.4", "0.6", ""]
+    row = dict(zip(RESULT.split(","), cells, strict=True))
+    text = ",".join((row | {cell: "word"}).values())
+    (tmp_path / "r.csv").write_text(f"{RESULT}\n{text}\n")
+    with pytest.raises(InputError, match=rf"r\.csv: its column '{cell}' does not hold number"):
+        read_results(tmp_path / "r.csv")
+
+
+@pytest.mark.parametrize("key", META)
+@pytest.mark.parametrize("value", [None, [], True, {"a": "b"}])
+def test_a_meta_file_of_other_types_is_named(tmp_path, key, value):
+    (tmp_path / "m.json").write_text(json.dumps(META | {key: value}))
+    with pytest.raises(InputError, match=rf"m\.json: '{key}' is "):
+        read_meta(tmp_path / "m.json")

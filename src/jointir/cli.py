@@ -20,6 +20,7 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 import typer
 
 from jointir.errors import InputError
+from jointir.faults import told
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
@@ -92,10 +93,11 @@ STAGES = {
 SHARED = ("star", "dual", "adore", "jpq")
 
 
-def with_options(stage: Callable[..., None]) -> Callable[..., None]:
+def with_options(stage: Callable[..., None], name: str) -> Callable[..., None]:
     """Return `stage` as typer shall see it: every parameter is a --name, the required ones too.
 
-    A parameter that is annotated for typer stays as it is.
+    A parameter that is annotated for typer stays as it is. An error ends the process with one line:
+    typer would say nothing of an interrupt.
     """
     signature = inspect.signature(stage, eval_str=True)
     parameters = [
@@ -110,7 +112,9 @@ def with_options(stage: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(stage)
     def command(**values: object) -> None:
-        stage(**values)
+        with told(name):
+            stage(**values)
+            sys.stdout.flush()  # at the end of Python, an error would have no line
 
     command.__signature__ = signature.replace(parameters=parameters)
     command.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -151,7 +155,10 @@ def _stage(name: str) -> Callable:
 
 
 def main() -> None:
-    """Run one stage; bad input ends with one line on stderr and exit code 1."""
+    """Run one stage; an error ends with one line on stderr (see faults.py) and exit code 1.
+
+    A command line that is wrong is typer's to tell, with exit code 2.
+    """
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name not in STAGES:
         wrong = name not in ("-h", "--help")
@@ -162,14 +169,11 @@ def main() -> None:
     # no markup: a docstring's [n, D] is no tag
     plain = {"rich_markup_mode": None, "pretty_exceptions_enable": False}
     app = typer.Typer(add_completion=False, **plain)
-    app.command()(with_options(_stage(name)))
-    try:
+    with told(name):
+        app.command()(with_options(_stage(name), name))
         _check_processes(name)
         _keep_freed_memory()
         app(sys.argv[2:], prog_name=f"jointir {name}")
-    except InputError as e:
-        print(f"jointir {name}: {e}", file=sys.stderr)
-        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -131,6 +131,26 @@ def read_safetensors(path: Path) -> dict[str, "torch.Tensor"]:
         raise InputError(path, f"safetensors cannot read it ({_short(e)})", REMEDY) from e
 
 
+def of_types(path: Path, frame: pd.DataFrame, **kinds: str) -> pd.DataFrame:
+    """Return the frame, whose columns have the types that `kinds` names: text, number or numbers.
+
+    A "number" may be missing (NaN), "numbers" may not; "text" is a string in each row.
+
+    Raises:
+        InputError: a column has another type, or a row no value.
+    """
+    for name, kind in kinds.items():
+        column = frame[name]
+        if kind == "text":
+            right = pd.api.types.infer_dtype(column) == "string" and not column.isna().any()
+        else:
+            right = pd.api.types.is_numeric_dtype(column) and column.dtype.kind in "iuf"
+            right = right and (kind == "number" or bool(np.isfinite(column).all()))
+        if not right and len(column):
+            raise InputError(path, f"its column {name!r} does not hold {kind} alone", REMEDY)
+    return frame
+
+
 def _with_columns(path: Path, frame: pd.DataFrame, columns: list[str] | None) -> pd.DataFrame:
     missing = [name for name in columns or [] if name not in frame]
     if missing:

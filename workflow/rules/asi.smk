@@ -47,7 +47,7 @@ use rule measure as measure_baseline with:
     benchmark:
         "logs/{dataset}/generative/baseline-{system}-{split}.tsv"
     params:
-        measures="--measures R@1 --measures R@5 --measures R@10 --measures RR@10",
+        measures=repeat("measures", ["R@1", "R@5", "R@10", "RR@10"]),
 
 
 rule asi_table1:

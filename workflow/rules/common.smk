@@ -23,6 +23,13 @@ PACKAGES = {
 }
 
 
+def measures_of(dataset, split):
+    """Return the measures of a dataset's split: the dataset's own, where it names some."""
+    own = config["datasets"][dataset]
+    given = own["measures"] if "measures" in own else config["measure"]["measures"]
+    return given if isinstance(given, list) else given[split]
+
+
 wildcard_constraints:
     dataset="[a-z0-9-]+",
     encoder="pretrained|star|rand-neg|bm25-neg|ance|tct-colbert|adore",
@@ -87,6 +94,11 @@ def dataset(wildcards):
 def variants(section):
     """Return the variants of `section` (asi, ablation) that its `run` names, with their settings."""
     return Lazy(lambda: config[section]["run"], config[section]["variants"].__getitem__)
+
+
+def repeat(option, values):
+    """Return --option value for each value, for the shell."""
+    return " ".join(f"--{option} {quote(str(v))}" for v in values)
 
 
 def options(settings):

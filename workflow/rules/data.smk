@@ -17,7 +17,7 @@ rule download:
     params:
         stage=lambda w: download(w)["stage"],
     shell:
-        "jointir {params.stage} {input.pins} --out {output.source} 2>&1 | tee {log}"
+        "jointir {params.stage} {input.pins:q} --out {output.source} 2>&1 | tee {log}"
 
 
 rule corpus:

@@ -15,7 +15,7 @@ rule checkpoint:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=options(config["encoder"]),
+        settings=lambda w: options(config["encoder"]),  # a prompt may hold braces
         contents=contents(encoder_files(config["encoder"]["checkpoint"])),
     shell:
         "jointir checkpoint --out {output.model} {params.settings} 2>&1 | tee {log}"
@@ -75,7 +75,7 @@ rule gather:
         mem_mb=2000,
         runtime=60,
     params:
-        shards=lambda w, input: " ".join(f"--shard {s}" for s in input.shards),
+        shards=lambda w, input: repeat("shard", input.shards),
     shell:
         "jointir gather {params.shards} --out {output.docs} 2>&1 | tee {log}"
 
@@ -133,7 +133,7 @@ rule embed_queries:
         runtime=60,
     params:
         **config["embed"],
-        splits=" ".join(f"--split {s}" for s in SPLITS),
+        splits=repeat("split", SPLITS),
     shell:
         "jointir embed --collection {input.collection} --encoder {input.model}"
         " --out {output.queries} --kind query {params.splits}"

@@ -139,7 +139,7 @@ rule generate:
         runtime=240,
     params:
         beam=config["asi"]["beam"],
-        splits=" ".join(f"--split {s}" for s in SPLITS),
+        splits=repeat("split", SPLITS),
     shell:
         "jointir generate --collection {input.collection} --model {input.model} --ids {input.ids}"
         " --out {output.answers} --meta {output.meta} --dataset {wildcards.dataset}"

@@ -18,16 +18,16 @@ rule retrieve:
         mem_mb=memory(4000, index=1.5),
         runtime=120,
     params:
-        setting=setting,
+        setting=lambda w: repeat("setting", [setting(w)]),  # quoted, where it is empty too
         k=config["retrieve"]["k"],
         seed=seed_of,
         value=value,
-        runs=lambda w, output: " ".join(f"--out {r}" for r in output.runs),
+        runs=lambda w, output: repeat("out", output.runs),
     shell:
         "jointir retrieve --collection {input.collection} --index {input.index}"
         " --queries {input.queries} {params.runs} --meta {output.meta}"
         " --dataset {wildcards.dataset} --system {wildcards.system}"
-        " --setting '{params.setting}' --seed {params.seed} --k {params.k}"
+        " {params.setting} --seed {params.seed} --k {params.k}"
         " --value {params.value} --threads {threads} 2>&1 | tee {log}"
 
 
@@ -52,11 +52,20 @@ rule bm25:
         runtime=60,
     params:
         k=config["retrieve"]["k"],
-        tried=" ".join(f"--{name} {v}" for name in ("k1", "b") for v in config["bm25"][name]),
+        tried=" ".join(repeat(name, config["bm25"][name]) for name in ("k1", "b")),
+        measure=lambda w: measures_of(w.dataset, "dev")[0],
         runs=lambda w, output: repeat("out", output.runs),
     shell:
         "jointir bm25 --collection {input.collection} {params.runs} --meta {output.meta}"
-        " --dataset {wildcards.dataset} {params.tried} --k {params.k} 2>&1 | tee {log}"
+        " --dataset {wildcards.dataset} {params.tried} --k {params.k}"
+        " --measure {params.measure:q} 2>&1 | tee {log}"
+
+
+def measure_options(dataset):
+    """Return the options of `jointir measure` that tell the measures of each split."""
+    dev, test = (measures_of(dataset, split) for split in SPLITS)
+    told = repeat("measures", test)
+    return told if dev == test else f"{told} {repeat('dev-measures', dev)}"
 
 
 rule measure:
@@ -76,12 +85,13 @@ rule measure:
         mem_mb=2000,
         runtime=60,
     params:
-        measures=lambda w: " ".join(
-            f"--measures {m}" for m in dataset(w).get("measures", config["measure"]["measures"])
-        ),
+        measures=lambda w: measure_options(w.dataset),
         files=lambda w, input, output: " ".join(
-            f"--run {run} --qrels {input.collection}/qrels/{Path(values).stem}.trec --out {values}"
-            for run, values in zip(input.runs, output.values, strict=True)
+            [
+                repeat("run", input.runs),
+                repeat("qrels", [f"{input.collection}/qrels/{Path(v).stem}.trec" for v in output]),
+                repeat("out", output),
+            ]
         ),
     shell:
         "jointir measure {params.files} {params.measures} 2>&1 | tee {log}"
@@ -108,8 +118,8 @@ rule results:
         runtime=30,
     params:
         **config["results"],
-        values=lambda w, input: " ".join(f"--per-query {v}" for v in input.values),
-        meta=lambda w, input: " ".join(f"--meta {m}" for m in input.meta for _ in SPLITS),
+        values=lambda w, input: repeat("per-query", input.values),
+        meta=lambda w, input: repeat("meta", [m for m in input.meta for _ in SPLITS]),
     shell:
         "jointir results {params.values} {params.meta} --out {output.table}"
         " --samples {params.samples} --seed {params.seed} 2>&1 | tee {log}"
@@ -141,7 +151,7 @@ rule groups:
         collection=lambda w, input: repeat(
             "collection", map("=".join, zip(DATASETS, input.collection, strict=True))
         ),
-        packages=repeat("packages", map(quote, map("=".join, PACKAGES.items()))),
+        packages=repeat("packages", map("=".join, PACKAGES.items())),
     shell:
         "jointir groups {params.values} {params.meta} {params.collection} {params.packages}"
         " --out {output.table} --samples {params.samples} --seed {params.seed} 2>&1 | tee {log}"

@@ -15,7 +15,7 @@ rule sizes:
         mem_mb=1000,
         runtime=10,
     params:
-        meta=lambda w, input: " ".join(f"--meta {m}" for m in input.meta),
+        meta=lambda w, input: repeat("meta", input.meta),
     shell:
         "jointir sizes {params.meta} --out {output.table} 2>&1 | tee {log}"
 
@@ -61,7 +61,7 @@ rule figure4_table:
         mem_mb=1000,
         runtime=10,
     params:
-        star=lambda w, input: " ".join(f"--star {s}" for s in input.star),
+        star=lambda w, input: repeat("star", input.star),
     shell:
         "jointir figure4-table --results {input.results} --sizes {input.sizes} {params.star}"
         " --out {output.table} 2>&1 | tee {log}"

@@ -36,7 +36,7 @@ rule latency:
     params:
         **config["latency"],
         k=config["retrieve"]["k"],
-        splits=" ".join(f"--split {s}" for s in SPLITS),
+        splits=repeat("split", SPLITS),
         systems=latency_options,
     shell:
         "jointir latency --collection {input.collection} {params.splits} {params.systems}"
@@ -174,8 +174,8 @@ rule scale:
         runtime=240,
     params:
         **config["scale"],
-        rungs=" ".join(f"--sizes {N}" for N in config["scale"]["sizes"]),
-        widths=" ".join(f"--dims {D}" for D in config["scale"]["dims"]),
+        rungs=repeat("sizes", config["scale"]["sizes"]),
+        widths=repeat("dims", config["scale"]["dims"]),
     shell:
         "jointir scale --out {output.table} --machine {output.machine} {params.rungs}"
         " {params.widths} --M {params.M} --nprobe {params.nprobe} --seconds {params.seconds}"

@@ -65,8 +65,3 @@ def of_baselines(pattern):
     """Return `pattern` for every system that ranks documents and stands beside the generative."""
     systems = ["bm25", "brute-force"]
     return expand(str(pattern), dataset=config["asi"]["dataset"], system=systems, split="test")
-
-
-def repeat(option, files):
-    """Return --option file for each file."""
-    return " ".join(f"--{option} {f}" for f in files)

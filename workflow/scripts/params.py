@@ -10,6 +10,7 @@ from snakemake.utils import validate
 from jointir.data.packages import check_packages
 from jointir.encode.source import folder_of
 from jointir.errors import InputError
+from jointir.measure.names import canonicals
 from jointir.numbers import as_number
 
 NUMBERS = ("number", "integer")
@@ -27,6 +28,7 @@ def prepare(config: dict, schema: Path) -> None:
     _check_names(config)
     for name in sorted({*config["figure4"]["datasets"], config["asi"]["dataset"]}):
         _complete_paths(f"datasets.{name}", config["datasets"][name])
+        _check_measures(name, config)
     config["encoder"]["checkpoint"] = _encoder(config["encoder"]["checkpoint"])
 
 
@@ -77,6 +79,18 @@ def _complete_paths(where: str, dataset: dict) -> None:
             check_packages(Path(dataset["groups"]), Path(dataset["requirements"]))
         except InputError as e:
             raise WorkflowError(f"{where}.groups: {e}") from e
+
+
+def _check_measures(name: str, config: dict) -> None:
+    """Refuse a measure that nothing here can compute, and one that is named twice."""
+    own = config["datasets"][name]
+    where = f"datasets.{name}" if "measures" in own else "measure"
+    given = own.get("measures", config["measure"]["measures"])
+    for names in given.values() if isinstance(given, dict) else [given]:
+        try:
+            canonicals(names, f"{where}.measures")
+        except InputError as e:
+            raise WorkflowError(str(e)) from e
 
 
 def _encoder(checkpoint: str) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.files import sha256
-from jointir.readers import parquet_batches, parquet_rows, read_parquet
+from jointir.readers import of_types, parquet_batches, parquet_rows, read_parquet
 
 SPLITS = ("train", "dev", "test")
 GRADE = re.compile(r"-?[0-9]{1,9}")  # what every TREC tool reads as an integer
@@ -58,7 +58,8 @@ def read_corpus(folder: Path) -> pd.DataFrame:
     Raises:
         InputError: there is no corpus.parquet, or it is damaged.
     """
-    return read_parquet(folder / "corpus.parquet", CORPUS)
+    path = folder / "corpus.parquet"
+    return of_types(path, read_parquet(path, CORPUS), **dict.fromkeys(CORPUS, "text"))
 
 
 def count_documents(folder: Path) -> int:
@@ -76,7 +77,8 @@ def read_doc_ids(folder: Path) -> pd.Series:
     Raises:
         InputError: there is no corpus.parquet, or it is damaged.
     """
-    return read_parquet(folder / "corpus.parquet", ["doc_id"], only=True)["doc_id"]
+    path = folder / "corpus.parquet"
+    return of_types(path, read_parquet(path, ["doc_id"], only=True), doc_id="text")["doc_id"]
 
 
 def read_documents(folder: Path, begin: int, end: int) -> pd.DataFrame:
@@ -91,7 +93,8 @@ def read_documents(folder: Path, begin: int, end: int) -> pd.DataFrame:
         at += len(batch)
         if at >= end:
             break
-    return pd.concat(parts, ignore_index=True)
+    whole = pd.concat(parts, ignore_index=True)
+    return of_types(folder / "corpus.parquet", whole, **dict.fromkeys(CORPUS, "text"))
 
 
 def document_texts(corpus: pd.DataFrame) -> list[str]:
@@ -105,7 +108,8 @@ def read_queries(folder: Path, split: str | None = None) -> pd.DataFrame:
     Raises:
         InputError: there is no queries.parquet, or it is damaged.
     """
-    queries = read_parquet(folder / "queries.parquet", QUERIES)
+    path = folder / "queries.parquet"
+    queries = of_types(path, read_parquet(path, QUERIES), **dict.fromkeys(QUERIES, "text"))
     if split is None:
         return queries
     return queries[queries["split"].eq(split)].reset_index(drop=True)

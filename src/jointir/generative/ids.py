@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from jointir.files import atomic
-from jointir.readers import read_parquet
+from jointir.readers import of_types, read_parquet
 
 
 def columns(L: int) -> list[str]:
@@ -15,8 +15,14 @@ def columns(L: int) -> list[str]:
 
 
 def read_ids(path: Path) -> tuple[list[str], np.ndarray]:
-    """Return doc_ids and int64[N, L] of what `write_ids` wrote."""
+    """Return doc_ids and int64[N, L] of what `write_ids` wrote.
+
+    Raises:
+        InputError: there is no such file, or it is damaged.
+    """
     frame = read_parquet(path, ["doc_id"])
+    names = [name for name in frame if name.startswith("id_")]
+    of_types(path, frame, doc_id="text", **dict.fromkeys(names, "numbers"))
     return frame["doc_id"].tolist(), tokens(frame)
 
 

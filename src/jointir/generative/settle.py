@@ -20,6 +20,7 @@ from torch.nn.functional import normalize
 
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import best_device
+from jointir.encode.matrix import read_matrix
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.training import Checkpoint, fingerprint, train
 from jointir.errors import InputError
@@ -28,7 +29,6 @@ from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import read_ids
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.pairs import BATCH_TOKENS, Pairs
-from jointir.readers import read_npy
 
 SCORES = 2**27  # of examples against documents, in memory at a time
 
@@ -112,7 +112,7 @@ def settle(
         InputError: `ids` or `docs` are of another collection.
     """
     same = fingerprint(locals())
-    codes, matrix = read_ids(ids)[1], read_npy(docs).astype(np.float32)
+    codes, matrix = read_ids(ids)[1], read_matrix(docs).astype(np.float32)
     if len(codes) != len(matrix):
         found = f"holds {len(matrix)} embeddings, {ids} {len(codes)} identifiers"
         raise InputError(docs, found, "Assign identifiers again")

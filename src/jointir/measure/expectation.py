@@ -110,5 +110,8 @@ def _wanted(qrels: Path, identifier: dict[str, str]) -> dict[str, Counter]:
     judged = judged[judged["relevance"] > 0]
     wanted: dict[str, Counter] = defaultdict(Counter)
     for query, doc in judged[["query_id", "doc_id"]].itertuples(index=False):
+        if doc not in identifier:
+            found = f"judges {doc!r}, which has no identifier"
+            raise InputError(qrels, found, "Assign identifiers to this collection again")
         wanted[query][identifier[doc]] += 1
     return wanted

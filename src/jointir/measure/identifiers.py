@@ -60,7 +60,7 @@ def asi_results(
         raise InputError("asi-results", found, "Name the three files of each run")
     rows: list[tuple] = []
     for id_file, meta_file, values_file in zip(ids, meta, per_query, strict=True):
-        facts = read_json(meta_file)
+        facts = _read_facts(meta_file)
         run = (facts["dataset"], facts["system"], facts["seed"])
         about = id_statistics(read_ids(id_file)[1], vocabulary) | {
             "parameters": facts["parameters"]
@@ -74,6 +74,16 @@ def asi_results(
     with atomic(out) as scratch:
         table = pd.DataFrame(rows, columns=COLUMNS)
         table.to_csv(scratch, index=False, float_format="%.10g")
+
+
+def _read_facts(path: Path) -> dict:
+    facts = read_json(path)
+    kinds = {"dataset": str, "system": str, "seed": int, "parameters": int, "ms_per_query": dict}
+    for key, kind in kinds.items():
+        if not isinstance(facts.get(key), kind):
+            found = f"{key!r} is {facts.get(key)!r}"
+            raise InputError(path, found, "Rerun the stage that wrote it")
+    return facts
 
 
 def intervals(values: pd.DataFrame, samples: int, seed: int) -> list[tuple]:

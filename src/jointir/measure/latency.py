@@ -21,6 +21,7 @@ import torch
 
 from jointir.data.store import read_queries
 from jointir.encode.encoder import DualEncoder
+from jointir.encode.matrix import read_query_matrix
 from jointir.encode.precision import CHECKED, autocast, choose_bf16
 from jointir.errors import InputError
 from jointir.files import atomic
@@ -29,7 +30,6 @@ from jointir.measure.results import read_meta
 from jointir.measure.timing import Budget, check_positive
 from jointir.measure.worker import Configuration, Index, Subject, time_all
 from jointir.progress import say
-from jointir.readers import read_npy
 
 ABOUT = ["dataset", "system", "setting"]
 FACTS = [*ABOUT, "n_docs", "dim"]
@@ -103,7 +103,7 @@ def _texts(collection: Path, split: list[str]) -> np.ndarray:
 
 
 def _matrix(path: Path, n_queries: int) -> np.ndarray:
-    matrix = read_npy(path).astype(np.float32)
+    matrix = read_query_matrix(path)
     if len(matrix) != n_queries:
         found = f"holds {len(matrix)} queries, the splits {n_queries}"
         raise InputError(path, found, "Embed the queries of these splits again")

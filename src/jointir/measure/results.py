@@ -7,44 +7,86 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.files import atomic, read_json, write_json
+from jointir.measure.names import reported
 from jointir.measure.significance import bootstrap_interval, holm, paired_p
-from jointir.readers import read_csv, read_parquet
+from jointir.readers import of_types, read_csv, read_parquet
 
 META = ["dataset", "system", "setting", "seed", "bytes_per_doc"]
+KINDS = {"dataset": str, "system": str, "setting": str, "seed": int, "bytes_per_doc": int | float}
+KINDS |= {"n_docs": int, "dim": int, "bytes": dict}  # of what `read_meta` reads
 RUN = ["dataset", "split", "system", "setting", "seed", "bytes_per_doc"]
 COLUMNS = [*RUN, "measure", "value", "low", "high", "p_holm"]
-ORDER = ["dataset", "split", "system", "bytes_per_doc", "measure", "setting", "seed"]
+ORDER = ["dataset", "split", "system", "bytes_per_doc", "rank", "setting", "seed"]
 REFERENCE = "jpq"
 VALUES = ["query_id", "measure", "value"]  # of a per-query file
-
-
-def reported(measure: str) -> str:
-    """Return the name a report uses: ir-measures' RR@10, averaged over queries, is MRR@10."""
-    return f"M{measure}" if measure.startswith("RR") else measure
 
 
 def read_meta(path: Path) -> dict:
     """Read the JSON beside a system's run: META, n_docs, dim, and bytes by part of the index.
 
     Raises:
-        InputError: a key is missing.
+        InputError: a key is missing, or its value is of another type.
     """
     meta = read_json(path)
-    missing = [key for key in [*META, "n_docs", "dim", "bytes"] if key not in meta]
-    if missing:
-        raise InputError(path, f"{missing[0]!r} is missing", "Rerun the stage that wrote it")
+    for key, kind in KINDS.items():
+        if key not in meta:
+            raise InputError(path, f"{key!r} is missing", "Rerun the stage that wrote it")
+        wrong = not isinstance(meta[key], kind) or isinstance(meta[key], bool)
+        if key == "bytes" and not wrong:
+            wrong = not all(type(size) in (int, float) for size in meta[key].values())
+        if wrong:
+            raise InputError(path, f"{key!r} is {meta[key]!r}", "Rerun the stage that wrote it")
     return meta
 
 
 def read_results(path: Path) -> pd.DataFrame:
-    """Read results.csv; text stays text (an empty setting is ""), an empty p_holm is NaN."""
+    """Read results.csv; text stays text (an empty setting is ""), an empty p_holm is NaN.
+
+    Raises:
+        InputError: it has other columns, or one that does not hold numbers.
+    """
     text = dict.fromkeys(["dataset", "split", "system", "setting", "measure"], str)
     na_values = {"bytes_per_doc": [""], "low": [""], "high": [""], "p_holm": [""]}
     frame = read_csv(path, dtype=text, keep_default_na=False, na_values=na_values)
     if list(frame.columns) != COLUMNS:
         found = f"columns {', '.join(frame.columns)}"
         raise InputError(path, found, f"Rerun the results stage: expected {', '.join(COLUMNS)}")
-    return frame
+    told = dict.fromkeys(["seed", "bytes_per_doc", "value"], "numbers")
+    told |= dict.fromkeys(["low", "high", "p_holm"], "number")
+    return of_types(path, frame, **told)
+
+
+def measures_of(rows: pd.DataFrame) -> list[str]:
+    """Return the measures of some rows of one dataset and split, in the params' order.
+
+    The first is the dataset's main measure: by it settings are chosen and systems compared.
+    """
+    return rows["measure"].unique().tolist()
+
+
+def wide(values: pd.DataFrame, path: object) -> pd.DataFrame:
+    """Return per-query values as query_id by measure, measures in the order of the file `path`.
+
+    Raises:
+        InputError: a query has no value of a measure, or two.
+    """
+    remedy = "Delete it and rerun the stage that writes it"
+    if values.duplicated(["query_id", "measure"]).any():
+        raise InputError(path, "a query has two values of one measure", remedy)
+    table = values.pivot(index="query_id", columns="measure", values="value")
+    if table.empty or table.isna().to_numpy().any():
+        raise InputError(path, "a query lacks a value of a measure", remedy)
+    return table[values["measure"].unique()]
+
+
+def read_values(path: Path) -> pd.DataFrame:
+    """Read a file of the `measure` stage, as `wide` has it.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    frame = read_parquet(path, VALUES)
+    return wide(of_types(path, frame, query_id="text", measure="text", value="numbers"), path)
 
 
 def reference(rows: pd.DataFrame) -> list[int | None]:
@@ -78,8 +120,12 @@ def reference(rows: pd.DataFrame) -> list[int | None]:
 def load(per_query: list[Path], meta: list[Path]) -> tuple[pd.DataFrame, list[pd.Series]]:
     """Return one row a (file, measure) without statistics, and each row's values by query_id.
 
-    The arguments are those of `results`. Raises: InputError: lists of different lengths, a run
-    given twice, or a damaged file.
+    Rows have the place of their measure among the params' ones, too, as `rank`. The arguments are
+    those of `results`.
+
+    Raises:
+        InputError: lists of different lengths, a run given twice, a damaged file, or files of one
+            dataset and split with different measures.
     """
     if not per_query or len(per_query) != len(meta):
         found = f"{len(per_query)} per-query files but {len(meta)} meta files"
@@ -87,18 +133,30 @@ def load(per_query: list[Path], meta: list[Path]) -> tuple[pd.DataFrame, list[pd
     rows, values = [], []
     for file, meta_file in zip(per_query, meta, strict=True):
         stored = read_meta(meta_file)
-        about = {key: stored[key] for key in META}
-        for name, group in read_parquet(file, VALUES).groupby("measure"):
-            rows.append(about | {"split": file.stem, "measure": reported(str(name)), "file": file})
-            values.append(group.set_index("query_id")["value"].sort_index())
+        about = {key: stored[key] for key in META} | {"split": file.stem, "file": file}
+        table = read_values(file)
+        for rank, name in enumerate(table):
+            rows.append(about | {"measure": reported(name), "rank": rank})
+            values.append(table[name])
     frame = pd.DataFrame(rows)
     twice = frame[frame.duplicated([*RUN, "measure"])]
     if len(twice):
         row = twice.iloc[0]
         found = f"{row.system} {row.setting} seed {row.seed} was already given for {row.split}"
         raise InputError(row.file, found, "Give each system, setting and seed once")
+    _check_measures(frame)
     frame = frame.sort_values(ORDER)
     return frame.reset_index(drop=True), [values[i] for i in frame.index]
+
+
+def _check_measures(rows: pd.DataFrame) -> None:
+    for _, group in rows.groupby(["dataset", "split"]):
+        first, own = group["file"].iloc[0], group.groupby("file", sort=False)["measure"].agg(list)
+        for file, measures in own.items():
+            if measures != own[first]:
+                found = f"its measures {measures} are not those of {first}, {own[first]}"
+                remedy = "Measure all systems with the same measures, in one order"
+                raise InputError(file, found, remedy)
 
 
 def stacked(rows: pd.DataFrame, values: list[pd.Series]) -> np.ndarray:
@@ -156,20 +214,19 @@ def results(per_query: list[Path], meta: list[Path], out: Path, samples: int, se
 def compare(a: Path, b: Path, out: Path, a_name: str, b_name: str) -> None:
     """Write the paired comparison of two per-query files: means, difference, p, by measure.
 
-    p is that of a two-tailed paired t-test, without a correction: it is one comparison.
+    The main measure comes first. p is that of a two-tailed paired t-test, without a correction: it
+    is one comparison.
 
     Raises:
         InputError: the files hold different queries or measures.
     """
-    tables = [read_parquet(p, VALUES).pivot(index="query_id", columns="measure") for p in (a, b)]
-    if not tables[0].index.equals(tables[1].index) or not tables[0].columns.equals(
-        tables[1].columns
-    ):
+    tables = [read_values(path) for path in (a, b)]
+    if not tables[0].index.equals(tables[1].index) or list(tables[0]) != list(tables[1]):
         found = f"its queries or measures differ from those of {a}"
         raise InputError(b, found, "Measure both runs with the same qrels and measures")
     by_measure = {}
-    for name in tables[0]["value"].columns:
-        x, y = (table["value"][name].to_numpy() for table in tables)  # (Q,), (Q,)
+    for name in tables[0]:
+        x, y = (table[name].to_numpy() for table in tables)  # (Q,), (Q,)
         by_measure[reported(name)] = {
             a_name: round(float(x.mean()), 6),
             b_name: round(float(y.mean()), 6),

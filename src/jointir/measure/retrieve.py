@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from jointir.data.store import read_doc_ids, read_queries
+from jointir.encode.matrix import read_query_matrix
 from jointir.errors import InputError
-from jointir.files import read_json, write_json
+from jointir.files import write_json
 from jointir.measure.trec import write_run
 from jointir.progress import say
-from jointir.readers import read_npy
 from jointir.search.ann.registry import open_index
 from jointir.search.searcher import Searcher
 
@@ -39,7 +39,7 @@ def retrieve(
             collection, or the matrix holds other queries than the splits do.
     """
     found = open_index(index)
-    matrix = read_npy(queries).astype(np.float32)
+    matrix = read_query_matrix(queries)
     splits = [p.name.removesuffix(".trec.gz") for p in out]
     topics = read_queries(collection)
     topics = topics[topics["split"].isin(splits)].reset_index(drop=True)
@@ -53,10 +53,9 @@ def retrieve(
         found_ids = np.where(hits >= 0, names, "")  # short answers are padded with -1
         write_run(path, topics["query_id"][rows].tolist(), found_ids, scores, system)
         say(f"{system} {setting}: {split}, {len(rows)} queries")
-    dim = read_json(queries.with_suffix(".json"))["dim"]
     facts = {"dataset": dataset, "system": system, "setting": setting, "seed": seed}
     size = found.size()
-    facts |= {"bytes_per_doc": bytes_per_doc(size, found.N), "n_docs": found.N, "dim": dim}
+    facts |= {"bytes_per_doc": bytes_per_doc(size, found.N), "n_docs": found.N, "dim": found.D}
     write_json(meta, facts | {"bytes": size})
 
 

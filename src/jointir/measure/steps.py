@@ -12,7 +12,7 @@ from jointir.errors import InputError
 from jointir.files import atomic
 from jointir.measure.results import load, stacked
 from jointir.measure.significance import holm, paired_p
-from jointir.readers import read_csv
+from jointir.readers import of_types, read_csv
 
 STEPS = ["opq", "jpq-neg", "jpq-loss", "jpq"]
 PAIRS = [*pairwise(STEPS), (STEPS[0], STEPS[-1])]  # each with the one before, and JPQ with OPQ
@@ -55,8 +55,8 @@ def steps(per_query: list[Path], meta: list[Path], out: Path) -> None:
     rows, values = load(per_query, meta)
     rows = rows[rows["system"].isin(STEPS)]
     found = []
-    for key, own in rows.groupby([*FAMILY, "bytes_per_doc"]):
-        about = dict(zip([*FAMILY, "bytes_per_doc"], key, strict=True))
+    for _, own in rows.groupby(["dataset", "split", "rank", "bytes_per_doc"]):
+        about = own[[*FAMILY, "bytes_per_doc"]].iloc[0].to_dict()
         found += [about | row for row in compare_steps(own, [values[i] for i in own.index])]
     if not found:
         raise InputError("ablation", "no two of its steps have one size", "Train jpq-neg, jpq-loss")
@@ -80,6 +80,8 @@ def read_steps(path: Path) -> pd.DataFrame:
     """Read what `steps` wrote.
 
     Raises:
-        InputError: the table has other columns.
+        InputError: the table has other columns, or one that does not hold numbers.
     """
-    return read_csv(path, COLUMNS)
+    frame = read_csv(path, COLUMNS)
+    numbers = ["bytes_per_doc", "seeds", "value_before", "value", "p", "p_holm"]
+    return of_types(path, frame, **dict.fromkeys(numbers, "numbers"))

@@ -3,17 +3,9 @@
 import faiss
 import numpy as np
 
-from jointir.errors import InputError
+from jointir.search.fits import BITS, check_divides
 
-BITS = 8  # of a code: K = 256 centroids, the papers' setting
 MULTIPLIED_FROM = 800  # numbers in the vectors whose distances are found by a matrix product
-
-
-def check_divides(D: int, M: int) -> None:
-    """Raise InputError when M sub-vectors of equal length do not make up D dimensions."""
-    if M < 1 or D % M:
-        fits = [m for m in range(1, D + 1) if D % m == 0]
-        raise InputError("M", f"{M} does not divide the dimension {D}", f"Choose one of {fits}")
 
 
 def pq(D: int, M: int, bits: int = BITS) -> faiss.IndexPQ:

@@ -7,7 +7,7 @@ import pandas as pd
 from jointir.errors import InputError
 from jointir.files import atomic
 from jointir.measure.cold_start import CATEGORIES
-from jointir.readers import read_csv, read_parquet
+from jointir.readers import of_types, read_csv, read_parquet
 
 NAMES = {
     "bm25": "BM25",
@@ -74,8 +74,10 @@ def read_asi(results: Path) -> pd.DataFrame:
     Raises:
         InputError: it holds no test rows.
     """
-    rows = read_csv(results, keep_default_na=False)
-    rows["value"] = pd.to_numeric(rows["value"])
+    columns = ["dataset", "system", "seed", "decoding", "split", "measure", "value"]
+    rows = read_csv(results, [*columns, "low", "high"], keep_default_na=False)
+    rows["value"] = pd.to_numeric(rows["value"], errors="coerce")
+    of_types(results, rows, value="numbers")
     if not rows["split"].eq("test").any():
         raise InputError(results, "holds no test rows", "Make it with `jointir asi-results`")
     return rows

@@ -10,14 +10,14 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.measure.results import read_meta
-from jointir.report.styles import RC, STYLES, draw_panels, save
+from jointir.report.styles import RC, STYLES, panel_figure, save
 from jointir.report.tables import final_rows, human
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH, ROW_HEIGHT, LEGEND_HEIGHT = 7.0, 2.7, 0.6  # inches
+ROW_HEIGHT, LEGEND_HEIGHT = 2.7, 0.6  # inches
 KEY = ["dataset", "system", "setting"]
 COMPRESSED = ["jpq", "opq", "lsh"]
 DENSE, LATE, WORDS = "#555555", "#6A3D9A", "#009E73"  # brute force, late interaction, bag of words
@@ -76,10 +76,8 @@ def draw(ax: "Axes", rows: pd.DataFrame) -> None:
 
 def render(rows: pd.DataFrame) -> "Figure":
     """Return the figure of the rows of `sized`."""
-    from matplotlib.figure import Figure
-
-    fig = Figure(figsize=(WIDTH, LEGEND_HEIGHT + ROW_HEIGHT * rows["dataset"].nunique()))
-    draw_panels(fig, rows, draw, "index size in MB (log scale)")
+    xlabel = "index size in MB (log scale)"
+    fig = panel_figure(rows, draw, xlabel, ROW_HEIGHT, LEGEND_HEIGHT)
     handles, names = fig.axes[0].get_legend_handles_labels()
     fig.legend(handles, names, loc="outside upper center", ncols=6, handlelength=2.4)
     return fig

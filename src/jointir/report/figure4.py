@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jointir.errors import InputError
-from jointir.report.styles import RC, STYLES, draw_panels, save
+from jointir.report.styles import RC, STYLES, panel_figure, save
 from jointir.report.tables import final_rows, human
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LEGEND_COLUMNS = 6
-WIDTH, ROW_HEIGHT, LEGEND_HEIGHT = 7.0, 2.5, 0.45  # inches
+ROW_HEIGHT, LEGEND_HEIGHT = 2.5, 0.45  # inches
 
 SHOWN = ["jpq", "jpq-4bit", "dpq", "opq", "pq", "scann", "opq-scann", "itq-lsh", "lsh"]
 BRUTE = {
@@ -62,12 +62,6 @@ def draw(ax: "Axes", rows: pd.DataFrame) -> None:
     ax.margins(y=0.08)  # room for the label above the highest line
 
 
-def draw_all(fig: "Figure", rows: pd.DataFrame) -> None:
-    """Draw the panels of all datasets in rows, and one legend."""
-    draw_panels(fig, rows, draw, "bytes per document (log scale)")
-    add_legend(fig)
-
-
 def add_legend(fig: "Figure") -> None:
     """Add one legend above all panels: what they draw, each once, but for what is labelled."""
     lines = [line for ax in fig.axes for line in ax.get_lines()]
@@ -86,11 +80,9 @@ def add_legend(fig: "Figure") -> None:
 
 def render(rows: pd.DataFrame) -> "Figure":
     """Return the figure of the test rows of results.csv."""
-    from matplotlib.figure import Figure
-
-    height = LEGEND_HEIGHT + ROW_HEIGHT * rows["dataset"].nunique()
-    fig = Figure(figsize=(WIDTH, height))
-    draw_all(fig, rows)
+    xlabel = "bytes per document (log scale)"
+    fig = panel_figure(rows, draw, xlabel, ROW_HEIGHT, LEGEND_HEIGHT)
+    add_legend(fig)
     return fig
 
 

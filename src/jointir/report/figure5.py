@@ -10,14 +10,14 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.report.speed import joined, pareto
-from jointir.report.styles import RC, STYLES, draw_panels, save
+from jointir.report.styles import RC, STYLES, panel_figure, save
 from jointir.report.tables import human
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH, ROW_HEIGHT, LEGEND_HEIGHT = 7.0, 2.9, 0.8  # inches
+ROW_HEIGHT, LEGEND_HEIGHT = 2.9, 0.8  # inches
 FLOOR = 0.6  # what is far below brute force would flatten the rest: shown from this part of it on
 
 
@@ -38,8 +38,8 @@ def draw(ax: "Axes", rows: pd.DataFrame) -> None:
     ring = {"marker": "o", "ms": 9, "mfc": "none", "mec": "#D00000", "mew": 0.8, "ls": ""}
     ax.plot(front["qps"], front["value"], label="Pareto front", zorder=40, **ring)
     ax.set_xscale("log")
-    if len(exact):
-        best = rows["value"].max()
+    best = rows["value"].max()
+    if len(exact) and best > 0:
         ax.set_ylim(max(rows["value"].min(), FLOOR * best) - 0.01 * best, 1.02 * best)
 
 
@@ -55,10 +55,8 @@ def sweeps(rows: pd.DataFrame) -> list[pd.DataFrame]:
 
 def render(rows: pd.DataFrame) -> "Figure":
     """Return the figure of the test rows of `joined`."""
-    from matplotlib.figure import Figure
-
-    fig = Figure(figsize=(WIDTH, LEGEND_HEIGHT + ROW_HEIGHT * rows["dataset"].nunique()))
-    draw_panels(fig, rows, draw, "queries a second on one thread (log scale)")
+    xlabel = "queries a second on one thread (log scale)"
+    fig = panel_figure(rows, draw, xlabel, ROW_HEIGHT, LEGEND_HEIGHT)
     handles, names = fig.axes[0].get_legend_handles_labels()
     fig.legend(handles, names, loc="outside upper center", ncols=5, handlelength=3)
     return fig

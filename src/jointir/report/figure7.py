@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jointir.errors import InputError
+from jointir.measure.results import measures_of
 from jointir.measure.steps import read_steps
 from jointir.report.formats import markdown, write_lines
-from jointir.report.styles import RC, draw_panels, panels, save
+from jointir.report.styles import RC, panel_figure, save
 from jointir.report.tables import final_rows
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ STEPS = {
     "jpq-loss": ("+ JPQ loss", {"color": "#56B4E9", "marker": "D", "linestyle": (0, (4, 1, 1, 1))}),
     "jpq": ("+ train PQ (JPQ)", {"color": "#0072B2", "marker": "o", "linestyle": "-"}),
 }
-WIDTH, ROW_HEIGHT, LEGEND_HEIGHT = 7.0, 2.6, 0.35  # inches
+ROW_HEIGHT, LEGEND_HEIGHT = 2.6, 0.35  # inches
 NOTE = (
     "Test queries, means over seeds (their number in brackets). The first four rows of each size "
     "add one strategy after the other (JPQ, section 5.3); the others train in another way. p: "
@@ -60,10 +61,8 @@ def draw(ax: "Axes", rows: pd.DataFrame) -> None:
 
 def render(rows: pd.DataFrame) -> "Figure":
     """Return the figure of the test rows of ablation.csv."""
-    from matplotlib.figure import Figure
-
-    fig = Figure(figsize=(WIDTH, LEGEND_HEIGHT + ROW_HEIGHT * rows["dataset"].nunique()))
-    draw_panels(fig, rows, draw, "bytes per document (log scale)")
+    xlabel = "bytes per document (log scale)"
+    fig = panel_figure(rows, draw, xlabel, ROW_HEIGHT, LEGEND_HEIGHT)
     handles, names = fig.axes[0].get_legend_handles_labels()
     fig.legend(handles, names, loc="outside upper center", ncols=len(names))
     return fig
@@ -71,7 +70,7 @@ def render(rows: pd.DataFrame) -> "Figure":
 
 def table_lines(rows: pd.DataFrame) -> list[str]:
     """Return a Markdown table of one dataset's rows: a line for each size and system."""
-    shown = panels(rows["measure"])
+    shown = measures_of(rows)
     titles = ["bytes a document", "training", *(t for m in shown for t in (m, "p"))]
     lines = []
     others = sorted(set(rows["system"]) - set(STEPS) - {"brute-force"})
@@ -92,7 +91,7 @@ def table_lines(rows: pd.DataFrame) -> list[str]:
 
 def step_lines(rows: pd.DataFrame) -> list[str]:
     """Return a Markdown table of one dataset's comparisons: a line for each size and two steps."""
-    shown = panels(rows["measure"])
+    shown = measures_of(rows)
     titles = ["bytes a document", "step", *(t for m in shown for t in (m, "difference", "p"))]
     lines = []
     for (size, before, step), own in rows.groupby(["bytes_per_doc", "before", "step"], sort=False):

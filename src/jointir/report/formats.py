@@ -4,7 +4,8 @@ from pathlib import Path
 
 from jointir.files import atomic
 
-LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "\u00d7": r"$\times$", "†": r"\dag{}"}
+LATEX = {c: rf"\{c}" for c in "&%_#${}"} | {"\u00d7": r"$\times$", "†": r"\dag{}"}
+LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 
 
 def markdown(titles: list[str], rows: list[list[str]], text_columns: int = 2) -> list[str]:

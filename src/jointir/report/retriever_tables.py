@@ -12,8 +12,8 @@ from jointir.files import atomic
 from jointir.measure.results import REFERENCE, read_meta
 from jointir.report.figure1 import KEY, STAR
 from jointir.report.formats import latex, markdown, write_lines
-from jointir.report.speed_tables import per_query_values, significance
-from jointir.report.tables import MEASURES, human, mark
+from jointir.report.speed_tables import measured, per_query_values, significance
+from jointir.report.tables import human, mark
 
 TABLE3 = ["bm25"]
 TABLE5 = ["rand-neg", "bm25-neg", "ance", "tct-colbert", "brute-force", "adore", "colbert"]
@@ -47,7 +47,7 @@ def rows_of(
         keys = [reference, *others]
         own = pd.DataFrame(keys, columns=KEY).assign(index_bytes=[total[key] for key in keys])
         p = significance([values[key] for key in keys], values[reference])
-        for measure in MEASURES:
+        for measure in values[reference]:
             own[measure] = [values[key][measure].mean() for key in keys]
             own[f"p_holm {measure}"] = p[measure]
         parts.append(own)
@@ -58,19 +58,20 @@ def _name(row: pd.Series) -> str:
     return STAR.get(row["system"], human(row["system"]))
 
 
-def absolute(row: pd.Series, jpq: pd.Series) -> list[str]:
+def absolute(row: pd.Series, jpq: pd.Series, measures: list[str]) -> list[str]:
     """Return a row's cells: megabytes and measures with their marks."""
-    cells = [f"{row[m]:.3f}{mark(row[m], jpq[m], row[f'p_holm {m}'])}" for m in MEASURES]
+    cells = [f"{row[m]:.3f}{mark(row[m], jpq[m], row[f'p_holm {m}'])}" for m in measures]
     return [_name(row), row["setting"], f"{row['index_bytes'] / 1e6:.2f}", *cells]
 
 
-def relative(row: pd.Series, jpq: pd.Series) -> list[str]:
+def relative(row: pd.Series, jpq: pd.Series, measures: list[str]) -> list[str]:
     """Return a row's cells as multiples and per cent of JPQ's, JPQ's own as they are."""
     if row["system"] == REFERENCE:
-        return absolute(row, jpq)
+        return absolute(row, jpq, measures)
     cells = [_name(row), row["setting"], f"{row['index_bytes'] / jpq['index_bytes']:.1f}\u00d7"]
-    for m in MEASURES:
-        cells.append(f"{row[m] / jpq[m] - 1:+.1%}{mark(row[m], jpq[m], row[f'p_holm {m}'])}")
+    for m in measures:
+        change = f"{row[m] / jpq[m] - 1:+.1%}" if jpq[m] else "-"
+        cells.append(f"{change}{mark(row[m], jpq[m], row[f'p_holm {m}'])}")
     return cells
 
 
@@ -78,10 +79,11 @@ def _table(systems, cells_of, notes, per_query, meta, M, csv, md, tex) -> None:
     values = per_query_values(per_query, meta)
     total = {tuple(m[key] for key in KEY): sum(m["bytes"].values()) for m in map(read_meta, meta)}
     table = rows_of(values, total, systems, M)
-    titles = ["system", "setting", "index MB", *MEASURES]
     lines, tex_lines = [], []
     for dataset, own in table.groupby("dataset"):
-        cells = [cells_of(row, own.iloc[0]) for _, row in own.iterrows()]
+        measures = measured(values, dataset)
+        titles = ["system", "setting", "index MB", *measures]
+        cells = [cells_of(row, own.iloc[0], measures) for _, row in own.iterrows()]
         lines += [f"### {dataset}, test", "", *markdown(titles, cells), ""]
         tex_lines += latex(titles, cells)
     with atomic(csv) as scratch:

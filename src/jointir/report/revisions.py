@@ -3,14 +3,17 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import pandas as pd
+import pyarrow as pa
 import typer
 import yaml
 
 from jointir.errors import InputError
-from jointir.measure.results import reported
+from jointir.measure.names import reported
+from jointir.measure.results import VALUES as VALUE_COLUMNS
+from jointir.measure.results import wide
 from jointir.measure.significance import holm, paired_p
 from jointir.numbers import as_number
 
@@ -55,10 +58,22 @@ def params_of(files: "AbstractFileSystem") -> dict[str, object]:
     """Return every parameter by its dotted name."""
     found: dict[str, object] = {}
     for path in sorted(files.glob("params/*.yaml")):
-        with files.open(path) as f:
-            leaves = _leaves(yaml.safe_load(f) or {})
-        found |= {name: as_number(value) for name, value in leaves}
+        try:
+            with files.open(path) as f:
+                leaves = dict(_leaves(yaml.safe_load(f) or {}))
+        except (yaml.YAMLError, UnicodeDecodeError, AttributeError, RecursionError) as e:
+            remedy = "Correct it, or compare another revision"
+            raise InputError(path, f"is no YAML of params ({type(e).__name__})", remedy) from e
+        found |= {name: as_number(value) for name, value in leaves.items()}
     return found
+
+
+def _values(file: IO[bytes], path: str) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(file, columns=VALUE_COLUMNS)
+    except (pa.ArrowException, OSError, ValueError, KeyError) as e:
+        remedy = "Delete it and rerun the stage that writes it"
+        raise InputError(path, f"pyarrow cannot read it ({type(e).__name__})", remedy) from e
 
 
 def values_of(files: "AbstractFileSystem", split: str) -> dict[tuple[str, str, str], pd.DataFrame]:
@@ -70,10 +85,7 @@ def values_of(files: "AbstractFileSystem", split: str) -> dict[tuple[str, str, s
     for path in sorted(files.glob(VALUES.format(split=split))):
         _, dataset, _, system, size, _ = PurePosixPath(path).parts[-6:]
         with suppress(FileNotFoundError), files.open(path, "rb") as f:
-            table = pd.read_parquet(f)
-            found[dataset, system, size] = table.pivot(
-                index="query_id", columns="measure", values="value"
-            )
+            found[dataset, system, size] = wide(_values(f, path), path)
     return found
 
 
@@ -105,7 +117,7 @@ def differing_metrics(
             raise InputError(
                 "/".join(key), "A and B have other queries", "Compare one split of one corpus"
             )
-        for measure in sorted(set(x) & set(y)):
+        for measure in [m for m in x if m in y]:
             before, after = x[measure].to_numpy(), y[measure].to_numpy()
             if (before != after).any():
                 mean = before.mean(), after.mean()

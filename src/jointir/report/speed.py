@@ -7,26 +7,26 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.files import atomic
-from jointir.measure.results import REFERENCE, read_results
-from jointir.readers import read_csv
+from jointir.measure.results import REFERENCE, measures_of, read_results
+from jointir.readers import of_types, read_csv
 from jointir.report.tables import ranked
 
 RUN = ["dataset", "system", "setting"]
 LATENCY = [*RUN, "threads", "batch", "n_docs", "dim", "stage", "median_ms", "p95_ms", "qps"]
-CHOSEN_BY = "MRR@10"
 
 
 def read_latency(path: Path) -> pd.DataFrame:
     """Read latency.csv.
 
     Raises:
-        InputError: a column is missing.
+        InputError: a column is missing, or does not hold numbers.
     """
     frame = read_csv(path, keep_default_na=False, dtype=dict.fromkeys([*RUN, "stage"], str))
     missing = [column for column in [*LATENCY, "peak_mb"] if column not in frame.columns]
     if missing:
         raise InputError(path, f"no column {missing[0]!r}", "Rerun the latency stage")
-    return frame
+    numbers = [column for column in [*LATENCY, "peak_mb"] if column not in (*RUN, "stage")]
+    return of_types(path, frame, **dict.fromkeys(numbers, "numbers"))
 
 
 def latencies(table: list[Path], out: Path) -> None:
@@ -74,14 +74,15 @@ def chosen(rows: pd.DataFrame, M: int) -> pd.DataFrame:
 
     rows: those of `joined`. JPQ's is M sub-quantizers. Of the others it is, as in the paper, one of
     as many bytes a document where there is one; among several, and for systems that do not
-    compress, the one with the highest MRR@10 on dev of those as fast as JPQ, else the fastest.
+    compress, the one with the highest main measure on dev of those as fast as JPQ, else the
+    fastest.
 
     Raises:
         InputError: JPQ was not run with M.
     """
-    dev = rows[rows["split"].eq("dev") & rows["measure"].eq(CHOSEN_BY)]
     found = []
-    for dataset, own in dev.groupby("dataset"):
+    for dataset, own in rows[rows["split"].eq("dev")].groupby("dataset"):
+        own = own[own["measure"].eq(measures_of(own)[0])]
         jpq = own[own["system"].eq(REFERENCE) & own["setting"].eq(f"M={M}")]
         if jpq.empty:
             raise InputError("table1.M", f"{M} is no M of JPQ on {dataset}", "Choose one it has")

@@ -10,12 +10,12 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.files import atomic
-from jointir.measure.results import REFERENCE, VALUES, read_meta, reported
+from jointir.measure.names import reported
+from jointir.measure.results import REFERENCE, read_meta, read_values
 from jointir.measure.significance import holm, paired_p
-from jointir.readers import read_parquet
 from jointir.report.formats import latex, markdown, write_lines
 from jointir.report.speed import RUN, chosen, joined, read_latency, searches
-from jointir.report.tables import MEASURES, human, mark
+from jointir.report.tables import human, mark
 
 LEGEND1 = (
     "Two-tailed paired t-test against JPQ's row, Holm-corrected over the rows of a measure: "
@@ -45,11 +45,13 @@ def per_query_values(per_query: list[Path], meta: list[Path]) -> dict[tuple, pd.
         raise InputError("table1", found, "Give one meta file for each per-query file")
     found = {}
     for file, about in zip(per_query, map(read_meta, meta), strict=True):
-        values = read_parquet(file, VALUES).pivot(
-            index="query_id", columns="measure", values="value"
-        )
-        found[tuple(about[key] for key in RUN)] = values.rename(columns=reported)
+        found[tuple(about[key] for key in RUN)] = read_values(file).rename(columns=reported)
     return found
+
+
+def measured(values: dict[tuple, pd.DataFrame], dataset: str) -> list[str]:
+    """Return the measures of a dataset, in the params' order, from `per_query_values`."""
+    return next(list(table) for key, table in values.items() if key[0] == dataset)
 
 
 def significance(values: list[pd.DataFrame], reference: pd.DataFrame) -> pd.DataFrame:
@@ -58,14 +60,17 @@ def significance(values: list[pd.DataFrame], reference: pd.DataFrame) -> pd.Data
     The reference's own row is NaN.
 
     Raises:
-        InputError: two systems were measured over different queries.
+        InputError: two systems were measured over different queries, or by different measures.
     """
     for own in values:
         if not own.index.equals(reference.index):
             raise InputError("table1", "runs over different queries", "Measure them alike")
+        if list(own) != list(reference):
+            found = f"runs with different measures, {list(own)} and {list(reference)}"
+            raise InputError("table1", found, "Measure them alike")
     others = [i for i, own in enumerate(values) if own is not reference]
-    p = pd.DataFrame(np.nan, index=range(len(values)), columns=MEASURES)
-    for measure in MEASURES:
+    p = pd.DataFrame(np.nan, index=range(len(values)), columns=list(reference))
+    for measure in reference:
         raw = [paired_p(values[i][measure].to_numpy(), reference[measure]) for i in others]
         p.loc[others, measure] = holm(np.array(raw))
     return p
@@ -83,16 +88,16 @@ def rows_of_table1(
         p = significance([values[key] for key in keys], reference)
         own = own.assign(index_bytes=[total[key] for key in keys]).reset_index(drop=True)
         own = own.join(speed, on=RUN)
-        for measure in MEASURES:
+        for measure in reference:
             own[measure] = [values[key][measure].mean() for key in keys]
             own[f"p_holm {measure}"] = p[measure]
         parts.append(own)
     return pd.concat(parts, ignore_index=True)
 
 
-def _cells1(row: pd.Series, jpq: pd.Series) -> list[str]:
+def _cells1(row: pd.Series, jpq: pd.Series, measures: list[str]) -> list[str]:
     cells = [human(row["system"]), row["setting"], f"{row['index_bytes'] / 1e6:.2f}"]
-    for measure in MEASURES:
+    for measure in measures:
         sign = mark(row[measure], jpq[measure], row[f"p_holm {measure}"])
         cells.append(f"{row[measure]:.3f}{sign}")
     return [*cells, f"{row['qps']:,.0f}"]
@@ -118,11 +123,12 @@ def table1(
     values = per_query_values(per_query, meta)
     total = {tuple(m[key] for key in RUN): sum(m["bytes"].values()) for m in map(read_meta, meta)}
     table = rows_of_table1(joined(results, latency), values, total, M)
-    titles = ["system", "setting", "index MB", *MEASURES, "queries/s"]
     lines, tex_lines = [], []
     for dataset, own in table.groupby("dataset"):
         jpq = own[own["system"].eq(REFERENCE)].iloc[0]
-        cells = [_cells1(row, jpq) for _, row in own.iterrows()]
+        measures = measured(values, dataset)
+        cells = [_cells1(row, jpq, measures) for _, row in own.iterrows()]
+        titles = ["system", "setting", "index MB", *measures, "queries/s"]
         lines += [f"### {dataset}, test", "", *markdown(titles, cells), ""]
         tex_lines += latex(titles, cells)
     with atomic(csv) as scratch:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jointir.files import atomic
+from jointir.measure.results import measures_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,30 +37,47 @@ STYLES = {
 }
 
 
-def panels(measures: pd.Series) -> list[str]:
-    """Return the two measures that figures 4 and 5 show of a dataset, from all it was measured by.
+WIDTH = 7.0  # inches
 
-    As in the paper: nDCG@10 in place of MRR@10 where judgements are graded and not one a query,
-    which is where Judged@10 is measured too.
+
+def panel_figure(
+    rows: pd.DataFrame,
+    draw: Callable[["Axes", pd.DataFrame], None],
+    xlabel: str,
+    row_height: float,
+    legend_height: float,
+) -> "Figure":
+    """Return a figure with a panel for each dataset and each measure, in the params' order.
+
+    draw: fills a panel with the rows of one dataset and measure. A dataset begins a new line of
+    panels. row_height, legend_height: inches, of a line of panels and of what is above all.
     """
-    return ["nDCG@10" if measures.eq("Judged@10").any() else "MRR@10", "R@100"]
+    from matplotlib.figure import Figure
 
-
-def draw_panels(
-    fig: "Figure", rows: pd.DataFrame, draw: Callable[["Axes", pd.DataFrame], None], xlabel: str
-) -> None:
-    """Let `draw` fill a row of two panels for each dataset in rows, one for each measure shown."""
-    datasets = sorted(rows["dataset"].unique())
-    axes = fig.subplots(len(datasets), 2, squeeze=False)
-    for line, dataset in zip(axes, datasets, strict=True):
-        own = rows[rows["dataset"].eq(dataset)]
-        for ax, measure in zip(line, panels(own["measure"]), strict=True):
-            draw(ax, own[own["measure"].eq(measure)])
+    shown = {dataset: measures_of(own) for dataset, own in rows.groupby("dataset")}
+    lines = [
+        (dataset, across, measures[at : at + across])
+        for dataset, measures in shown.items()
+        for across in [_across(len(measures))]
+        for at in range(0, len(measures), across)
+    ]
+    fig = Figure(figsize=(WIDTH, legend_height + row_height * len(lines)))
+    grid = fig.add_gridspec(len(lines), 6)
+    for number, (dataset, across, measures) in enumerate(lines):
+        size = 6 // across
+        for at, measure in enumerate(measures):
+            ax = fig.add_subplot(grid[number, at * size : (at + 1) * size])
+            draw(ax, rows[rows["dataset"].eq(dataset) & rows["measure"].eq(measure)])
             ax.set_ylabel(measure)
-            if len(datasets) > 1:
+            if len(shown) > 1 and at == 0:
                 ax.set_title(dataset, loc="left")
-    for ax in axes[-1]:
-        ax.set_xlabel(xlabel)
+    fig.supxlabel(xlabel, fontsize="medium")
+    return fig
+
+
+def _across(panels: int) -> int:
+    """Return how many of a dataset's panels are side by side: more would have no room for ticks."""
+    return 2 if panels == 4 else min(panels, 3)
 
 
 def save(fig: "Figure", out: Path, png: Path) -> None:

@@ -6,8 +6,8 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.files import atomic, read_json, write_json
-from jointir.measure.results import RUN, read_meta, read_results, reference
-from jointir.readers import read_csv
+from jointir.measure.results import RUN, measures_of, read_meta, read_results, reference
+from jointir.readers import of_types, read_csv
 
 NAMES = {
     "jpq": "JPQ",
@@ -38,7 +38,6 @@ NAMES = {
     "bm25": "BM25",
 }
 PARTS = ["codes", "codebooks", "rotation", "ids", "other"]
-MEASURES = ["MRR@10", "R@100", "nDCG@10"]
 LEGEND = (
     "Brackets: 95% bootstrap interval over queries. Two-tailed paired t-test against JPQ at the "
     "same bytes a document, Holm-corrected within a dataset and measure: JPQ significantly better "
@@ -95,6 +94,8 @@ def read_sizes(path: Path) -> dict[tuple[str, str, str], str]:
     frame = read_csv(
         path, ["dataset", "system", "setting", "compression"], dtype=str, keep_default_na=False
     )
+    told = frame.loc[frame["compression"].ne(""), ["compression"]]
+    of_types(path, told.apply(pd.to_numeric, errors="coerce"), compression="numbers")
     keys = frame[["dataset", "system", "setting"]].itertuples(index=False, name=None)
     return dict(zip(keys, frame["compression"], strict=True))
 
@@ -136,11 +137,11 @@ def final_rows(results: Path) -> pd.DataFrame:
 def _line(run: pd.DataFrame, measures: list[str], brute: float | None, compression: str) -> str:
     first = run.iloc[0]
     cells = {row.measure: f"{row.value:.3f}{row.mark}" for row in run.itertuples()}
-    mrr = run[run["measure"].eq("MRR@10")]
-    if len(mrr):
-        row = mrr.iloc[0]
-        cells["MRR@10"] = f"{row['value']:.3f} [{row.low:.3f}, {row.high:.3f}]{row.mark}"
-    share = f"{row['value'] / brute:.1%}" if len(mrr) and brute else ""
+    main = run[run["measure"].eq(measures[0])]
+    if len(main):
+        row = main.iloc[0]
+        cells[measures[0]] = f"{row['value']:.3f} [{row.low:.3f}, {row.high:.3f}]{row.mark}"
+    share = f"{row['value'] / brute:.1%}" if len(main) and brute else ""
     ratio = f"{float(compression):.1f}\u00d7" if compression else ""
     scores = [cells.get(measure, "") for measure in measures]
     values = [human(first.system), first.label, f"{first.bytes_per_doc:g}", *scores, share, ratio]
@@ -149,15 +150,15 @@ def _line(run: pd.DataFrame, measures: list[str], brute: float | None, compressi
 
 def dataset_lines(rows: pd.DataFrame, compressions: dict[tuple[str, str, str], str]) -> list[str]:
     """Return the Markdown table of one dataset's test rows (those of final_rows)."""
+    measures = measures_of(rows)
     rows = rows.assign(mark=marks(rows)).sort_values(
         ["system", "bytes_per_doc", "setting", "seed"],
         key=lambda column: ranked(column) if column.name == "system" else column,
     )
-    exact = rows[rows["system"].eq("brute-force") & rows["measure"].eq("MRR@10")]
+    exact = rows[rows["system"].eq("brute-force") & rows["measure"].eq(measures[0])]
     brute = float(exact["value"].iloc[0]) if len(exact) else None
-    measures = [*MEASURES, "Judged@10"] if rows["measure"].eq("Judged@10").any() else MEASURES
-    titles = ["system", "setting", "bytes a document", *measures, "of brute force's MRR@10"]
-    titles.append("compression")
+    titles = ["system", "setting", "bytes a document", *measures]
+    titles += [f"of brute force's {measures[0]}", "compression"]
     align = ["---", "---"] + ["---:"] * (len(titles) - 2)
     lines = [f"| {' | '.join(titles)} |", f"| {' | '.join(align)} |"]
     for (dataset, _, system, setting, *_), run in rows.groupby(RUN, sort=False):
@@ -166,14 +167,24 @@ def dataset_lines(rows: pd.DataFrame, compressions: dict[tuple[str, str, str], s
 
 
 def comparison_line(path: Path) -> str:
-    """Return one sentence for a comparison made by the `compare` stage on MRR@10."""
+    """Return one sentence for a comparison made by `compare-runs`, by its first measure.
+
+    Raises:
+        InputError: the file is no such comparison.
+    """
     found = read_json(path)
-    a, b, row = found["a"], found["b"], found["measures"]["MRR@10"]
-    better = row["difference"] > 0 and row["p"] < 0.05
+    try:
+        measure, row = next(iter(found["measures"].items()))
+        a, b, n = found["a"], found["b"], found["n_queries"]
+        p, difference, values = row["p"], row["difference"], (row[a], row[b])
+    except (KeyError, AttributeError, TypeError, StopIteration) as e:
+        remedy = "Make it with `jointir compare-runs`"
+        raise InputError(path, "is no comparison of two runs", remedy) from e
+    better = difference > 0 and p < 0.05
     verdict = "is significantly better than" if better else "is NOT significantly better than"
     return (
-        f"{path.stem}: {a} {verdict} {b}, MRR@10 {row[a]:.3f} against {row[b]:.3f} over"
-        f" {found['n_queries']} queries (two-tailed paired t-test, p = {row['p']:.2g})."
+        f"{path.stem}: {a} {verdict} {b}, {measure} {values[0]:.3f} against {values[1]:.3f} over"
+        f" {n} queries (two-tailed paired t-test, p = {p:.2g})."
     )
 
 

@@ -10,11 +10,11 @@ from jointir.data.store import document_texts, read_corpus, read_qrels, read_que
 from jointir.errors import InputError
 from jointir.files import write_json
 from jointir.measure.effectiveness import per_query
+from jointir.measure.names import parse, reported
 from jointir.measure.trec import write_run
 from jointir.progress import progress, say
 
 QUIET = {"show_progress": False}
-MEASURE = "RR@10"  # what k1 and b are chosen by, on dev
 
 
 class Lexical:
@@ -44,9 +44,13 @@ class Lexical:
 
 
 def tuned(
-    lexical: Lexical, collection: Path, k1: list[float], b: list[float]
+    lexical: Lexical, collection: Path, k1: list[float], b: list[float], measure: str, k: int
 ) -> tuple[float, float]:
-    """Return the k1 and b of the highest MRR@10 on dev; of equals, the first."""
+    """Return the k1 and b of the highest mean of `measure` on dev; of equals, the first.
+
+    k: documents a query of a run: the measure sees no more.
+    """
+    depth = min(k, parse(measure).params.get("cutoff", k))
     if len(k1) * len(b) == 1:
         return k1[0], b[0]
     topics = read_queries(collection, "dev")
@@ -55,13 +59,13 @@ def tuned(
     pairs = list(product(k1, b))
     for pair in progress(pairs, "bm25 on dev", unit="settings"):
         lexical.set(*pair)
-        found, _ = lexical.search(topics["text"].tolist(), 10)
+        found, _ = lexical.search(topics["text"].tolist(), depth)
         run = {
             query: {doc: -float(rank) for rank, doc in enumerate(row) if doc}
             for query, row in zip(topics["query_id"], found, strict=True)
         }
-        value = per_query(run, qrels, [MEASURE])["value"].mean()
-        say(f"bm25 k1={pair[0]:g} b={pair[1]:g}: M{MEASURE} {value:.4f} on dev")
+        value = per_query(run, qrels, [measure])["value"].mean()
+        say(f"bm25 k1={pair[0]:g} b={pair[1]:g}: {reported(measure)} {value:.4f} on dev")
         if value > best:
             best, chosen = value, pair
     return chosen
@@ -75,20 +79,22 @@ def bm25(
     k1: list[float],
     b: list[float],
     k: int = 100,
+    measure: str = "RR@10",
 ) -> None:
     """Write a run of BM25 for each split, with the k1 and b that are best on dev.
 
     out: files named {split}.trec.gz. meta: a JSON of what the results table tells about the
-    system, bytes included. A document without any word of the query is not retrieved.
+    system, bytes included. measure: by whose mean on dev they are chosen, an ir-measures name.
+    A document without any word of the query is not retrieved.
 
     Raises:
-        InputError: no k1 or no b is given.
+        InputError: no k1 or no b is given, or the measure is unknown.
     """
     if not k1 or not b:
         raise InputError("bm25", "no k1 or no b", "Name at least one of each")
     corpus = read_corpus(collection)
     lexical = Lexical(corpus["doc_id"].to_numpy(object), document_texts(corpus))
-    chosen = tuned(lexical, collection, k1, b)
+    chosen = tuned(lexical, collection, k1, b, measure, k)
     lexical.set(*chosen)
     setting = f"k1={chosen[0]:g} b={chosen[1]:g}"
     for path in out:

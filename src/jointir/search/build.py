@@ -5,11 +5,11 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from jointir.errors import InputError
+from jointir.encode.matrix import read_matrix
 from jointir.progress import heartbeat, progress, say
 from jointir.quantize.fit import reconstruction_error, train
 from jointir.quantize.pq import codebook_size, reserve, write_index
-from jointir.readers import read_npy
+from jointir.search.fits import check
 from jointir.search.index import new_index
 
 CHUNK = 65_536  # rows made float32 at a time: memory does not grow with N
@@ -38,21 +38,16 @@ def build(
     sample: documents to train on, 0 for all. iterations: of OPQ.
 
     Raises:
-        InputError: an unknown system, an M that does not fit, or fewer documents than K centroids
-            or, to learn a rotation, than dimensions.
+        InputError: an unknown system, an M that does not fit, fewer documents than K centroids or,
+            to learn a rotation, than dimensions, or documents that nothing could rank.
     """
-    matrix = read_npy(docs, mapped=True)
-    index = new_index(system, matrix.shape[1], M, iterations)
+    matrix = read_matrix(docs)
+    N, D = matrix.shape
+    index = new_index(system, D, M, iterations)
+    check(system, {"M": M, "sample": sample}, N, D, docs)
     K = codebook_size(index)
-    if len(matrix) < K:
-        raise InputError(docs, f"{len(matrix)} documents for K={K}", "Use a larger corpus")
-    if 0 < sample < K:
-        raise InputError("sample", f"{sample} documents for K={K}", f"Set it to {K} or more")
     # what needs no training must not cost a copy of the whole matrix
     some = matrix[:0] if index.is_trained else sample_rows(matrix, sample, seed)
-    if system.startswith("opq") and len(some) < matrix.shape[1]:  # faiss would corrupt its memory
-        found = f"{len(some)} documents for {matrix.shape[1]} dimensions"
-        raise InputError("sample", found, "Train the rotation on at least as many documents")
     if not index.is_trained:
         with heartbeat(f"{system} M={M}: training on {len(some)} documents"):
             train(index, some)

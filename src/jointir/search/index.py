@@ -6,19 +6,14 @@ import faiss
 
 from jointir.errors import InputError
 from jointir.quantize.fit import opq, pq
+from jointir.search.fits import check_width
 
 # of D, M and iterations; M: sub-quantizers, or for LSH bytes a document
 Factory = Callable[[int, int, int], faiss.Index]
 
 
 def itq_lsh(D: int, M: int) -> faiss.Index:
-    """Signs of 8M dimensions rotated by iterative quantization (Gong et al. 2012).
-
-    Raises:
-        InputError: 8M > D: the rotation can keep or lower the dimension, not raise it.
-    """
-    if 8 * M > D:
-        raise InputError("itq-lsh", f"{8 * M} bits, {D} dimensions", "Leave out M above D / 8")
+    """Signs of 8M dimensions rotated by iterative quantization (Gong et al. 2012)."""
     transform = faiss.ITQTransform(D, 8 * M, 8 * M < D)
     return faiss.IndexPreTransform(transform, faiss.IndexLSH(8 * M, 8 * M, False))
 
@@ -42,8 +37,7 @@ def new_index(system: str, D: int, M: int, iterations: int) -> faiss.Index:
     """
     if system not in FACTORIES:
         raise InputError("system", f"{system!r} is unknown", f"Choose one of {sorted(FACTORIES)}")
-    if system != "brute-force" and M < 1:  # on 0 bits faiss divides by zero
-        raise InputError("M", f"{M} for {system}", "Choose 1 or more")
+    check_width(system, M, D)
     return FACTORIES[system](D, M, iterations)
 
 

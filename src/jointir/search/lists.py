@@ -10,6 +10,7 @@ from jointir.progress import progress, say
 from jointir.quantize.fit import BITS
 from jointir.quantize.pq import PQ, read_pq, write_index
 from jointir.search.build import CHUNK, sample_rows
+from jointir.search.fits import check_lists
 
 
 def coarse_quantizer(pq: PQ, nlist: int, iterations: int, seed: int) -> faiss.IndexFlatIP:
@@ -74,9 +75,7 @@ def lists(index: Path, out: Path, nlist: int, iterations: int = 20, seed: int = 
     pq = read_pq(index)
     if pq.centroids.shape[1] != 2**BITS:
         raise InputError(index, "its codes have 4 bits", "Give an index of 8-bit codes")
-    if not 0 < nlist <= len(pq.codes):
-        found = f"{nlist} lists for {len(pq.codes)} documents"
-        raise InputError("nlist", found, "Choose at least 1, and at most one for each document")
+    check_lists(nlist, len(pq.codes))
     whole = in_lists(pq, coarse_quantizer(pq, nlist, iterations, seed))
     say(f"{nlist} lists of {len(pq.codes)} documents")
     write_index(whole, out)

@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from jointir.encode.matrix import read_matrix
 from jointir.errors import InputError
 from jointir.files import atomic, read_json, write_json
 from jointir.progress import heartbeat
-from jointir.readers import read_npy
 from jointir.search.searcher import Searcher
 
 SYSTEMS = {  # imported only when asked: most need a library of the extra
@@ -111,8 +111,7 @@ def ann_build(
             that is not installed, or documents that are no matrix of finite numbers.
     """
     kind, numbers = searcher_class(system), read_settings(settings)
-    matrix = read_npy(docs, mapped=True)
-    _check_documents(docs, matrix)
+    matrix = read_matrix(docs)
     N, D = matrix.shape
     with heartbeat(f"{system}: building over {N} documents"):
         searcher = kind.build(matrix, numbers, seed, threads)
@@ -121,37 +120,6 @@ def ann_build(
         scratch.mkdir()
         searcher.save(scratch)
         write_json(scratch / DESCRIPTION, facts)
-
-
-def _check_documents(path: Path, matrix: np.ndarray) -> None:
-    remedy = "Give embeddings made by `jointir embed`"
-    if matrix.ndim != 2 or not matrix.size:
-        raise InputError(path, f"has the shape {matrix.shape}", remedy)
-    for at in range(0, len(matrix), CHUNK):  # most libraries take NaN, and then find anything
-        wrong = ~np.isfinite(matrix[at : at + CHUNK]).all(axis=1)
-        if wrong.any():
-            found = f"row {at + wrong.argmax()} holds numbers that are not finite"
-            raise InputError(path, found, remedy)
-
-
-def check_settings(settings: dict[str, float], least: dict[str, float]) -> dict[str, float]:
-    """Return the settings, whole numbers as int.
-
-    least: the smallest value that each may have; a whole number asks for whole numbers.
-
-    Raises:
-        InputError: a setting is unknown or missing, too small, or not whole.
-    """
-    remedy = f"Give {', '.join(least)}"
-    for name in sorted(set(settings) ^ set(least)):
-        found = "is missing" if name in least else "is unknown"
-        raise InputError("settings", f"{name!r} {found}", remedy)
-    for name, low in least.items():
-        if settings[name] < low:
-            raise InputError(name, f"{settings[name]} is too small", f"Set it to {low} or more")
-        if isinstance(low, int) and settings[name] != int(settings[name]):
-            raise InputError(name, f"{settings[name]} is not whole", "Give a whole number")
-    return {name: type(low)(settings[name]) for name, low in least.items()}
 
 
 def check_search(searcher: Searcher, queries: np.ndarray, value: int) -> np.ndarray:

@@ -11,11 +11,11 @@ from jointir.files import write_json
 from jointir.search.ann.registry import (
     REBUILD,
     check_search,
-    check_settings,
     each_query,
     read_facts,
     saved_bytes,
 )
+from jointir.search.fits import LEAST, check, typed
 from jointir.search.searcher import Searcher
 
 FILE, FACTS = "index.ann", "annoy.json"
@@ -28,7 +28,7 @@ class Annoy(Searcher):
     """
 
     knob = "search_k"
-    LEAST: ClassVar[dict[str, float]] = {"trees": 1}
+    LEAST: ClassVar[dict[str, float]] = LEAST["annoy"]
 
     def __init__(self, index: AnnoyIndex, D: int):
         """Take an index of D dimensions that is built or loaded."""
@@ -37,7 +37,8 @@ class Annoy(Searcher):
     @classmethod
     def build(cls, docs: np.ndarray, settings: dict[str, float], seed: int, threads: int) -> Self:
         """See `Searcher`. With more than one thread, the same seed does not give the same trees."""
-        settings = check_settings(settings, cls.LEAST)
+        check("annoy", settings, *docs.shape)
+        settings = typed("annoy", settings)
         N, D = docs.shape
         index = AnnoyIndex(D, "dot")
         index.set_seed(seed)

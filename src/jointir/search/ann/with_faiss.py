@@ -10,10 +10,11 @@ import numpy as np
 
 from jointir.errors import InputError
 from jointir.progress import say
-from jointir.quantize.fit import BITS, check_divides, train
+from jointir.quantize.fit import BITS, train
 from jointir.quantize.pq import read_index, searchable, write_index
-from jointir.search.ann.registry import CHUNK, REBUILD, check_search, check_settings
+from jointir.search.ann.registry import CHUNK, REBUILD, check_search
 from jointir.search.build import sample_rows
+from jointir.search.fits import LEAST, check, typed
 from jointir.search.index import index_bytes
 from jointir.search.searcher import Searcher
 
@@ -33,32 +34,13 @@ def limited(threads: int) -> Iterator[None]:
         faiss.omp_set_num_threads(before)
 
 
-def check_enough(docs: np.ndarray, least: int) -> None:
-    """Raise InputError when there are fewer documents than training takes."""
-    if len(docs) < least:
-        found = f"{len(docs)}, training takes {least}"
-        raise InputError("documents", found, "Use a larger corpus")
-
-
-def training_rows(docs: np.ndarray, sample: int, seed: int, least: int) -> np.ndarray:
-    """Return float32[sample, D] of the documents, all when `sample` is 0, to train on.
-
-    Raises:
-        InputError: they are fewer than `least`.
-    """
-    check_enough(docs, least)
-    if 0 < sample < least:
-        found = f"{sample} documents, training takes {least}"
-        raise InputError("sample", found, f"Set it to {least} or more")
-    return sample_rows(docs, sample, seed)
-
-
 class FaissSearcher(Searcher):
     """Any faiss index. What is built is exhaustive search, unless a subclass says otherwise.
 
-    LEAST: the settings of `build`, as `check_settings` takes them. KIND: of the index in a folder.
+    SYSTEM, LEAST: its name and its settings in `fits`. KIND: of the index in a folder.
     """
 
+    SYSTEM: ClassVar[str] = ""
     LEAST: ClassVar[dict[str, float]] = {}
     KIND: ClassVar[type[faiss.Index]] = faiss.IndexFlatIP
 
@@ -83,7 +65,9 @@ class FaissSearcher(Searcher):
     @classmethod
     def build(cls, docs: np.ndarray, settings: dict[str, float], seed: int, threads: int) -> Self:
         """See `Searcher`."""
-        settings = check_settings(settings, cls.LEAST)
+        if cls.SYSTEM:
+            check(cls.SYSTEM, settings, *docs.shape)
+            settings = typed(cls.SYSTEM, settings)
         with limited(threads):
             index = cls.trained(docs, settings, seed)
             for at in range(0, len(docs), CHUNK):
@@ -162,16 +146,14 @@ class IMI(FaissSearcher):
     """
 
     knob = "nprobe"
-    LEAST: ClassVar[dict[str, float]] = {"bits": 1}
+    SYSTEM, LEAST = "imi", LEAST["imi"]
     KIND = faiss.IndexIVFFlat
 
     @classmethod
     def trained(cls, docs: np.ndarray, settings: dict[str, float], seed: int) -> faiss.Index:
         """Return it with 2 x 2^bits centroids, trained on a sample when N is large."""
         D, K = docs.shape[1], 2 ** settings["bits"]
-        if D % 2:
-            raise InputError("imi", f"{D} dimensions have no equal halves", "Choose an even number")
-        some = training_rows(docs, PER_CENTROID * K, seed, K)
+        some = sample_rows(docs, PER_CENTROID * K, seed)
         say(f"imi: {K * K} lists, {LIST_BYTES * K * K / 1e9:.1f} GB of memory before any document")
         quantizer = faiss.MultiIndexQuantizer(D, 2, settings["bits"])
         quantizer.pq.cp.seed = seed
@@ -206,7 +188,7 @@ class HNSW(FaissSearcher):
     """A hierarchical navigable small world graph (Malkov and Yashunin 2020) of whole documents."""
 
     knob = "efSearch"
-    LEAST: ClassVar[dict[str, float]] = {"links": 2, "ef_construction": 1}
+    SYSTEM, LEAST = "hnsw", LEAST["hnsw"]
     KIND = faiss.IndexHNSWFlat
 
     @classmethod
@@ -221,16 +203,14 @@ class HNSWOPQ(FaissSearcher):
     """The same graph over documents that a rotation and PQ of M bytes compress."""
 
     knob = "efSearch"
-    LEAST: ClassVar[dict[str, float]] = HNSW.LEAST | {"M": 1, "iterations": 1, "sample": 0}
+    SYSTEM, LEAST = "hnsw-opq", LEAST["hnsw-opq"]
     KIND = faiss.IndexHNSWPQ
 
     @classmethod
     def trained(cls, docs: np.ndarray, settings: dict[str, float], seed: int) -> faiss.Index:
         """Return an empty graph behind a trained rotation and quantizer."""
         D, M = docs.shape[1], settings["M"]
-        check_divides(D, M)
-        # with fewer rows than dimensions, faiss writes beyond its memory when it learns a rotation
-        some = training_rows(docs, settings["sample"], seed, max(D, 2**BITS))
+        some = sample_rows(docs, settings["sample"], seed)
         graph = faiss.IndexHNSWPQ(D, M, settings["links"], BITS, faiss.METRIC_INNER_PRODUCT)
         _prepare(graph, settings, seed)
         rotation = faiss.OPQMatrix(D, M)

@@ -11,12 +11,12 @@ from jointir.files import write_json
 from jointir.readers import read_npy
 from jointir.search.ann.registry import (
     check_search,
-    check_settings,
     each_query,
     lifted,
     read_facts,
     saved_bytes,
 )
+from jointir.search.fits import LEAST, check, typed
 from jointir.search.searcher import Searcher
 
 DOCUMENTS, MEAN, FACTS = "documents.npy", "mean.npy", "falconn.json"
@@ -45,7 +45,7 @@ class Falconn(Searcher):
     """
 
     knob = "probes"
-    LEAST: ClassVar[dict[str, float]] = {"tables": 1, "hash_functions": 1}
+    LEAST: ClassVar[dict[str, float]] = LEAST["falconn"]
 
     def __init__(
         self,
@@ -62,8 +62,7 @@ class Falconn(Searcher):
         """
         self.documents, self.mean, self.settings, self.seed = documents, mean, settings, seed
         self.N, self.D = len(documents), documents.shape[1] - 1
-        if self.N < 2:  # FALCONN dies
-            raise InputError("documents", f"{self.N}, hashing takes 2", "Use a larger corpus")
+        check("falconn", settings, self.N, self.D)
         self.radius = np.linalg.norm(documents[0] + mean)
         parameters = _parameters(self.N, self.D + 1, settings, seed, threads)
         self.index = falconn.LSHIndex(parameters)
@@ -77,7 +76,7 @@ class Falconn(Searcher):
     @classmethod
     def build(cls, docs: np.ndarray, settings: dict[str, float], seed: int, threads: int) -> Self:
         """See `Searcher`."""
-        settings = check_settings(settings, cls.LEAST)
+        settings = typed("falconn", settings)
         documents = lifted(docs)
         mean = documents.mean(axis=0, dtype=np.float64).astype(np.float32)
         documents -= mean
@@ -93,7 +92,7 @@ class Falconn(Searcher):
     def load(cls, folder: Path) -> Self:
         """See `Searcher`. Hashes all documents again, with the same seed."""
         facts = read_facts(folder / FACTS, ["settings", "seed"])
-        settings = check_settings(facts["settings"], cls.LEAST)
+        settings = typed("falconn", facts["settings"])
         documents, mean = read_npy(folder / DOCUMENTS), read_npy(folder / MEAN)
         return cls(documents, mean, settings, facts["seed"])
 

@@ -14,10 +14,10 @@ from jointir.readers import read_npy
 from jointir.search.ann.registry import (
     REBUILD,
     check_search,
-    check_settings,
     lifted,
     saved_bytes,
 )
+from jointir.search.fits import LEAST, check, typed
 from jointir.search.searcher import Searcher
 
 DOCUMENTS, TREES = "documents.npy", "trees.flann"
@@ -43,7 +43,7 @@ class Flann(Searcher):
     """
 
     knob = "checks"
-    LEAST: ClassVar[dict[str, float]] = {"trees": 1}
+    LEAST: ClassVar[dict[str, float]] = LEAST["flann"]
 
     def __init__(self, documents: np.ndarray, index: int):
         """Take lifted documents, float32[N, D + 1], and FLANN's pointer to an index of them."""
@@ -55,7 +55,8 @@ class Flann(Searcher):
     @classmethod
     def build(cls, docs: np.ndarray, settings: dict[str, float], seed: int, threads: int) -> Self:
         """See `Searcher`. One thread works."""
-        settings = check_settings(settings, cls.LEAST)
+        check("flann", settings, *docs.shape)
+        settings = typed("flann", settings)
         documents = lifted(docs)
         parameters = Parameters()
         parameters.algorithm, parameters.trees = KD_TREES, settings["trees"]

@@ -14,31 +14,17 @@ from jointir.search.ann.registry import (
     CHUNK,
     REBUILD,
     check_search,
-    check_settings,
     read_facts,
     saved_bytes,
 )
-from jointir.search.ann.with_faiss import check_enough, limited, training_rows
+from jointir.search.ann.with_faiss import limited
+from jointir.search.build import sample_rows
+from jointir.search.fits import LEAST, block_count, check, typed
 from jointir.search.searcher import Searcher
 
 ASSETS, FACTS, ROTATION = "scann_assets.pbtxt", "scann.json", "rotation.faiss"
 HASHES = {4: "lut16", 8: "lut256"}  # ScaNN's names for codes of 4 and 8 bits
 BATCH = 256  # queries that a thread takes at a time: ScaNN's default
-
-
-def block_count(D: int, M: int, bits: int) -> int:
-    """Return the blocks of dimensions that M bytes of codes make.
-
-    Raises:
-        InputError: they are not of equal length, or ScaNN has no codes of so many bits.
-    """
-    if bits not in HASHES:
-        raise InputError("bits", f"{bits} a code", f"Choose one of {sorted(HASHES)}")
-    if D % (8 * M // bits):
-        fits = [m for m in range(1, D + 1) if D % (8 * m // bits) == 0]
-        found = f"{M} bytes are {8 * M // bits} codes, which do not divide {D} dimensions"
-        raise InputError("M", found, f"Choose one of {fits}")
-    return 8 * M // bits
 
 
 class ScaNN(Searcher):
@@ -48,7 +34,8 @@ class ScaNN(Searcher):
     times the mean length. Nothing here is drawn at random.
     """
 
-    LEAST: ClassVar[dict[str, float]] = {"bits": 1, "M": 1, "anisotropic": 0.0}
+    SYSTEM: ClassVar[str] = "scann"
+    LEAST: ClassVar[dict[str, float]] = LEAST["scann"]
     ROTATED: ClassVar[bool] = False
 
     def __init__(
@@ -73,10 +60,10 @@ class ScaNN(Searcher):
     @classmethod
     def build(cls, docs: np.ndarray, settings: dict[str, float], seed: int, threads: int) -> Self:
         """See `Searcher`."""
-        settings = check_settings(settings, cls.LEAST)
+        check(cls.SYSTEM, settings, *docs.shape)
+        settings = typed(cls.SYSTEM, settings)
         D, M, bits = docs.shape[1], settings["M"], settings["bits"]
         blocks = block_count(D, M, bits)
-        check_enough(docs, 2**bits)  # ScaNN would keep fewer documents whole
         with limited(threads):
             rotation = cls.learned(docs, blocks, settings, seed)
             rows = _turned(docs, rotation)
@@ -147,7 +134,7 @@ class ScaNN(Searcher):
 class OPQScaNN(ScaNN):
     """ScaNN after a rotation that makes its blocks of dimensions alike (Ge et al. 2013)."""
 
-    LEAST: ClassVar[dict[str, float]] = ScaNN.LEAST | {"iterations": 1, "sample": 0}
+    SYSTEM, LEAST = "opq-scann", LEAST["opq-scann"]
     ROTATED = True
 
     @classmethod
@@ -156,8 +143,7 @@ class OPQScaNN(ScaNN):
     ) -> faiss.LinearTransform | None:
         """Return OPQ's rotation for as many sub-quantizers, of as many bits, as ScaNN's codes."""
         D, bits = docs.shape[1], settings["bits"]
-        # with fewer rows than dimensions, faiss writes beyond its memory when it learns a rotation
-        some = training_rows(docs, settings["sample"], seed, max(D, 2**bits))
+        some = sample_rows(docs, settings["sample"], seed)
         whole = opq(D, blocks, settings["iterations"], bits)
         trained = faiss.downcast_VectorTransform(whole.chain.at(0))
         train(trained, some)

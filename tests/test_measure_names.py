@@ -1,0 +1,304 @@
+"""Every measure that ir-measures computes here, from its name to figure 4 and its table."""
+
+import json
+
+import ir_measures
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+from conftest import ROOT, run
+from jointir.errors import InputError
+from jointir.measure.effectiveness import measure, per_query
+from jointir.measure.names import PLAIN, canonical, canonicals, parse, reported
+from jointir.measure.results import compare, read_results, results, wide
+from jointir.measure.trec import write_run
+from jointir.report.figure4 import render
+from jointir.report.styles import RC
+from jointir.report.tables import comparison_line, figure4_table, final_rows, sizes
+
+# name: what ir-measures calls it, and what a report does
+SPELLINGS = {
+    "RR@10": ("RR@10", "MRR@10"),
+    "MRR@10": ("RR@10", "MRR@10"),
+    "RR(rel=2)@10": ("RR(rel=2)@10", "MRR(rel=2)@10"),
+    "RR(cutoff=10, rel=2)": ("RR(rel=2)@10", "MRR(rel=2)@10"),
+    "RR(rel=1)@10": ("RR@10", "MRR@10"),
+    "RR": ("RR", "MRR"),
+    "AP": ("AP", "MAP"),
+    "MAP": ("AP", "MAP"),
+    "AP(rel=2)": ("AP(rel=2)", "MAP(rel=2)"),
+    "AP@1000": ("AP@1000", "MAP@1000"),
+    "R@100": ("R@100", "R@100"),
+    "Recall@100": ("R@100", "R@100"),
+    "R(rel=2)@100": ("R(rel=2)@100", "R(rel=2)@100"),
+    "nDCG@10": ("nDCG@10", "nDCG@10"),
+    "NDCG@10": ("nDCG@10", "nDCG@10"),
+    "nDCG": ("nDCG", "nDCG"),
+    "nDCG(dcg='exp-log2')@10": ("nDCG(dcg='exp-log2')@10", "nDCG(dcg='exp-log2')@10"),
+    "nDCG(gains={1: 3})@10": ("nDCG(gains={1:3})@10", "nDCG(gains={1:3})@10"),
+    "nDCG(gains={0: 0, 1: 1})@10": ("nDCG@10", "nDCG@10"),
+    "P@5": ("P@5", "P@5"),
+    "AP(judged_only=True,rel=2)@5": (
+        "AP(judged_only=True,rel=2)@5",
+        "MAP(judged_only=True,rel=2)@5",
+    ),
+    "AP(rel=2,judged_only=True)@5": (
+        "AP(judged_only=True,rel=2)@5",
+        "MAP(judged_only=True,rel=2)@5",
+    ),
+    "Success@1": ("Success@1", "Success@1"),
+    "Judged@10": ("Judged@10", "Judged@10"),
+    "Rprec": ("Rprec", "Rprec"),
+    "Bpref": ("Bpref", "Bpref"),
+    "infAP": ("infAP", "infAP"),
+    "IPrec@0.1": ("IPrec@0.1", "IPrec@0.1"),
+    "ERR@20": ("ERR@20", "ERR@20"),
+    "Compat(p=0.8)": ("Compat(p=0.8)", "Compat(p=0.8)"),
+    "SetP": ("SetP", "SetP"),
+    "SetR": ("SetR", "SetR"),
+    "SetF(beta=0.5)": ("SetF(beta=0.5)", "SetF(beta=0.5)"),
+    "SetAP": ("SetAP", "SetAP"),
+    "SetRelP": ("SetP(relative=True)", "SetP(relative=True)"),
+    "NumRet": ("NumRet", "NumRet"),
+    "NumRelRet": ("NumRet(rel=1)", "NumRet(rel=1)"),
+    "NumRel": ("NumRel", "NumRel"),
+    "NumQ": ("NumQ", "NumQ"),
+    "Accuracy": ("Accuracy", "Accuracy"),
+}
+FAMILIES = list(dict.fromkeys(own for own, _ in SPELLINGS.values()))
+Q = 12
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_a_measure_has_one_name_whatever_its_spelling(name):
+    own, told = SPELLINGS[name]
+    assert (canonical(name), reported(own)) == (own, told)
+    assert canonical(own) == canonical(told) == own  # what is written can be asked for again
+
+
+def test_every_family_that_ir_measures_computes_here_is_tested():
+    needs = {"cutoff": 10, "recall": 0.5, "max_rel": 3}
+    computed = set()
+    for family in set(ir_measures.measures.registry.values()):
+        kind = type(family)
+        asked = {k: needs[k] for k, p in kind.SUPPORTED_PARAMS.items() if p.required and k in needs}
+        if kind.NAME in ("ERR",):
+            asked = {"cutoff": 10}
+        if ir_measures.DefaultPipeline.supports(kind(**asked)):
+            computed.add(kind.NAME)
+    assert computed == {parse(name).NAME for name in FAMILIES}
+
+
+REFUSED = {
+    "foo@10": "unknown measure 'foo@10'",
+    "ndcg@10": "unknown measure 'ndcg@10'",
+    "RR@": "unknown measure",
+    "": "unknown measure ''",
+    "P": "unknown measure 'P'",
+    "P(size=3)@5": "unknown measure",
+    "P@5; P@6": "unknown measure",
+    "P@1.5": "unknown measure",
+    "(" * 500: "unknown measure",
+    "RR(rel='a')@10": "unknown measure",
+    "SDCG@10": "unknown measure",
+    "RBP(p=0.8)": "cannot be computed here",
+    "alpha_nDCG@20": "cannot be computed here",
+    "RR(rel=2,judged_only=True)@3": "cannot be computed here",
+    "NumRel(rel=2)": "cannot be computed here",
+    # without a check, these end the process or count for nothing
+    "P@0": "has cutoff=0. Give a number from 1 to 1000000",
+    "R@0": "has cutoff=0",
+    "P@1000001": "has cutoff=1000001",
+    "P@100000000000000000000": "has cutoff=100000000000000000000",
+    "P(rel=0)@5": "has rel=0",
+    "IPrec@1.5": "has recall=1.5",
+    "Compat(p=1.5)": "has p=1.5",
+    "nDCG(gains={1: 0.5})@10": "cannot be computed here",
+    "P@True": "cannot be computed here",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_measure_that_cannot_be_computed_is_refused_by_its_parameter(name):
+    with pytest.raises(InputError) as caught:
+        canonical(name, "datasets.mine.measures")
+    assert str(caught.value).startswith("datasets.mine.measures: ")
+    assert REFUSED[name] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["R@100", "Recall@100"],
+        ["MRR@10", "nDCG@10", "RR@10"],
+        ["AP", "MAP"],
+        ["P@5", "P@5"],
+        ["RR(rel=2)@10", "RR(cutoff=10,rel=2)"],
+    ],
+)
+def test_one_measure_under_two_names_is_refused(names):
+    found = f"{names[-1]!r} is the same measure as {names[0]!r}"
+    with pytest.raises(InputError, match=r"m: .*Name each measure once") as caught:
+        canonicals(names, "m")
+    assert found in str(caught.value)
+    with pytest.raises(InputError, match="m: no measure"):
+        canonicals([], "m")
+
+
+def test_plain_names_need_no_trial_because_they_would_pass_it():
+    for family in ("RR", "R", "P", "AP", "nDCG", "Judged", "Success"):
+        for cutoff in (1, 10, 999_999):
+            name = f"{family}@{cutoff}"
+            assert PLAIN.fullmatch(name)
+            assert str(parse(name)) == name
+    assert not any(map(PLAIN.fullmatch, ["RR@0", "RR@01", "RR", "R@1000000", "P@5\n", "ERR@20"]))
+
+
+def judged() -> pd.DataFrame:
+    """Return graded judgements of Q queries, each with some of every grade."""
+    rows = [(f"q-{q}", f"d{d}", d % 4) for q in range(Q) for d in range(q % 3, 24, 2)]
+    return pd.DataFrame(rows, columns=["query_id", "doc_id", "relevance"])
+
+
+def ranking(seed: int) -> dict[str, dict[str, float]]:
+    rng = np.random.default_rng(seed)
+    return {f"q-{q}": {f"d{d}": 20.0 - r for r, d in enumerate(rng.permutation(30)[:20])}
+            for q in range(Q)}  # fmt: skip
+
+
+def test_values_are_those_of_ir_measures_for_every_family():
+    """By the public API, its query ids numbers: gdeval takes no others."""
+    frame, found = judged(), ranking(0)
+    values = per_query(found, frame, FAMILIES).groupby("measure")["value"].mean()
+    qrels: dict[str, dict[str, int]] = {}
+    for query, doc, grade in frame.itertuples(index=False):
+        qrels.setdefault(query[2:], {})[doc] = grade
+    scores = {query[2:]: own for query, own in found.items()}
+    for name in FAMILIES:
+        theirs = ir_measures.iter_calc([ir_measures.parse_measure(name)], qrels, scores)
+        assert values[name] == pytest.approx(np.mean([m.value for m in theirs])), name
+    assert len(values) == len(FAMILIES)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """Return results.csv and sizes.csv of JPQ, OPQ and brute force, by every family."""
+    folder = tmp_path_factory.mktemp("families")
+    judged().assign(zero=0)[["query_id", "zero", "doc_id", "relevance"]].to_csv(
+        folder / "test.trec", sep=" ", header=False, index=False
+    )
+    values, metas = [], []
+    for seed, (system, setting, size) in enumerate(
+        [("jpq", "M=2", 2), ("opq", "M=2", 2), ("brute-force", "", 16)]
+    ):
+        own = folder / system
+        own.mkdir()
+        found = ranking(seed)
+        ids = [list(row) for row in found.values()]
+        write_run(
+            own / "test.trec.gz", list(found), ids, [list(r.values()) for r in found.values()], "x"
+        )
+        measure([own / "test.trec.gz"], [folder / "test.trec"], [own / "test.parquet"], FAMILIES)
+        about = {"dataset": "toy", "system": system, "setting": setting, "seed": 0}
+        about |= {"bytes_per_doc": size, "n_docs": 30, "dim": 4, "bytes": {"codes": 30 * size}}
+        (own / "meta.json").write_text(json.dumps(about))
+        values.append(own / "test.parquet")
+        metas.append(own / "meta.json")
+    results(values, metas, folder / "results.csv", 100, 0)
+    sizes(metas, folder / "sizes.csv")
+    return folder
+
+
+def test_every_family_reaches_figure_4_and_its_table_in_the_order_of_the_params(measured):
+    told = [reported(name) for name in FAMILIES]
+    rows = read_results(measured / "results.csv")
+    for system, own in rows.groupby("system"):
+        assert own["measure"].tolist() == told
+        values = pd.read_parquet(measured / system / "test.parquet")
+        means = values.groupby("measure", sort=False)["value"].mean()
+        assert own["value"].tolist() == pytest.approx(means.tolist(), abs=1e-6)
+    with matplotlib.rc_context(fname=RC):
+        figure = render(final_rows(measured / "results.csv"))
+    assert [ax.get_ylabel() for ax in figure.axes] == told
+    figure4_table(measured / "results.csv", measured / "sizes.csv", [], measured / "t.md")
+    titles, _, jpq, *_ = (measured / "t.md").read_text().splitlines()[2:]
+    cells = dict(zip(titles.strip("| ").split(" | "), jpq.strip("| ").split(" | "), strict=True))
+    main, brute = (rows[rows["system"].eq(s)].iloc[0] for s in ("jpq", "brute-force"))
+    assert cells[told[0]] == f"{main.value:.3f} [{main.low:.3f}, {main.high:.3f}]"
+    assert cells[f"of brute force's {told[0]}"] == f"{main.value / brute.value:.1%}"
+    for row in rows[rows["system"].eq("jpq")].iloc[1:].itertuples():
+        assert cells[row.measure] == f"{row.value:.3f}"
+
+
+def test_a_comparison_is_told_by_the_main_measure(measured, tmp_path):
+    a, b = (measured / s / "test.parquet" for s in ("jpq", "opq"))
+    compare(a, b, tmp_path / "c.json", "JPQ", "OPQ")
+    found = json.loads((tmp_path / "c.json").read_text())["measures"]
+    assert list(found) == [reported(name) for name in FAMILIES]
+    row = found["MRR@10"]
+    assert f"OPQ, MRR@10 {row['JPQ']:.3f} against {row['OPQ']:.3f} over 12 queries" in (
+        comparison_line(tmp_path / "c.json")
+    )
+    for broken in (
+        "{}",
+        '{"a": "x", "b": "y", "n_queries": 1, "measures": {}}',
+        '{"measures": []}',
+    ):
+        (tmp_path / "c.json").write_text(broken)
+        with pytest.raises(InputError, match=r"c\.json: is no comparison"):
+            comparison_line(tmp_path / "c.json")
+
+
+def test_files_of_other_measures_or_another_order_are_refused(measured, tmp_path):
+    frame = pd.read_parquet(measured / "opq" / "test.parquet")
+    for changed in (frame[frame["measure"].ne("RR")], frame[::-1]):
+        changed.to_parquet(tmp_path / "test.parquet")
+        files = [measured / "jpq/test.parquet", tmp_path / "test.parquet"]
+        metas = [measured / "jpq/meta.json", measured / "opq/meta.json"]
+        with pytest.raises(InputError, match=r"its measures .* are not those of .*jpq"):
+            results(files, metas, tmp_path / "r.csv", 100, 0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ([("q", "RR@10", 1.0), ("q", "RR@10", 0.5)], "two values of one measure"),
+        ([("q", "RR@10", 1.0), ("p", "R@5", 0.5)], "lacks a value"),
+        ([("q", "RR@10", np.nan)], "lacks a value"),
+        ([], "lacks a value"),
+    ],
+)
+def test_damaged_values_are_named(rows, found):
+    frame = pd.DataFrame(rows, columns=["query_id", "measure", "value"])
+    with pytest.raises(InputError, match=rf"x\.parquet: a query .*{found}"):
+        wide(frame, "x.parquet")
+
+
+def test_dev_is_measured_by_its_own_measures_where_it_has_some(tmp_path):
+    (tmp_path / "q.trec").write_text("q1 0 a 1\n")
+    (tmp_path / "r.trec").write_text("q1 Q0 a 1 9 t\n")
+    out = [tmp_path / "dev.parquet", tmp_path / "test.parquet"]
+    both = [[tmp_path / "r.trec"] * 2, [tmp_path / "q.trec"] * 2]
+    measure(*both, out, ["AP(rel=2)", "R@5"], ["RR@10"])
+    found = [pd.read_parquet(p)[["measure", "value"]].to_numpy().tolist() for p in out]
+    assert found == [[["RR@10", 1.0]], [["AP(rel=2)", 0.0], ["R@5", 1.0]]]
+    with pytest.raises(InputError, match="unknown measure 'foo'"):
+        measure(*both, [tmp_path / "dev.parquet", tmp_path / "x.parquet"], ["R@5"], ["foo"])
+    assert not (tmp_path / "x.parquet").exists()
+
+
+OVERLAYS = {
+    "measure.measures: unknown measure 'foo@10'": {"measure": {"measures": ["RR@10", "foo@10"]}},
+    "datasets.apidocs.measures: 'MRR@10' is the same measure as 'RR@10'": {
+        "datasets": {"apidocs": {"measures": {"dev": ["R@5"], "test": ["RR@10", "MRR@10"]}}}
+    },
+}
+
+
+@pytest.mark.parametrize("words", OVERLAYS)
+def test_snakemake_refuses_a_wrong_measure_before_it_plans(tmp_path, words):
+    (tmp_path / "o.yaml").write_text(json.dumps(OVERLAYS[words]))
+    text = run("snakemake", "-n", "--configfile", tmp_path / "o.yaml", cwd=ROOT, ok=False)
+    assert words in text and "Job stats" not in text
