@@ -196,7 +196,7 @@ def test_what_needs_the_embeddings_says_so(tiny, tmp_path):
 
 
 def test_training_ranks_relevant_documents_higher(tiny, trained):
-    texts, relevant = training_pairs(tiny.collection)
+    texts, relevant, _ = training_pairs(tiny.collection)
 
     def mean_reciprocal_rank(index, encoder) -> float:
         queries = embed_texts(DualEncoder.load(encoder).eval(), texts, "query", 256, False)

@@ -32,7 +32,8 @@ def lambdarank(
     w = |1/rank(d+) - 1/rank(d-)| (Burges 2010; JPQ section 4.3), a constant to the gradient.
 
     positive: float[B, P] scores of relevant documents, padded; valid: bool[B, P], which are real.
-    negative: float[B, n] scores of negatives. cut: ranks beyond it count as infinitely low.
+    negative: float[B, n] scores of negatives, -inf for none. cut: ranks beyond it count
+    as infinitely low.
     """
     with torch.no_grad():
         gain_pos, gain_neg = reciprocal_ranks(positive, negative, valid, cut)

@@ -23,8 +23,8 @@ def top_rows(
     """Return int64[B, n], the rows of the highest scores for each query, best first.
 
     codes: integers[N, M], below K: uint8, but for Uncompressed, whose K is N. tables: float32[B, M,
-    K], tau of eq. 11. excluded: int64[B, P], rows that a query's list must not hold, -1 for none; n
-    is at most N - P.
+    K], tau of eq. 11. excluded: int64[B, P], rows that a query's list must not hold, -1 for none. A
+    query with fewer than n rows left has -1 at the end of its list.
     """
     if codes.is_cuda:
         return in_chunks(codes, tables, excluded, n)
@@ -57,7 +57,7 @@ def in_chunks(
     entries = tables.permute(1, 2, 0).reshape(M * K, B).contiguous()
     first = K * torch.arange(M, dtype=torch.int32, device=codes.device)
     best = entries.new_full((B, n), torch.finfo(entries.dtype).min)  # excluded ones are below it
-    rows = torch.zeros(B, n, dtype=torch.long, device=codes.device)
+    rows = torch.full((B, n), -1, dtype=torch.long, device=codes.device)
     for at in range(0, len(codes), CHUNK):
         chunk = codes[at : at + CHUNK].int().add_(first)
         own = torch.arange(at, at + len(chunk), device=codes.device)
