@@ -10,12 +10,11 @@ import pyarrow as pa
 
 from jointir.data.documents import Documents, write_documents
 from jointir.data.judged import asked, check_splits
-from jointir.data.oddities import NOT_IN_CORPUS, Oddities
+from jointir.data.oddities import NOT_IN_CORPUS, SAME_ID, Oddities
 from jointir.data.splits import take_dev
 from jointir.data.store import CHUNK_ROWS, QUERIES, About, write_about
 from jointir.errors import InputError
 from jointir.files import atomic
-from jointir.progress import say
 
 
 @dataclass(frozen=True)
@@ -99,26 +98,26 @@ def write_dataset(
         (scratch / "qrels").mkdir(parents=True)
         place = data.document_place or (lambda _: str(where))
         wanted = set(qrels["doc_id"]) | set(queries["query_id"])
-        target = scratch / "corpus.parquet"
-        about = write_documents(data.corpus, target, where, place, wanted, data.oddities)
-        relevant = _relevant(qrels, about, data.oddities)
+        about = write_documents(data.corpus, scratch, where, place, wanted, data.oddities)
+        relevant = _relevant(qrels, about, choices)
         if choices.dev:
             queries, qrels, relevant = take_dev(queries, qrels, relevant, choices, where)
             splits.add("dev")
         check_splits(where, splits, relevant)
         _write_judged(queries, qrels, scratch)
-        _write_about(queries, qrels, about, choices, scratch)
+        _write_about(qrels, about, choices, scratch)
+    data.oddities.add_all(NOT_IN_CORPUS, qrels[~qrels["doc_id"].isin(about.known)])
+    if not choices.drop_identical_ids:
+        data.oddities.add_all(SAME_ID, queries[queries["query_id"].isin(about.known)])
     data.oddities.tell()
 
 
-def _relevant(qrels: pd.DataFrame, about: Documents, oddities: Oddities) -> pd.DataFrame:
-    """Return the judgements that train or measure something; count those of no document."""
+def _relevant(qrels: pd.DataFrame, about: Documents, choices: Choices) -> pd.DataFrame:
+    """Return the judgements above 0 that something can be learned from, or measured by."""
     there = qrels["doc_id"].isin(about.known)
-    dangling = qrels[~there]
-    if len(dangling):
-        oddities.add(NOT_IN_CORPUS, dangling["place"].iloc[0], len(dangling))
     without_text = qrels["split"].eq("train") & qrels["doc_id"].isin(about.empty)
-    return qrels[there & ~without_text & qrels["relevance"].gt(0)]
+    own = choices.drop_identical_ids & qrels["doc_id"].eq(qrels["query_id"])
+    return qrels[there & ~without_text & ~own & qrels["relevance"].gt(0)]
 
 
 def _write_judged(queries: pd.DataFrame, qrels: pd.DataFrame, folder: Path) -> None:
@@ -131,15 +130,6 @@ def _write_judged(queries: pd.DataFrame, qrels: pd.DataFrame, folder: Path) -> N
         (folder / "qrels" / f"{split}.trec").write_text("".join(lines), encoding="utf-8")
 
 
-def _write_about(
-    queries: pd.DataFrame, qrels: pd.DataFrame, about: Documents, choices: Choices, folder: Path
-) -> None:
-    """Write what later stages have to know, and tell of ids that are a query's and a document's."""
+def _write_about(qrels: pd.DataFrame, about: Documents, choices: Choices, folder: Path) -> None:
     empty = about.empty.intersection(qrels.loc[qrels["relevance"].gt(0), "doc_id"])
     write_about(folder, About(choices.drop_identical_ids, frozenset(empty)))
-    same = queries[queries["query_id"].isin(about.known)]
-    if len(same) and not choices.drop_identical_ids:
-        say(
-            f"{same['place'].iloc[0]}: the first of {len(same)} queries whose id is a document's: "
-            "where they are the same texts, set `drop_identical_ids: true`"
-        )

@@ -67,13 +67,13 @@ class _Places:
 
 def write_documents(
     corpus: Iterable[pd.DataFrame],
-    out: Path,
+    folder: Path,
     where: object,
     place: Callable[[int], str],
     wanted: set[str],
     oddities: Oddities,
 ) -> Documents:
-    """Check and write the documents. In memory: a frame of them, and 8 bytes of each.
+    """Check the documents and write corpus.parquet. In memory: one frame, and 8 bytes of each.
 
     place: returns where in its source a row is. wanted: ids that the result tells about.
 
@@ -81,14 +81,15 @@ def write_documents(
         InputError: there is no document, a value is missing, an id does not fit into a TREC file,
             or is given to two documents.
     """
-    about, hashes, empties = Documents(), [np.empty(0, np.uint64)], []
+    about, hashes, empties = Documents(), [], []
+    out = folder / "corpus.parquet"
     for frame in _write(_checked(corpus, place), out):
         ids, empty = frame["doc_id"], blank(frame["title"]) & blank(frame["text"])
         about.known |= wanted.intersection(ids)
         about.empty |= wanted.intersection(ids[empty])
         empties.append(np.flatnonzero(empty) + frame.index[0])
         hashes.append(pd.util.hash_pandas_object(ids, index=False).to_numpy())
-    if len(hashes) == 1:
+    if not hashes:
         raise InputError(where, "there is no doc_id", "Add at least one record")
     if len(rows := np.concatenate(empties)):
         oddities.add(EMPTY, place(int(rows[0])), len(rows))

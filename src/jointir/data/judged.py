@@ -66,7 +66,7 @@ def without_doubles(
     if differ.any():
         at = differ.argmax()
         _refuse_double(doubles.iloc[at], before.iloc[at], key, values)
-    oddities.add(kind, doubles["place"].iloc[0], len(doubles))
+    oddities.add_all(kind, doubles)
     return frame.drop_duplicates(key)
 
 
@@ -104,12 +104,10 @@ def asked(
     _check_homes(queries, qrels)
     qrels = without_doubles(qrels, PAIR, ["relevance"], oddities, SAME_JUDGEMENT)
     unknown = qrels[~qrels["query_id"].isin(queries["query_id"])]
-    if len(unknown):
-        oddities.add(NOT_ASKED, unknown["place"].iloc[0], unknown["query_id"].nunique())
+    oddities.add_all(NOT_ASKED, unknown.drop_duplicates("query_id"))
     empty = queries[blank(queries["text"])]
-    if len(empty):
-        oddities.add(NO_TEXT, empty["place"].iloc[0], len(empty))
-        queries = queries.drop(empty.index)
+    oddities.add_all(NO_TEXT, empty)
+    queries = queries.drop(empty.index)
     return queries, qrels[qrels["query_id"].isin(queries["query_id"])]
 
 
