@@ -14,7 +14,8 @@ def reciprocal_ranks(
     """
     neg_inf = torch.full_like(positive, -torch.inf)
     pos = torch.where(valid, positive, neg_inf)  # [B, P]
-    above_pos = (pos.unsqueeze(1) > pos.unsqueeze(2)).sum(2)  # [B, P], positives above each
+    # [B, P], positives above each; compared pair by pair they would be P^2
+    above_pos = pos.shape[1] - torch.searchsorted(pos.sort(1).values, pos, right=True)
     rank_pos = 1 + above_pos + (negative.unsqueeze(1) >= pos.unsqueeze(2)).sum(2)
     order = torch.argsort(torch.argsort(negative, dim=1, descending=True, stable=True), dim=1)
     rank_neg = 1 + order + (pos.unsqueeze(1) > negative.unsqueeze(2)).sum(2)  # [B, n]

@@ -58,11 +58,13 @@ def in_chunks(
     first = K * torch.arange(M, dtype=torch.int32, device=codes.device)
     best = entries.new_full((B, n), torch.finfo(entries.dtype).min)  # excluded ones are below it
     rows = torch.full((B, n), -1, dtype=torch.long, device=codes.device)
+    query = torch.arange(B, device=codes.device)[:, None].expand_as(excluded)
     for at in range(0, len(codes), CHUNK):
         chunk = codes[at : at + CHUNK].int().add_(first)
         own = torch.arange(at, at + len(chunk), device=codes.device)
         scores = embedding_bag(chunk, entries, mode="sum")  # [c, B]
-        scores.masked_fill_((own[:, None, None] == excluded).any(2), -torch.inf)
+        here = (excluded >= at) & (excluded < at + len(chunk))
+        scores[excluded[here] - at, query[here]] = -torch.inf
         best, of = torch.cat([best, scores.T], 1).topk(n, dim=1)
         rows = torch.cat([rows, own.expand(B, -1)], 1).gather(1, of)
     return rows

@@ -93,8 +93,8 @@ def measure_ids(answers: Path, ids: Path, collection: Path, out: Path) -> None:
     found["key"] = keys(found)
     own = identifier if read_about(collection).drop_identical_ids else {}
     rows = []
-    for (split, decoding), own in found.groupby(["split", "decoding"], sort=True):
-        lists = own.groupby("query_id")["key"].agg(list).to_dict()
+    for (split, decoding), answered in found.groupby(["split", "decoding"], sort=True):
+        lists = answered.groupby("query_id")["key"].agg(list).to_dict()
         wanted = _wanted(collection / "qrels" / f"{split}.trec", identifier, own)
         if not set(lists) & set(wanted):
             remedy = "Generate answers for the queries of this collection"
