@@ -42,6 +42,11 @@ def read(folder: Path) -> tuple[Dataset, pd.DataFrame]:
     return data, pd.concat(data.corpus, ignore_index=True)
 
 
+def rows(frame: pd.DataFrame) -> list[list]:
+    """Return the rows without their places."""
+    return frame.drop(columns="place").values.tolist()
+
+
 def test_values(folder: Path):
     data, corpus = read(folder)
     assert corpus.values.tolist() == [
@@ -49,15 +54,21 @@ def test_values(folder: Path):
         ["d2", "", "two"],
         ["d3", "", "three"],
     ]
-    assert data.queries.values.tolist() == [["q1", "first", "train"], ["q2", "second", "test"]]
-    assert data.qrels.values.tolist() == [
+    assert rows(data.queries) == [["q1", "first", "train"], ["q2", "second", "test"]]
+    assert rows(data.qrels) == [
         ["q1", "d1", 2, "train"],
         ["q1", "d2", 0, "train"],
         ["q2", "d3", 1, "test"],
     ]
     assert list(corpus.columns) == ["doc_id", "title", "text"]
-    assert list(data.queries.columns) == ["query_id", "text", "split"]
-    assert list(data.qrels.columns) == ["query_id", "doc_id", "relevance", "split"]
+    assert list(data.queries.columns) == ["query_id", "text", "split", "place"]
+    assert list(data.qrels.columns) == ["query_id", "doc_id", "relevance", "split", "place"]
+    assert data.queries["place"].tolist() == [f"{folder}/queries.jsonl:{n}" for n in (1, 2)]
+    assert data.qrels["place"].tolist() == [
+        *(f"{folder}/qrels/train.tsv:{n}" for n in (2, 3)),
+        f"{folder}/qrels/test.tsv:2",
+    ]
+    assert data.document_place(2) == f"{folder}/corpus.jsonl:3"
 
 
 def test_it_can_be_written(folder: Path, tmp_path: Path):
@@ -67,13 +78,15 @@ def test_it_can_be_written(folder: Path, tmp_path: Path):
 
 def test_gzip_reads_the_same(folder: Path):
     plain, corpus = read(folder)
-    for name in ("corpus", "queries"):
-        path = folder / f"{name}.jsonl"
-        (folder / f"{name}.jsonl.gz").write_bytes(gzip.compress(path.read_bytes()))
+    for name in ("corpus.jsonl", "queries.jsonl", "qrels/train.tsv"):
+        path = folder / name
+        (folder / f"{name}.gz").write_bytes(gzip.compress(path.read_bytes()))
         path.unlink()
     packed, unpacked = read(folder)
     assert unpacked.equals(corpus)
-    assert packed.queries.equals(plain.queries)
+    assert rows(packed.queries) == rows(plain.queries)
+    assert rows(packed.qrels) == rows(plain.qrels)
+    assert packed.qrels["place"][0] == f"{folder}/qrels/train.tsv.gz:2"
 
 
 JSONL = {
@@ -83,8 +96,10 @@ JSONL = {
     "not an object": (b"[1, 2]", "'[1, 2]' is not a JSON object", "Write {"),
     "no _id": (b'{"text": "x"}', "the record has no '_id'", "Write {"),
     "no text": (b'{"_id": "d9"}', "the record has no 'text'", "Write {"),
-    "a number": (b'{"_id": 9, "text": "x"}', "'_id' is 9, a int and not a string", "Write {"),
-    "null text": (b'{"_id": "d9", "text": null}', "'text' is None, a NoneType", "Write {"),
+    "a fraction": (b'{"_id": 9.5, "text": "x"}', "'_id' is 9.5, a float and not a", "Write {"),
+    "a truth": (b'{"_id": true, "text": "x"}', "'_id' is True, a bool and not a", "Write {"),
+    "null _id": (b'{"_id": null, "text": "x"}', "'_id' is None, a NoneType", "Write {"),
+    "a list": (b'{"_id": "d9", "text": ["x"]}', "'text' is ['x'], a list", "Write {"),
     "half a pair": (b'{"_id": "d9", "text": "a\\ud800"}', r"'text' holds '\ud800'", "Replace"),
 }
 
@@ -112,7 +127,8 @@ def test_a_title_that_is_no_string_is_named(folder: Path):
 QRELS = {
     "two columns": (b"q1\td1", "'q1\\td1' has 2 columns, not 3", "one tab"),
     "spaces": (b"q1 d1 1", "has 1 columns, not 3", "one tab"),
-    "TREC": (b"q1\t0\td1\t1", "has 4 columns, not 3", "one tab"),
+    "TREC": (b"q1\t0\td1\t1", "has 4 columns, not 3, as TREC's", "second column is left out"),
+    "TREC with spaces": (b"q1 0 d1 1", "has 4 columns, not 3, as TREC's", "second column"),
     "fraction": (b"q1\td1\t0.5", "the grade '0.5' is not an integer", "integer score"),
     "word": (b"q1\td1\tyes", "the grade 'yes' is not an integer", "integer score"),
     "two splits": (b"q2\td1\t1", "query 'q2' is in 'train' and in 'test'", "in one split"),
@@ -138,8 +154,8 @@ def test_a_bad_judgement_is_named(case: str, folder: Path):
 
 def test_qrels_without_header_or_lines(folder: Path):
     path = folder / "qrels" / "train.tsv"
-    path.write_text("q1\td1\t1\n")
-    with pytest.raises(InputError, match=r"train\.tsv:1: .* is not the header\. Begin the file"):
+    path.write_text("q1\td1\thigh\n")
+    with pytest.raises(InputError, match=r"train\.tsv:1: .* neither the header nor .* Begin the"):
         read(folder)
     path.write_text(HEADER)
     with pytest.raises(InputError, match=r"train\.tsv: the file holds no judgement\. Add"):
@@ -159,13 +175,22 @@ def test_no_qrels_at_all(tmp_path: Path):
         read(tmp_path / "nowhere")
 
 
-WRITTEN = {
-    "duplicate": ("corpus.jsonl", '{"_id": "d1", "text": "x"}', "doc_id 'd1' appears twice"),
-    "empty id": ("corpus.jsonl", '{"_id": "", "text": "x"}', "doc_id '' is empty"),
-    "empty text": ("corpus.jsonl", '{"_id": "d9", "text": " "}', "'d9' has no text"),
-    "same query": ("queries.jsonl", '{"_id": "q1", "text": "x"}', "query_id 'q1' appears twice"),
-    "unknown doc": ("qrels/test.tsv", "q2\td9\t1", "names doc_id 'd9'"),
-    "unknown query": ("qrels/test.tsv", "q9\td1\t1", "names query_id 'q9'"),
+WRITTEN = {  # the file that a line is added to, its number, and what is found there
+    "duplicate": ("corpus.jsonl", 4, '{"_id": "d1", "text": "x"}', "doc_id 'd1' appears twice"),
+    "empty id": ("corpus.jsonl", 4, '{"_id": "", "text": "x"}', "doc_id '' is empty"),
+    "same query": ("queries.jsonl", 4, '{"_id": "q1", "text": "x"}', "query_id 'q1' appears twice"),
+    "other grade": (
+        "qrels/train.tsv",
+        4,
+        "q1\td1\t1",
+        "('q1', 'd1') is judged twice, with 1 and 2",
+    ),
+    "space in an id": (
+        "qrels/test.tsv",
+        3,
+        "q2\td 9\t1",
+        "doc_id 'd 9' is empty or holds white space",
+    ),
 }
 
 
@@ -173,13 +198,16 @@ WRITTEN = {
 def test_what_the_folder_gets_wrong_as_a_whole_writes_nothing(
     case: str, folder: Path, tmp_path: Path
 ):
-    name, line, found = WRITTEN[case]
+    name, number, line, found = WRITTEN[case]
     with (folder / name).open("a") as f:
         f.write(line + "\n")
     with pytest.raises(InputError) as e:
         write_dataset(read_beir(folder), tmp_path / "out", folder)
-    assert str(e.value).startswith(f"{folder}: ")
+    assert str(e.value).startswith(f"{folder / name}:{number}: ")
     assert found in str(e.value)
+    if "twice" in found:
+        first = 2 if name.endswith("tsv") else 1
+        assert f"(first in {folder / name}:{first})" in str(e.value)
     assert [p.name for p in tmp_path.iterdir()] == ["beir"]
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from jointir.data.dataset import write_dataset
 from jointir.data.irds import _document, read_ir_datasets
-from jointir.data.store import read_corpus, read_queries
+from jointir.data.store import read_corpus, read_qrels, read_queries
 from jointir.errors import InputError
 
 ir_datasets = pytest.importorskip("ir_datasets")
@@ -52,22 +52,26 @@ def register(source: Path, name: str, queries: str, qrels: str) -> None:
 def test_values(local: Path, tmp_path: Path):
     splits = {"train": "local/train", "dev": "local/dev", "test": "local/2019+local/2020"}
     data = read_ir_datasets("local", splits)
-    assert data.queries.values.tolist() == [
+    assert data.queries.drop(columns="place").values.tolist() == [
         ["q1", "first", "train"],
         ["q2", "second", "train"],
         ["q3", "third", "dev"],
         ["q4", "fourth", "test"],
         ["q5", "fifth", "test"],
     ]
-    assert data.qrels.values.tolist() == [  # the line that train repeats is there once
+    assert data.qrels.drop(columns="place").values.tolist() == [
         ["q1", "d1", 1, "train"],
+        ["q2", "d2", 1, "train"],
         ["q2", "d2", 1, "train"],
         ["q3", "d3", 1, "dev"],
         ["q3", "d1", 0, "dev"],
         ["q4", "d1", 3, "test"],
         ["q5", "d2", 2, "test"],
     ]
+    assert data.qrels["place"][2] == "local/train, judgement 3"
     write_dataset(data, tmp_path / "out", "local")
+    train = read_qrels(tmp_path / "out" / "qrels" / "train.trec")
+    assert train.values.tolist() == [["q1", "d1", 1], ["q2", "d2", 1]]  # the repeated one once
     assert read_corpus(tmp_path / "out").values.tolist() == [
         ["d1", "", "one"],
         ["d2", "", "zwölf"],
@@ -141,14 +145,17 @@ def test_an_id_without_queries_is_named(local: Path):
 
 def test_a_query_in_two_splits_is_named(local: Path):
     register(local, "again", "q1\tfirst\n", "q1 0 d1 1\n")
-    with pytest.raises(InputError, match=r"^local/again: query 'q1' is in 'train' and in 'dev'"):
+    two = r"query 'q1' is in 'train' and in 'dev' \(first in local/train, judgement 1\)"
+    with pytest.raises(InputError, match=f"^local/again, judgement 1: {two}"):
         read_ir_datasets("local", {"train": "local/train", "dev": "local/again"})
 
 
-def test_a_judgement_for_a_document_of_another_corpus_writes_nothing(local: Path, tmp_path: Path):
+def test_judgements_of_another_corpus_alone_write_nothing(local: Path, tmp_path: Path):
     register(local, "foreign", "q1\tfirst\n", "q1 0 elsewhere 1\n")
     data = read_ir_datasets("local", {"train": "local/foreign"})
-    with pytest.raises(InputError, match="names doc_id 'elsewhere', which does not exist"):
+    with pytest.raises(
+        InputError, match="'train' has no relevant document with text in the corpus"
+    ):
         write_dataset(data, tmp_path / "out", "local")
     assert not (tmp_path / "out").exists()
 

@@ -158,8 +158,9 @@ def test_gradients_reach_the_query_encoder_and_every_centroid(tiny):
 
 
 def test_batches_pair_every_query_with_one_of_its_documents(tiny):
-    texts, positives = training_pairs(tiny.collection)
-    draw = sampler(texts, positives, 20, 0)
+    pairs = training_pairs(tiny.collection)
+    texts, positives, _ = pairs
+    draw = sampler(pairs, 20, 0)
     drawn = set()
     for step in range(40):
         chosen, docs, relevant = draw(step)
@@ -222,7 +223,7 @@ def test_documents_are_assigned_anew_whatever_the_chunk(tiny, monkeypatch, chunk
 
 
 def test_training_ranks_relevant_documents_higher(tiny, trained):
-    texts, relevant = training_pairs(tiny.collection)
+    texts, relevant, _ = training_pairs(tiny.collection)
 
     def mean_reciprocal_rank(index, encoder) -> float:
         queries = embed_texts(DualEncoder.load(encoder).eval(), texts, "query", 256, False)
@@ -240,7 +241,7 @@ def test_the_stage_weighs_the_reconstruction_error(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "train", lambda *args: losses.extend(train(*args)))
     for weight in (0.0, 50.0):
         train_dpq(tiny, tmp_path, steps=1, reconstruction=weight)
-    rows = sampler(*training_pairs(tiny.collection), OPTIONS["batch"], OPTIONS["seed"])(0)[1]
+    rows = sampler(training_pairs(tiny.collection), OPTIONS["batch"], OPTIONS["seed"])(0)[1]
     decoded = faiss.read_index(str(tiny.opq)).reconstruct_n(0, N)
     errors = ((np.load(tiny.docs) - decoded) ** 2).sum(1)[rows]
     assert losses[1] - losses[0] == pytest.approx(50 * errors.mean(), rel=1e-3)

@@ -118,11 +118,29 @@ def test_neighbours_are_drawn_from_the_softmax():
     assert counts.sum() == at and error.max() < 4.5
 
 
+def test_what_is_barred_is_no_target_near_a_query():
+    barred = [np.array([i, i + 1]) for i in range(24)]
+    seen, free = 0, examples(nearby=1.0, scale=50.0)
+    for step in range(50):
+        drawn = examples(nearby=1.0, scale=50.0, barred=barred)
+        e, target = drawn(step, 12)
+        for own, found in zip(e[:6], target[:6, 0].tolist(), strict=True):
+            assert found not in barred[(drawn.queries - own).norm(dim=1).argmin().item()]
+        plain = free(step, 12)[1]
+        assert torch.equal(target[6:], plain[6:])  # documents' neighbours are as they were
+        seen += int((target != plain).sum())
+    assert seen > 200  # without the bar nearly all of 300 are a query's own document
+
+
 def test_scores_in_parts_give_the_same_targets(monkeypatch):
     drawn = examples(nearby=1.0)
     whole = drawn(5, 12)[1]
+    barred = examples(nearby=1.0, barred=[np.arange(i, 40) for i in range(10, 34)])
+    others = barred(5, 12)[1]
+    assert not torch.equal(others, whole)
     monkeypatch.setattr("jointir.generative.settle.SCORES", 3 * 40)
     assert torch.equal(drawn(5, 12)[1], whole)
+    assert torch.equal(barred(5, 12)[1], others)
 
 
 def test_a_batch_is_a_function_of_seed_and_step():

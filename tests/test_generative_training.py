@@ -168,7 +168,7 @@ def test_relevant_documents_are_never_negatives(tiny):
     for step in range(6):
         drawn, x = encoded(whole, step, batch=30)
         assert not x.irrelevant.diagonal().any()
-        for a, relevant in enumerate(drawn.relevant):
+        for a, relevant in enumerate(drawn.never):
             for b, row in enumerate(drawn.docs):
                 assert x.irrelevant[a, b].item() == (row not in relevant)
 

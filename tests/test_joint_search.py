@@ -25,13 +25,15 @@ def test_negatives_equal_a_naive_sort_whatever_the_room(monkeypatch, seed, n, ro
     rng = np.random.default_rng(seed)
     pq = random_pq(rng, 30)
     queries = rng.normal(size=(5, 8)).astype("f4")
-    relevant = [rng.permutation(30)[: rng.integers(1, 5)] for _ in queries]
+    relevant = [rng.permutation(30)[: rng.choice([1, 2, 4, 29, 30])] for _ in queries]
     monkeypatch.setattr(scan, "PAIRS", 4 + room)
     monkeypatch.setattr(search, "SHARE", 1 + seed % 30)
     positives, valid = pad(relevant)
     found = TrainablePQ(pq).top_negatives(torch.from_numpy(queries), positives, valid, n).numpy()
-    assert found.shape == (5, min(n, 30 - positives.shape[1]))
-    for query, own, rows in zip(queries, relevant, found, strict=True):
+    assert found.shape == (5, min(n, 30 - min(map(len, relevant))))
+    for query, own, padded in zip(queries, relevant, found, strict=True):
+        rows = padded[padded >= 0]
+        assert len(rows) == min(n, 30 - len(own)) and set(padded[len(rows) :]) <= {-1}
         assert not set(rows) & set(own)  # not even when n is more than there are others
         assert len(set(rows)) == len(rows)
         scores = pq.decode() @ (pq.rotation @ query)
@@ -50,6 +52,8 @@ def test_relevant_documents_are_never_negatives(judged):
     for n in (3, 30):
         found = index.top_negatives(queries, positives, valid, n).tolist()
         assert all(not own & set(rows) for own, rows in zip(judged, found, strict=True))
+        left = [min(n, 30 - len(own)) for own in judged]  # of each, whatever the others have
+        assert [sum(row >= 0 for row in rows) for rows in found] == left
 
 
 def best_rows(codes: np.ndarray, tables: np.ndarray, n: int) -> np.ndarray:
@@ -126,7 +130,9 @@ def test_a_gpu_scores_every_document_with_the_tables_themselves(monkeypatch):
     tables = rng.normal(size=(5, 3, 16)).astype("f4")
     excluded = np.stack([best_rows(codes, t[None], 1)[0] for t in tables])
     monkeypatch.setattr(search, "CHUNK", 70)
-    arguments = (torch.from_numpy(a) for a in (codes, tables, excluded))
+    arguments = [torch.from_numpy(a) for a in (codes, tables, excluded)]
+    every = search.in_chunks(*arguments, 300).numpy()
+    assert (every[:, :299] >= 0).all() and (every[:, 299] == -1).all()  # one row is excluded
     rows = search.in_chunks(*arguments, 20).numpy()
     scores = tables[:, np.arange(3), codes].sum(2)
     np.put_along_axis(scores, excluded, -np.inf, 1)

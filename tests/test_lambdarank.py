@@ -143,3 +143,17 @@ def test_the_gradient_of_centroids_is_equation_19(seed, P, cut):
                     expected[i, relevant] -= alpha * q[i]
                     expected[i, other] += alpha * q[i]
     np.testing.assert_allclose(index.centroids.grad, expected, atol=1e-6)
+
+
+def test_a_score_of_no_document_weighs_nothing():
+    rng = np.random.default_rng(1)
+    positive = torch.from_numpy(rng.normal(size=(1, 4))).requires_grad_()
+    negative = torch.from_numpy(rng.normal(size=(1, 3)))
+    none = torch.full((1, 5), -math.inf, dtype=torch.float64)
+    valid = torch.tensor([[True, True, False, True]])
+    losses, gradients = [], []
+    for scores in (negative, torch.cat([negative, none], 1)):
+        losses.append(lambdarank(positive, scores, valid, 5))
+        gradients.append(torch.autograd.grad(losses[-1], positive)[0])
+    assert torch.equal(losses[0], losses[1]) and torch.equal(*gradients)
+    assert torch.isfinite(gradients[1]).all() and losses[0] > 0

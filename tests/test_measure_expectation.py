@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jointir.data.store import About, write_about
 from jointir.errors import InputError
 from jointir.measure.expectation import (
     expected_recall,
@@ -63,6 +64,40 @@ def test_identifiers_of_no_document_take_a_rank_but_no_place():
     values = query_values(["none", "a"], Counter(a=1), Counter(a=1))
     assert values["R@1 correct id"] == 0 and values["RR@10 correct id"] == 0.5
     assert values["R@1 expectation"] == 1
+
+
+def test_a_querys_own_document_is_no_answer():
+    group, wanted = Counter(a=2, b=1, c=1), Counter({"b": 1, "": 1})  # one that nothing finds
+    values = query_values(["a", "c", "b"], group, wanted, own="a")
+    assert values["RR@10 expectation"] == pytest.approx(1 / 3)  # a, c, b: one document each
+    assert values["R@10 expectation"] == values["R@10 correct id"] == 0.5
+    alone = query_values(["c", "b"], group, wanted, own="c")
+    assert alone["RR@10 expectation"] == 1
+    assert query_values(["a", "c", "b"], group, wanted)["RR@10 expectation"] == pytest.approx(1 / 4)
+
+
+def test_what_is_not_in_the_corpus_counts_as_not_found(tmp_path):
+    answers, ids, collection = write(tmp_path)
+    (collection / "qrels" / "test.trec").write_text("q1 0 x 1\nq1 0 nowhere 1\nq1 0 q1 1\n")
+    measure_ids(answers, ids, collection, tmp_path / "values.parquet")
+    values = pd.read_parquet(tmp_path / "values.parquet").set_index("measure")["value"]
+    assert values["R@10 correct id"] == values["R@10 expectation"] == pytest.approx(1 / 3)
+
+
+def test_a_relevant_document_that_is_the_query_itself_counts_as_not_found(tmp_path):
+    answers, ids, collection = write(tmp_path)
+    (collection / "qrels" / "test.trec").write_text("q1 0 x 1\nq1 0 q1 1\n")
+    documents = pd.read_parquet(ids).replace("z", "q1")  # whose identifier came first
+    documents.to_parquet(ids)
+    found = {}
+    for drop in (False, True):
+        write_about(collection, About(drop_identical_ids=drop))
+        measure_ids(answers, ids, collection, tmp_path / "values.parquet")
+        values = pd.read_parquet(tmp_path / "values.parquet").set_index("measure")["value"]
+        found[drop] = values["R@10 expectation"], values["RR@10 expectation"]
+    # x and y share an identifier, which came second, or first where q1's is no answer
+    assert found[False] == (1, 1)
+    assert found[True] == pytest.approx((1 / 2, (1 / 1 + 1 / 2) / 2))
 
 
 def write(folder):

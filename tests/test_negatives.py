@@ -52,7 +52,7 @@ def loop(scores: np.ndarray, relevant: list[np.ndarray], n: int) -> list[set[int
 
 
 def test_the_stage_measures_the_overlap_of_both_searches(tiny, made):
-    texts, relevant = training_pairs(tiny.collection)
+    texts, relevant, _ = training_pairs(tiny.collection)
     queries = embed_texts(DualEncoder.load(tiny.encoder).eval(), texts, "query", 256, False)
     pq, docs = read_pq(tiny.opq), np.load(tiny.docs).astype("f4")
     exact = loop(queries @ docs.T, relevant, 20)

@@ -8,7 +8,9 @@ from snakemake.utils import validate
 from conftest import ROOT, merge, run
 
 SCHEMA = ROOT / "workflow" / "schemas" / "params.schema.yaml"
-IR = {"kind": "ir_datasets", "corpus_id": "a", "splits": {"train": "a", "dev": "a", "test": "a"}}
+SPLITS = {"train": "a", "dev": "a", "test": "a"}
+IR = {"kind": "ir_datasets", "corpus_id": "a", "splits": SPLITS}
+BEIR = {"kind": "beir", "folder": "x"}
 
 
 @pytest.fixture
@@ -32,6 +34,20 @@ def test_every_preset_is_valid(params, preset):
 
 
 @pytest.mark.parametrize(
+    "dataset",
+    [
+        BEIR | {"splits": {"dev": 0.1}},
+        BEIR | {"splits": {"dev": 500, "seed": 7}, "drop_identical_ids": True},
+        IR | {"splits": SPLITS | {"dev": 0.1}},
+        IR | {"splits": SPLITS | {"dev": 500, "seed": 7}, "drop_identical_ids": False},
+    ],
+    ids=str,
+)
+def test_dev_may_be_a_part_of_train(params, dataset):
+    validate(merge(params, {"datasets": {"mine": dataset}}), SCHEMA, set_default=False)
+
+
+@pytest.mark.parametrize(
     ("overlay", "words"),
     [
         ({"jqp": {}}, ["'jqp' was unexpected"]),
@@ -52,6 +68,12 @@ def test_every_preset_is_valid(params, preset):
         ({"datasets": {"mine": {"kind": "csv"}}}, ["'csv' is not one of", "kind", "mine"]),
         ({"datasets": {"mine": {"kind": "beir"}}}, ["'folder' is a required property", "mine"]),
         ({"datasets": {"mine": IR | {"folder": "x"}}}, ["'folder' was unexpected", "mine"]),
+        ({"datasets": {"mine": BEIR | {"splits": {"dev": 1.5}}}}, ["1.5", "dev", "mine"]),
+        ({"datasets": {"mine": BEIR | {"splits": {"dev": 0}}}}, ["0 is less than or", "dev"]),
+        ({"datasets": {"mine": BEIR | {"splits": {"seed": 1}}}}, ["'dev' is a required property"]),
+        ({"datasets": {"mine": IR | {"splits": SPLITS | {"dev": -1}}}}, ["-1", "dev", "mine"]),
+        ({"datasets": {"mine": IR | {"splits": SPLITS | {"test": 0.1}}}}, ["0.1 is not", "test"]),
+        ({"datasets": {"apidocs": {"drop_identical_ids": 1}}}, ["1 is not of type 'boolean'"]),
         ({"datasets": {"My Docs": IR}}, ["'My Docs' does not match"]),
         ({"datasets": {"apidocs": {"sha256": "abc"}}}, ["'abc' does not match", "sha256"]),
         ({"datasets": {"apidocs": {"groups": 2019}}}, ["2019 is not of type 'string'", "groups"]),

@@ -131,7 +131,9 @@ def test_categories_of_the_cold_start():
 def test_cold_start_table(tmp_path):
     ids = pd.DataFrame({"doc_id": [f"d{i}" for i in range(10)], "id_1": range(10)})
     ids.to_parquet(tmp_path / "ids.parquet")
-    (tmp_path / "test.trec").write_text("".join(f"q{i} 0 d{i} 1\n" for i in range(10)))
+    judged = "".join(f"q{i} 0 d{i} 1\n" for i in range(10))
+    # a document that is not in the corpus is of no category
+    (tmp_path / "test.trec").write_text(f"{judged}q0 0 nowhere 1\nq99 0 nowhere 1\n")
     names = ["R@1 correct id", "R@1 expectation", "R@5 expectation", "R@10 expectation"]
     names += ["R@5 correct id", "R@10 correct id"]
     rows = [("test", "free", f"q{i}", m, 1.0) for i in range(10) for m in names]

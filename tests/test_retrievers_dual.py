@@ -53,7 +53,7 @@ def test_random_negatives_are_drawn_evenly():
 
 
 def test_bm25s_negatives_rank_highest_and_share_a_word(tiny):
-    texts, positives = training_pairs(tiny.collection)
+    texts, positives, _ = training_pairs(tiny.collection)
     docs = document_texts(read_corpus(tiny.collection))
     depth = 90
     found = bm25_negatives(texts, docs, positives, depth, 1)
@@ -72,7 +72,7 @@ def test_bm25s_negatives_rank_highest_and_share_a_word(tiny):
 
 
 def test_refreshed_negatives_are_those_of_the_encoder_as_it_is(tiny):
-    texts, positives = training_pairs(tiny.collection)
+    texts, positives, _ = training_pairs(tiny.collection)
     docs = document_texts(read_corpus(tiny.collection))
     model = DualEncoder.load(tiny.encoder).train()
     found = refreshed(model, texts, docs, positives, 10, 256, False)
@@ -182,7 +182,7 @@ def test_adore_learns_from_brute_forces_ranking(tiny, tmp_path, monkeypatch):
     before, after = tmp_path / "before.npy", tmp_path / "after.npy"
     for encoder, out in ((tiny.encoder, before), (tmp_path / "model", after)):
         embed(tiny.collection, encoder, out, "query", ["train"], dtype="float32")
-    docs, (_, relevant) = np.load(tiny.docs), training_pairs(tiny.collection)
+    docs, (_, relevant, _) = np.load(tiny.docs), training_pairs(tiny.collection)
 
     def reciprocal_rank(queries: np.ndarray) -> float:
         order = np.argsort(-(queries @ docs.T), axis=1)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 
@@ -62,23 +62,23 @@ def test_relevant_documents_get_no_gradient_as_negatives():
     torch.testing.assert_close(scores.grad, expected)
 
 
-@given(st.integers(0, 10**6), st.integers(1, 12))
-@settings(deadline=None, max_examples=30)
-def test_mined_rows_equal_a_naive_ranking(seed, depth):
+@given(st.integers(0, 10**6), st.integers(1, 20), st.sampled_from([1, 30, 10**6]))
+@settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+def test_mined_rows_equal_a_naive_ranking(monkeypatch, seed, depth, ranked_at_a_time):
+    monkeypatch.setattr(module, "RANKED", ranked_at_a_time)
     rng = np.random.default_rng(seed)
     docs, queries = rng.normal(size=(15, 4)).astype("f2"), rng.normal(size=(3, 4)).astype("f4")
-    positives = [rng.permutation(15)[: rng.integers(1, 5)] for _ in queries]
+    positives = [rng.permutation(15)[: rng.integers(1, 16)] for _ in queries]
     found = mine(queries, docs, positives, depth)
-    most = max(len(p) for p in positives)
-    assert found.shape == (3, min(depth, 15 - most))
+    assert found.shape == (3, min(depth, 15))
     for query, relevant, row in zip(queries, positives, found, strict=True):
         ranked = np.argsort(-(docs.astype("f4") @ query), kind="stable")
-        expected = [r for r in ranked if r not in relevant]
+        expected = [r for r in ranked if r not in relevant] + [-1] * len(relevant)
         assert row.tolist() == expected[: len(row)]
 
 
 def test_training_pairs_are_the_relevant_ones_of_the_training_split(tiny):
-    texts, rows = training_pairs(tiny.collection)
+    texts, rows, never = training_pairs(tiny.collection)
     queries = read_queries(tiny.collection, "train")
     assert texts == queries["text"].tolist()
     qrels = read_qrels(tiny.collection / "qrels" / "train.trec")
@@ -88,17 +88,19 @@ def test_training_pairs_are_the_relevant_ones_of_the_training_split(tiny):
         assert sorted(ids[found]) == sorted(judged["doc_id"])
     assert (qrels["relevance"] == 0).sum() == 1  # there is something to leave out
     assert {len(r) for r in rows} == {1, 2}
+    assert all(map(np.array_equal, rows, never))  # nothing else is no negative
 
 
 def test_a_batch_knows_every_relevant_pair(tiny):
     model = DualEncoder.load(tiny.encoder)
-    texts, positives = training_pairs(tiny.collection)
+    pairs = training_pairs(tiny.collection)
+    texts, positives, _ = pairs
     queries = embed_texts(model.eval(), texts, "query", 256, False)
     negatives = mine(queries, np.load(tiny.docs), positives, 5)
     corpus = read_corpus(tiny.collection)
     everything = (corpus["title"] + " " + corpus["text"]).str.strip().tolist()
     assert document_texts(corpus) == everything
-    batches = Batches(model, texts, positives, lambda _: negatives, everything, 20, 0)
+    batches = Batches(model, pairs, lambda _: negatives, everything, 20, 0)
     row = {tuple(t): i for i, t in enumerate(model.tokenize(everything, "document"))}
     number = {tuple(t): i for i, t in enumerate(model.tokenize(texts, "query"))}
     for step in range(4):

@@ -14,7 +14,7 @@ def beir_files(folder: str) -> list[str]:
     """Return the files of a BEIR folder that the corpus stage may read."""
     names = [f"{name}.jsonl{packed}" for name in ("corpus", "queries") for packed in ("", ".gz")]
     found = [Path(folder, name) for name in names if Path(folder, name).is_file()]
-    return [*map(str, found), *sorted(map(str, Path(folder, "qrels").glob("*.tsv")))]
+    return [*map(str, found), *sorted(map(str, Path(folder, "qrels").glob("*.tsv*")))]
 
 
 def encoder_files(checkpoint: str) -> list[str]:

@@ -2,16 +2,33 @@
 
 from pathlib import Path
 
-from jointir.data.dataset import Dataset, write_dataset
-from jointir.data.store import content_hash, count_documents, read_queries
+from jointir.data.dataset import Choices, Dataset, write_dataset
+from jointir.data.splits import check_dev
+from jointir.data.store import SPLITS, content_hash, count_documents, read_queries
 from jointir.errors import InputError
 from jointir.files import atomic
 from jointir.progress import say
 
 
-def _build(source: Dataset, out: Path, where: Path | str, sha256: str) -> None:
+def _check_splits(source: Dataset, where: Path | str, choices: Choices) -> None:
+    """Raise InputError for a split that the pipeline needs and that is not there, or twice."""
+    check_dev(choices.dev)
+    present = set(source.qrels["split"])
+    if "dev" in present and choices.dev:
+        found = f"it has a dev split, and splits.dev asks for {choices.dev:g} of train"
+        raise InputError(where, found, "Drop one of the two")
+    missing = [s for s in SPLITS if s not in present and not (s == "dev" and choices.dev)]
+    if missing:
+        remedy = "Add its judgements: trainings need train, settings dev, results test"
+        if missing == ["dev"]:
+            remedy = "Add one, or set `splits: {dev: 0.1}` to take a tenth of train's queries"
+        raise InputError(where, f"there is no {missing[0]} split", remedy)
+
+
+def _build(source: Dataset, out: Path, where: Path | str, sha256: str, choices: Choices) -> None:
+    _check_splits(source, where, choices)
     with atomic(out) as scratch:
-        write_dataset(source, scratch, where)
+        write_dataset(source, scratch, where, choices)
         found = content_hash(scratch)
         if sha256 and found != sha256:
             remedy = f"Set `sha256: {found}` in params if the change is meant"
@@ -21,34 +38,86 @@ def _build(source: Dataset, out: Path, where: Path | str, sha256: str) -> None:
 
 
 def corpus_apidocs(
-    wheels: Path, out: Path, documents: int, dev: int, test: int, seed: int, sha256: str = ""
+    wheels: Path,
+    out: Path,
+    documents: int,
+    dev: int,
+    test: int,
+    seed: int,
+    sha256: str = "",
+    drop_identical_ids: bool = False,
 ) -> None:
     """Build the `apidocs` dataset from downloaded wheels; its content must hash to `sha256`."""
     from jointir.data.apidocs import read_apidocs
 
-    _build(read_apidocs(wheels, documents, dev, test, seed), out, wheels, sha256)
+    source = read_apidocs(wheels, documents, dev, test, seed)
+    _build(source, out, wheels, sha256, Choices(drop_identical_ids))
 
 
-def corpus_medquad(source: Path, out: Path, dev: int, seed: int, sha256: str = "") -> None:
+def corpus_medquad(
+    source: Path,
+    out: Path,
+    dev: int,
+    seed: int,
+    sha256: str = "",
+    drop_identical_ids: bool = False,
+) -> None:
     """Build the `medquad` dataset from its unpacked archives; its content must hash to `sha256`."""
     from jointir.data.medquad import read_medquad
 
-    _build(read_medquad(source, dev, seed), out, source, sha256)
+    _build(read_medquad(source, dev, seed), out, source, sha256, Choices(drop_identical_ids))
 
 
-def corpus_beir(folder: Path, out: Path, sha256: str = "") -> None:
-    """Convert a BEIR folder (corpus.jsonl, queries.jsonl, qrels/*.tsv) to a dataset."""
+def corpus_beir(
+    folder: Path,
+    out: Path,
+    sha256: str = "",
+    drop_identical_ids: bool = False,
+    dev: float = 0,
+    seed: int = 13,
+) -> None:
+    """Convert a BEIR folder (corpus.jsonl, queries.jsonl, qrels/*.tsv) to a dataset.
+
+    dev: of a folder without dev queries, the share or the number of train's that become dev, drawn
+    by a hash of `seed` and id. drop_identical_ids: queries are documents, and no answers to
+    themselves.
+    """
     from jointir.data.beir import read_beir
 
-    _build(read_beir(folder), out, folder, sha256)
+    choices = Choices(drop_identical_ids, dev, seed)
+    check_dev(dev)
+    _build(read_beir(folder), out, folder, sha256, choices)
 
 
 def corpus_ir_datasets(
-    corpus_id: str, train: str, dev: str, test: str, out: Path, sha256: str = ""
+    corpus_id: str,
+    train: str,
+    dev: str,
+    test: str,
+    out: Path,
+    sha256: str = "",
+    drop_identical_ids: bool = False,
+    seed: int = 13,
 ) -> None:
-    """Convert ir_datasets ids, one or several joined with `+` a split, to a dataset."""
+    """Convert ir_datasets ids, one or several joined with `+` a split, to a dataset.
+
+    dev: a number in place of an id is the share or the number of train's queries that become dev,
+    drawn by a hash of `seed` and id. drop_identical_ids: as for `corpus-beir`.
+    """
     from jointir.data.irds import read_ir_datasets
 
     splits = {"train": train, "dev": dev, "test": test}
+    number = _number(dev)
+    if number:
+        check_dev(number)
+        del splits["dev"]
     source = read_ir_datasets(corpus_id, {s: i for s, i in splits.items() if i})
-    _build(source, out, corpus_id, sha256)
+    _build(source, out, corpus_id, sha256, Choices(drop_identical_ids, number, seed))
+
+
+def _number(dev: str) -> float:
+    """Return the number that stands in place of an id, 0 where it is an id."""
+    try:
+        return float(dev)
+    except ValueError:
+        return 0

@@ -1,20 +1,20 @@
 """A test collection whose documents pass by: checked, and written as `store` reads it."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pyarrow.parquet import ParquetWriter
 
-from jointir.data.store import CHUNK_ROWS, CORPUS, QUERIES, SPLITS, read_doc_ids
+from jointir.data.documents import Documents, write_documents
+from jointir.data.judged import asked, check_splits
+from jointir.data.oddities import NOT_IN_CORPUS, SAME_ID, Oddities
+from jointir.data.splits import take_dev
+from jointir.data.store import CHUNK_ROWS, QUERIES, About, write_about
 from jointir.errors import InputError
 from jointir.files import atomic
-
-EMPTY = "Add at least one record"
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,31 @@ class Dataset:
         so that they need not be in memory together.
     queries: columns query_id, text, split.
     qrels: columns query_id, doc_id, relevance (an integer; above 0 is relevant), split.
+    oddities: what the reader has met so far; the corpus adds to them as it is read.
+    document_place: returns where in its source a row of the corpus is.
+
+    Queries and qrels may have one more column, place: where in its source each row is.
     """
 
     corpus: Iterable[pd.DataFrame]
     queries: pd.DataFrame
     qrels: pd.DataFrame
+    oddities: Oddities = field(default_factory=Oddities)
+    document_place: Callable[[int], str] | None = None
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user of a collection decides, whatever its source.
+
+    drop_identical_ids: a document is no answer to the query of the same id, and no negative.
+    dev: of train's queries that become dev: a share in (0, 1), a count from 1 on, or 0 for none.
+    seed: of the draw of those.
+    """
+
+    drop_identical_ids: bool = False
+    dev: float = 0
+    seed: int = 13
 
 
 def text_frames(rows: Iterable[tuple[str, ...]], columns: list[str]) -> Iterator[pd.DataFrame]:
@@ -47,138 +67,69 @@ def text_frame(rows: Iterable[tuple[str, ...]], columns: list[str]) -> pd.DataFr
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
 
 
-def _check_ids(where: Path | str, kind: str, ids: pd.Series) -> None:
-    # str.split knows all the white space that would break a line of a run or qrels file
-    bad = ids[ids.map(lambda i: i.split() != [i]).astype(bool)]
-    if len(bad):
-        found = f"{kind} {bad.iloc[0]!r} is empty or holds white space (row {bad.index[0]})"
-        raise InputError(where, found, "Give every record an id that fits in a TREC file")
+def _placed(frame: pd.DataFrame, where: object) -> pd.DataFrame:
+    """Return the frame with the column place, and its rows numbered."""
+    frame = frame.reset_index(drop=True)
+    return frame if "place" in frame else frame.assign(place=str(where))
 
 
-def _check_unique(where: Path | str, kind: str, ids: pd.Series) -> None:
-    twice = ids[ids.duplicated()]
-    if len(twice):
-        found = f"{kind} {twice.iloc[0]!r} appears twice (row {twice.index[0]})"
-        raise InputError(where, found, "Make the ids unique")
+def write_dataset(
+    data: Dataset, out: Path, where: Path | str, choices: Choices | None = None
+) -> None:
+    """Write `data` to the folder `out`, mended where that loses nothing, and all else checked.
 
-
-def _blank(text: pd.Series) -> pd.Series:
-    return text.eq("") | text.str.isspace()
-
-
-def _check_text(where: Path | str, kind: str, ids: pd.Series, blank: pd.Series) -> None:
-    if blank.any():
-        found = f"{kind} {ids[blank].iloc[0]!r} has no text"
-        raise InputError(where, found, "Remove it or give it text")
-
-
-def _check_values(where: Path | str, frame: pd.DataFrame) -> None:
-    for column in frame.columns:
-        missing = frame.index[frame[column].isna()]
-        if len(missing):
-            found = f"{column} has no value in row {missing[0]}"
-            raise InputError(where, found, "Fill it, a title with empty text")
-
-
-def _check_documents(where: Path | str, frame: pd.DataFrame) -> None:
-    _check_values(where, frame)
-    _check_ids(where, "doc_id", frame["doc_id"])
-    blank = _blank(frame["title"]) & _blank(frame["text"])
-    _check_text(where, "doc_id", frame["doc_id"], blank)
-
-
-def _check_queries(where: Path | str, queries: pd.DataFrame, qrels: pd.DataFrame) -> None:
-    if queries.empty:
-        raise InputError(where, "there is no query_id", EMPTY)
-    _check_values(where, queries)
-    _check_values(where, qrels)
-    _check_ids(where, "query_id", queries["query_id"])
-    _check_unique(where, "query_id", queries["query_id"])
-    _check_text(where, "query_id", queries["query_id"], _blank(queries["text"]))
-
-
-def _check_known(where: Path | str, kind: str, unknown: set[str]) -> None:
-    if unknown:
-        found = f"a judgement names {kind} {min(unknown)!r}, which does not exist"
-        raise InputError(where, found, "Remove the judgement or add what it names")
-
-
-def _check_qrels(where: Path | str, data: Dataset) -> None:
-    qrels = data.qrels
-    _check_known(where, "query_id", set(qrels["query_id"]).difference(data.queries["query_id"]))
-    twice = qrels[qrels.duplicated(["query_id", "doc_id"])]
-    if len(twice):
-        pair = (twice["query_id"].iloc[0], twice["doc_id"].iloc[0])
-        raise InputError(where, f"the pair {pair} is judged twice", "Keep one judgement")
-    home = qrels["query_id"].map(data.queries.set_index("query_id")["split"])
-    astray = qrels[qrels["split"].ne(home)]
-    if len(astray):
-        query_id, split = astray["query_id"].iloc[0], astray["split"].iloc[0]
-        found = f"query {query_id!r} is judged in split {split!r} but belongs to another"
-        raise InputError(where, found, "Keep a query and its judgements in one split")
-
-
-def _check_splits(where: Path | str, data: Dataset) -> None:
-    for split in sorted(set(data.queries["split"])):
-        if split not in SPLITS:
-            raise InputError(where, f"split {split!r} is unknown", f"Use one of {SPLITS}")
-        if not (data.qrels["split"].eq(split) & data.qrels["relevance"].gt(0)).any():
-            found = f"split {split!r} has no relevant document"
-            raise InputError(where, found, "Add judgements above 0 or drop the split")
-
-
-def _written(frames: Iterable[pd.DataFrame], out: Path, where: Path | str) -> Iterator[pd.Series]:
-    """Check and write each frame, then yield its doc_id; rows are counted over all frames."""
-    writer, N = None, 0
-    try:
-        for frame in frames:
-            frame = frame[CORPUS].set_axis(range(N, N + len(frame)))
-            _check_documents(where, frame)
-            table = pa.Table.from_pandas(frame, preserve_index=False)
-            writer = writer or ParquetWriter(out, table.schema)
-            writer.write_table(table)
-            N += len(frame)
-            yield frame["doc_id"]
-    finally:
-        if writer:
-            writer.close()
-
-
-def _write_corpus(data: Dataset, out: Path, where: Path | str) -> None:
-    """Check and write the documents. In memory: a frame of them, and 8 bytes of each."""
-    unknown, hashes = set(data.qrels["doc_id"]), [np.empty(0, np.uint64)]
-    for ids in _written(data.corpus, out, where):
-        unknown.difference_update(ids)
-        hashes.append(pd.util.hash_pandas_object(ids, index=False).to_numpy())
-    numbers = np.concatenate(hashes)
-    if numbers.size == 0:
-        raise InputError(where, "there is no doc_id", EMPTY)
-    if np.unique(numbers).size < numbers.size:  # equal ids, or once in a very long while not
-        _check_unique(where, "doc_id", read_doc_ids(out.parent))
-    _check_known(where, "doc_id", unknown)
-
-
-def write_dataset(data: Dataset, out: Path, where: Path | str) -> None:
-    """Check all that later stages rely on, and write `data` to the folder `out`.
-
-    Memory does not grow with the documents, but for 8 bytes each.
+    What later stages cannot have is left out, and told in one line for each kind, see `oddities`;
+    what contradicts itself is refused. Memory does not grow with the documents, but for 8 bytes
+    each.
 
     Raises:
-        InputError: no document or no query, a missing value, a duplicate or empty id, an empty
-            text, a judgement for an unknown document or query or in another split than its query,
-            a pair judged twice, an unknown split, or a split without a relevant document. It names
-            `where`, the source; nothing is written.
+        InputError: no document or no query, a missing value, an id that does not fit into a TREC
+            file, two documents, queries or judgements of the same id that differ, a query judged in
+            another split than its own, an unknown split, or a split without a relevant document. It
+            names the place in the source, or `where`; nothing is written.
     """
-    _check_queries(where, data.queries, data.qrels)
+    choices = choices or Choices()
+    if data.queries.empty:
+        raise InputError(where, "there is no query_id", "Add at least one record")
+    splits = set(data.queries["split"]) | set(data.qrels["split"])
+    frames = _placed(data.queries, where), _placed(data.qrels, where)
+    queries, qrels = asked(*frames, data.oddities)
     with atomic(out) as scratch:
         (scratch / "qrels").mkdir(parents=True)
-        _write_corpus(data, scratch / "corpus.parquet", where)
-        _check_qrels(where, data)
-        _check_splits(where, data)
-        data.queries[QUERIES].to_parquet(scratch / "queries.parquet", index=False)
-        for split, rows in data.qrels.groupby("split"):
-            lines = (
-                f"{q} 0 {d} {r}\n"
-                for q, d, r in zip(rows["query_id"], rows["doc_id"], rows["relevance"], strict=True)
-            )
-            (scratch / "qrels" / f"{split}.trec").write_text("".join(lines), encoding="utf-8")
+        place = data.document_place or (lambda _: str(where))
+        wanted = set(qrels["doc_id"]) | set(queries["query_id"])
+        about = write_documents(data.corpus, scratch, where, place, wanted, data.oddities)
+        relevant = _relevant(qrels, about, choices)
+        if choices.dev:
+            queries, qrels, relevant = take_dev(queries, qrels, relevant, choices, where)
+            splits.add("dev")
+        check_splits(where, splits, relevant)
+        _write_judged(queries, qrels, scratch)
+        _write_about(qrels, about, choices, scratch)
+    data.oddities.add_all(NOT_IN_CORPUS, qrels[~qrels["doc_id"].isin(about.known)])
+    if not choices.drop_identical_ids:
+        data.oddities.add_all(SAME_ID, queries[queries["query_id"].isin(about.known)])
+    data.oddities.tell()
+
+
+def _relevant(qrels: pd.DataFrame, about: Documents, choices: Choices) -> pd.DataFrame:
+    """Return the judgements above 0 that something can be learned from, or measured by."""
+    there = qrels["doc_id"].isin(about.known)
+    without_text = qrels["split"].eq("train") & qrels["doc_id"].isin(about.empty)
+    own = choices.drop_identical_ids & qrels["doc_id"].eq(qrels["query_id"])
+    return qrels[there & ~without_text & ~own & qrels["relevance"].gt(0)]
+
+
+def _write_judged(queries: pd.DataFrame, qrels: pd.DataFrame, folder: Path) -> None:
+    queries[QUERIES].to_parquet(folder / "queries.parquet", index=False)
+    for split, rows in qrels.groupby("split"):
+        lines = (
+            f"{q} 0 {d} {r}\n"
+            for q, d, r in zip(rows["query_id"], rows["doc_id"], rows["relevance"], strict=True)
+        )
+        (folder / "qrels" / f"{split}.trec").write_text("".join(lines), encoding="utf-8")
+
+
+def _write_about(qrels: pd.DataFrame, about: Documents, choices: Choices, folder: Path) -> None:
+    empty = about.empty.intersection(qrels.loc[qrels["relevance"].gt(0), "doc_id"])
+    write_about(folder, About(choices.drop_identical_ids, frozenset(empty)))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jointir.data.dataset import Dataset, text_frame, text_frames
+from jointir.data.judged import home_splits
 from jointir.data.store import qrels_frame
 from jointir.errors import InputError
 from jointir.progress import progress
@@ -71,33 +72,46 @@ def _document(doc: Any) -> tuple[str, str, str]:
     return doc.doc_id, title, text
 
 
+def _grade(place: str, relevance: object) -> int:
+    """Return a grade as an integer.
+
+    Raises:
+        InputError: it is none, and no whole number.
+    """
+    try:
+        if (grade := int(relevance)) == float(relevance):
+            return grade
+    except (TypeError, ValueError, OverflowError):
+        pass
+    found = f"the grade {str(relevance)[:80]!r} is not an integer"
+    raise InputError(place, found, "Choose an id whose judgements are whole numbers")
+
+
 class _Judged:
-    """Judgements and judged queries, collected over splits."""
+    """Judgements and judged queries, collected over splits, with the id and number of each."""
 
     def __init__(self) -> None:
-        # keys, in order: a release may repeat a line, which its user cannot mend
-        self.qrels: dict[tuple[str, str, int, str], None] = {}
-        self.queries: dict[str, tuple[str, str]] = {}
+        self.qrels: list[tuple[str, str, int, str, str]] = []
+        self.queries: list[tuple[str, str, str, str]] = []
 
     def add(self, dataset_id: str, split: str) -> None:
         """Add what one ir_datasets id has for a split.
 
         Raises:
-            InputError: unknown id, failed download, or a query that another split has.
+            InputError: unknown id, failed download, or a grade that is no whole number.
         """
         dataset = _load(dataset_id, "queries", "qrels")
         judged = set()
-        for qrel in _iterate(dataset_id, dataset, "qrels"):
-            self.qrels[qrel.query_id, qrel.doc_id, int(qrel.relevance), split] = None
+        for number, qrel in enumerate(_iterate(dataset_id, dataset, "qrels"), 1):
+            place = f"{dataset_id}, judgement {number}"
+            grade = _grade(place, qrel.relevance)
+            self.qrels.append((qrel.query_id, qrel.doc_id, grade, split, place))
             judged.add(qrel.query_id)
-        for query in _iterate(dataset_id, dataset, "queries"):
-            if query.query_id not in judged:
-                continue
-            _, other = self.queries.get(query.query_id, ("", split))
-            if other != split:
-                found = f"query {query.query_id!r} is in {other!r} and in {split!r}"
-                raise InputError(dataset_id, found, "Choose ids that share no judged query")
-            self.queries[query.query_id] = (_default_text(query).strip(), split)
+        for number, query in enumerate(_iterate(dataset_id, dataset, "queries"), 1):
+            if query.query_id in judged:
+                place = f"{dataset_id}, query {number}"
+                text = _default_text(query).strip()
+                self.queries.append((query.query_id, text, split, place))
 
 
 def read_ir_datasets(corpus_id: str, splits: dict[str, str]) -> Dataset:
@@ -116,10 +130,12 @@ def read_ir_datasets(corpus_id: str, splits: dict[str, str]) -> Dataset:
     for split, ids in splits.items():  # before the documents: small, so a mistake shows early
         for dataset_id in ids.split("+"):
             judged.add(dataset_id.strip(), split)
-    queries = ((query_id, *rest) for query_id, rest in judged.queries.items())
+    qrels = qrels_frame(judged.qrels, ["query_id", "doc_id", "relevance", "split", "place"])
+    home_splits(qrels)
     documents = (_document(doc) for doc in _iterate(corpus_id, corpus, "docs"))
     return Dataset(
         corpus=text_frames(documents, ["doc_id", "title", "text"]),
-        queries=text_frame(queries, ["query_id", "text", "split"]),
-        qrels=qrels_frame(list(judged.qrels), ["query_id", "doc_id", "relevance", "split"]),
+        queries=text_frame(judged.queries, ["query_id", "text", "split", "place"]),
+        qrels=qrels,
+        document_place=lambda row: f"{corpus_id}, document {row + 1}",
     )

@@ -1,10 +1,14 @@
 """Training, development and test queries, assigned by a hash of their ids."""
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from jointir.errors import InputError
+
+if TYPE_CHECKING:
+    from jointir.data.dataset import Choices
 
 
 def split_queries(
@@ -29,3 +33,38 @@ def split_queries(
         raise InputError("queries", found, f"Let dev and test add up to less than {len(drawn)}")
     split = dict.fromkeys(drawn[:test], "test") | dict.fromkeys(drawn[test : test + dev], "dev")
     return queries["query_id"].map(lambda query_id: split.get(query_id, "train")).rename("split")
+
+
+def check_dev(dev: float) -> None:
+    """Raise InputError where `dev` is neither 0, nor a share of queries, nor a count."""
+    if dev and not (0 < dev < 1 or (dev >= 1 and float(dev).is_integer())):
+        remedy = "Set a share between 0 and 1, or a whole number of queries"
+        raise InputError("splits.dev", f"{dev:g}", remedy)
+
+
+def take_dev(
+    queries: pd.DataFrame,
+    qrels: pd.DataFrame,
+    relevant: pd.DataFrame,
+    choices: "Choices",
+    where: object,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the three with `choices.dev` of train's queries as dev, drawn as in `split_queries`.
+
+    relevant: the judgements of `qrels` by which a split can be measured. A share is of the queries
+    that have one, and at least one query.
+
+    Raises:
+        InputError: no such query would be left in train.
+    """
+    train = queries[queries["split"].eq("train")]
+    n = train["query_id"].isin(relevant["query_id"]).sum()
+    dev = int(choices.dev) if choices.dev >= 1 else max(1, round(choices.dev * n))
+    if dev >= n:
+        found = f"{choices.dev:g} of train are {dev} queries, of {n} with a relevant document"
+        raise InputError(where, found, "Set `splits: {dev: ...}` to fewer, or name a dev split")
+    drawn = split_queries(train, relevant, dev, 0, choices.seed)
+    chosen = set(train.loc[drawn.eq("dev"), "query_id"])
+    frames = (queries, qrels, relevant)
+    dev_split = [f["split"].mask(f["query_id"].isin(chosen), "dev") for f in frames]
+    return tuple(f.assign(split=s) for f, s in zip(frames, dev_split, strict=True))

@@ -1,29 +1,67 @@
-"""A dataset on disk: corpus.parquet, queries.parquet and qrels/{split}.trec."""
+"""A dataset on disk: corpus.parquet, queries.parquet, qrels/{split}.trec, maybe about.json."""
 
+import codecs
 import gzip
 import hashlib
 import re
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
 from jointir.errors import InputError
-from jointir.files import sha256
+from jointir.files import read_json, sha256, write_json
 from jointir.readers import of_types, parquet_batches, parquet_rows, read_parquet
 
 SPLITS = ("train", "dev", "test")
 GRADE = re.compile(r"-?[0-9]{1,9}")  # what every TREC tool reads as an integer
 CHUNK_ROWS = 100_000
 CORPUS, QUERIES = ["doc_id", "title", "text"], ["query_id", "text", "split"]
+ABOUT = "about.json"
+
+
+@dataclass(frozen=True)
+class About:
+    """What a collection says of itself.
+
+    drop_identical_ids: a document is no answer to the query of the same id, and no negative.
+    empty: the ids of relevant documents without text.
+    """
+
+    drop_identical_ids: bool = False
+    empty: frozenset[str] = frozenset()
+
+
+def write_about(folder: Path, about: About) -> None:
+    """Write what `read_about` reads; no file where there is nothing to say."""
+    if about != About():
+        facts = {"drop_identical_ids": about.drop_identical_ids, "empty": sorted(about.empty)}
+        write_json(folder / ABOUT, facts)
+
+
+def read_about(folder: Path) -> About:
+    """Return what a collection says of itself.
+
+    Raises:
+        InputError: its file is damaged.
+    """
+    path = folder / ABOUT
+    if not path.is_file():
+        return About()
+    facts = read_json(path)
+    drop, empty = facts.get("drop_identical_ids"), facts.get("empty")
+    if not isinstance(drop, bool) or not isinstance(empty, list):
+        raise InputError(path, "is no description of a collection", "Rerun the corpus stage")
+    return About(drop, frozenset(empty))
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
     """Yield ("path:number", line without its end) for each line of a text file that is not blank.
 
-    A name that ends in .gz is read as gzip.
+    A name that ends in .gz is read as gzip. A byte-order mark before the first line is no text.
 
     Raises:
         InputError: there is no such file, a line is not UTF-8, or the gzip file is damaged.
@@ -34,6 +72,8 @@ def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as f:
             for number, raw in enumerate(f, 1):
+                if number == 1:
+                    raw = raw.removeprefix(codecs.BOM_UTF8)
                 line = raw.decode("utf-8").rstrip("\r\n")
                 if line.strip():
                     yield f"{path}:{number}", line

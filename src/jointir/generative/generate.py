@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from jointir.data.store import read_queries
+from jointir.data.store import read_about, read_queries
 from jointir.encode.encoder import best_device
 from jointir.encode.precision import autocast, has_bf16
 from jointir.files import atomic, write_json
@@ -41,15 +41,20 @@ def generate(
     milliseconds a query, encoder included, queries in batches of 64.
     """
     retriever = GenerativeRetriever.load(model).to(best_device())
-    trees = {"free": None, "constrained": PrefixTree(read_ids(ids)[1], retriever.indexer.V)}
+    documents = read_ids(ids)
+    trees = {"free": None, "constrained": PrefixTree(documents[1], retriever.indexer.V)}
+    own = own_ids(collection, *documents)
     seconds, parts = dict.fromkeys(DECODINGS, 0.0), []
     queries = {s: read_queries(collection, s) for s in split}
     for name, topics in queries.items():
         for decoding in DECODINGS:
             begun = time.perf_counter()
             texts = topics["text"].tolist()
-            found = _decode(retriever, texts, beam, trees[decoding], f"{name}, {decoding}")
+            wider = beam + bool(own)
+            found = _decode(retriever, texts, wider, trees[decoding], f"{name}, {decoding}")
             seconds[decoding] += time.perf_counter() - begun
+            if own:
+                found = without_own(*found, topics["query_id"], own, beam)
             parts.append(_frame(topics["query_id"].to_numpy(), *found))
             parts[-1].insert(0, "split", name)
             parts[-1].insert(1, "decoding", decoding)
@@ -60,6 +65,33 @@ def generate(
     facts["parameters"] = sum(p.numel() for p in retriever.parameters())
     facts["ms_per_query"] = {d: 1000 * s / answered for d, s in seconds.items()}
     write_json(meta, facts | {"threads": torch.get_num_threads()})
+
+
+def own_ids(collection: Path, doc_ids: list[str], ids: np.ndarray) -> dict[str, np.ndarray]:
+    """Return by doc_id the identifiers int64[L] that belong to one document alone.
+
+    They are no answers to the queries of the same ids where the collection drops identical ids;
+    where it does not, the result is empty. An identifier of several documents stays an answer.
+    """
+    if not read_about(collection).drop_identical_ids:
+        return {}
+    _, group, count = np.unique(ids, axis=0, return_inverse=True, return_counts=True)
+    alone = count[group.ravel()] == 1
+    return {doc: own for doc, own, single in zip(doc_ids, ids, alone, strict=True) if single}
+
+
+def without_own(
+    ids: np.ndarray, scores: np.ndarray, query_ids: pd.Series, own: dict[str, np.ndarray], k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return int64[Q, k, L] and float32[Q, k]: the first k that are not a query's own.
+
+    ids, scores: [Q, k + 1, L] and [Q, k + 1], best first. own: see `own_ids`.
+    """
+    none = np.full(ids.shape[2], -1)
+    mine = np.stack([own.get(query, none) for query in query_ids])  # [Q, L]
+    scores = np.where((ids == mine[:, None]).all(2), -np.inf, scores)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(ids, order[..., None], 1), np.take_along_axis(scores, order, 1)
 
 
 def _frame(query_ids: np.ndarray, ids: np.ndarray, scores: np.ndarray) -> pd.DataFrame:

@@ -114,13 +114,13 @@ class Objective(nn.Module):
         rows = torch.cat([docs, pool])
         stale = self.documents.rows(rows).to(device)
         e_pool = torch.cat([stale[:F], e_d, stale[2 * F :]])
-        relevant = np.stack([np.isin(rows.numpy(), r) for r in batch.relevant])
+        never = np.stack([np.isin(rows.numpy(), r) for r in batch.never])
         return Encoded(
             e_q=torch.cat([e_q, self.queries.rows(queries[F:]).to(device)]),
             e_pool=e_pool,
             fresh=F,
             ids_pool=self.model.indexer.ids(e_pool),
-            irrelevant=torch.from_numpy(~relevant).to(device),
+            irrelevant=torch.from_numpy(~never).to(device),
             different=(docs[:, None] != rows).to(device),
         )
 

@@ -9,6 +9,7 @@ from jointir.data.store import document_texts, read_corpus
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.star import training_pairs
 from jointir.encode.training import shuffled
+from jointir.errors import InputError
 
 BATCH_TOKENS = 4096  # of the queries embedded once, before a training
 
@@ -17,35 +18,45 @@ BATCH_TOKENS = 4096  # of the queries embedded once, before a training
 class Batch:
     """B pairs, as rows of the training queries and of the documents that training may see.
 
-    queries, docs: int64[B]; relevant: of each query, every row that is relevant.
+    queries, docs: int64[B]; never: of each query, the rows that are no negatives.
     """
 
     queries: np.ndarray
     docs: np.ndarray
-    relevant: list[np.ndarray]
+    never: list[np.ndarray]
 
 
 class Pairs:
     """Draws batch `step`, a function of (seed, step) alone."""
 
     def __init__(self, collection: Path, encoder: DualEncoder, kept: np.ndarray, seed: int):
-        """kept: int64[n], the corpus rows that training may see."""
+        """kept: int64[n], the corpus rows that training may see.
+
+        Raises:
+            InputError: fewer than two queries are left, of which a batch has to have one without
+                its document and one without its query.
+        """
         corpus = document_texts(read_corpus(collection))
         self._docs = [corpus[row] for row in kept]
         place = np.full(len(corpus), -1)
         place[kept] = np.arange(len(kept))
-        texts, relevant = training_pairs(collection)
+        texts, relevant, never = training_pairs(collection)
         seen = [i for i, rows in enumerate(relevant) if (place[rows] >= 0).all()]
+        if len(seen) < 2:
+            found = f"{len(seen)} training queries have all their documents among those seen"
+            raise InputError(collection, found, "Lower asi.holdout, or add queries to train")
         self.queries = [texts[i] for i in seen]
         self.relevant = [place[relevant[i]] for i in seen]
+        places = (place[never[i]] for i in seen)
+        self.never = [rows[rows >= 0] for rows in places]
         self.encoder, self.seed = encoder, seed
 
     def __call__(self, step: int, batch: int) -> Batch:
         """Return the pairs of one step; a query with several documents comes with one of them."""
         rows = shuffled(len(self.queries), batch, step, self.seed)
         rng = np.random.default_rng([self.seed, 2, step])
-        relevant = [self.relevant[i] for i in rows]
-        return Batch(np.array(rows), np.array([rng.choice(r) for r in relevant]), relevant)
+        docs = np.array([rng.choice(self.relevant[i]) for i in rows])
+        return Batch(np.array(rows), docs, [self.never[i] for i in rows])
 
     def query_tokens(self, rows: np.ndarray) -> list[list[int]]:
         """Return the tokens of queries int64[n]."""

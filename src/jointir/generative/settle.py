@@ -31,6 +31,7 @@ from jointir.generative.model import GenerativeRetriever
 from jointir.generative.pairs import BATCH_TOKENS, Pairs
 
 SCORES = 2**27  # of examples against documents, in memory at a time
+NONE = np.empty(0, np.int64)
 
 
 class Examples:
@@ -45,12 +46,15 @@ class Examples:
         nearby: float,
         scale: float,
         seed: int,
+        barred: list[np.ndarray] | None = None,
     ):
         """queries: float[Q, D], with the rows of their documents. docs: float[N, D]; ids: [N, L].
 
         nearby: the probability of a document near an example, drawn by `scale`, as its target.
+        barred: of each query, rows that are no targets near it.
         """
         self.queries, self.relevant, self.docs, self.ids = queries, relevant, docs, ids
+        self.barred = barred or [NONE] * len(queries)
         self.nearby, self.scale, self.seed = nearby, scale, seed
 
     def __call__(self, step: int, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -62,17 +66,23 @@ class Examples:
         e = torch.cat([self.queries[q], self._moved(d, rng)])
         drawn = torch.from_numpy(rng.random((batch, 1), np.float32)).to(e.device)
         rows = max(1, SCORES // len(self.docs))
-        parts = map(self._near, e.split(rows), drawn.split(rows))
+        barred = [self.barred[i] for i in q] + [NONE] * len(d)
+        part = [barred[at : at + rows] for at in range(0, batch, rows)]
+        parts = map(self._near, e.split(rows), drawn.split(rows), part)
         keep = torch.from_numpy(rng.random(batch) >= self.nearby).to(e.device)
         target = torch.where(keep, torch.from_numpy(own).to(e.device), torch.cat([*parts]))
         return e, self.ids[target]
 
-    def _near(self, e: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+    def _near(self, e: torch.Tensor, drawn: torch.Tensor, barred: list[np.ndarray]) -> torch.Tensor:
         """Return documents int64[n] near float[n, D], by uniform numbers float[n, 1] in [0, 1).
 
-        Inverse transform sampling: the same draw on every device.
+        Inverse transform sampling: the same draw on every device. barred: of each, the rows that
+        are not drawn.
         """
-        near = (self.scale * e @ self.docs.T).softmax(1).cumsum(1)  # [n, N]
+        scores = self.scale * e @ self.docs.T  # [n, N]
+        at = torch.from_numpy(np.repeat(np.arange(len(barred)), [len(b) for b in barred]))
+        scores[at, torch.from_numpy(np.concatenate(barred))] = -torch.inf
+        near = scores.softmax(1).cumsum(1)
         found = torch.searchsorted(near, drawn * near[:, -1:])
         return found[:, 0].clamp(max=len(self.docs) - 1)
 
@@ -124,7 +134,8 @@ def settle(
     queries = embed_texts(retriever.encoder, pairs.queries, "query", BATCH_TOKENS, bf16)
     tensors = (torch.tensor(a, device=device) for a in (queries, matrix[kept], codes[kept]))
     e_q, e_d, targets = tensors
-    examples = Examples(e_q, pairs.relevant, e_d, targets, nearby, scale, seed)
+    barred = [np.setdiff1d(*rows) for rows in zip(pairs.never, pairs.relevant, strict=True)]
+    examples = Examples(e_q, pairs.relevant, e_d, targets, nearby, scale, seed, barred)
     decoder = retriever.decoder
     optimizer = torch.optim.AdamW(decoder.parameters(), lr=lr, fused=True)
 

@@ -29,7 +29,7 @@ from torch.nn.functional import cross_entropy
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import autocast, has_bf16
-from jointir.encode.star import training_pairs
+from jointir.encode.star import TrainingPairs, training_pairs
 from jointir.encode.training import Checkpoint, fingerprint, shuffled, train
 from jointir.errors import InputError
 from jointir.progress import progress
@@ -71,11 +71,11 @@ def dpq_loss(
 ) -> torch.Tensor:
     """Return the cross entropy of ranking B quantized documents plus their weighted distortion.
 
-    The b-th document is the b-th query's own; the others are its negatives, but for those that are
-    relevant to it. The distortion is the mean of |d - d-dagger|^2 (eq. 9) over the B documents.
+    The b-th document is the b-th query's positive; the others are its negatives, but for those of
+    `relevant`. The distortion is the mean of |d - d-dagger|^2 (eq. 9) over the B documents.
 
     queries, docs: float[B, D], rotated. centroids: float[M, K, D/M]. relevant: bool[B, B], row b
-    the documents relevant to query b. scale: multiplies inner products.
+    the documents that are no negatives of query b. scale: multiplies inner products.
     """
     nearest, quantized = quantize(docs, centroids, temperature)
     own = torch.arange(len(docs), device=docs.device)
@@ -114,16 +114,17 @@ class DPQ(torch.nn.Module):
 
 
 def sampler(
-    texts: list[str], positives: list[np.ndarray], batch: int, seed: int
+    pairs: TrainingPairs, batch: int, seed: int
 ) -> Callable[[int], tuple[list[str], np.ndarray, torch.Tensor]]:
     """Return a function of the step: B texts, int64[B] relevant rows, bool[B, B] as `dpq_loss`."""
+    texts, positives, never = pairs
     batch = min(batch, len(texts))
 
     def draw(step: int) -> tuple[list[str], np.ndarray, torch.Tensor]:
         chosen = shuffled(len(texts), batch, step, seed)
         rng = np.random.default_rng([seed, 1, step])
         docs = np.array([rng.choice(positives[i]) for i in chosen])
-        relevant = np.stack([np.isin(docs, positives[i]) for i in chosen])
+        relevant = np.stack([np.isin(docs, never[i]) for i in chosen])
         return [texts[i] for i in chosen], docs, torch.from_numpy(relevant)
 
     return draw
@@ -173,7 +174,7 @@ def dpq(
     matrix = read_embeddings(docs, collection, start.dim)
     device = best_device()
     model = DPQ(start, pq).to(device)
-    draw = sampler(*training_pairs(collection), batch, seed)
+    draw = sampler(training_pairs(collection), batch, seed)
     bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:

@@ -42,13 +42,15 @@ class TrainablePQ(torch.nn.Module):
 
     @torch.no_grad()
     def top_negatives(
-        self, queries: torch.Tensor, positives: torch.Tensor, valid: torch.Tensor, n: int
+        self, queries: torch.Tensor, never: torch.Tensor, valid: torch.Tensor, n: int
     ) -> torch.Tensor:
-        """Return eq. 20: int64[B, n], the highest-scored rows that are not relevant, best first.
+        """Return eq. 20: int64[B, n], the highest-scored rows but for those of `never`, best first.
 
-        positives: int64[B, P] relevant rows, padded; valid: bool[B, P]. Exact: every document is
-        scored. In a collection of fewer than n + P documents, the list is shorter.
+        never: int64[B, P], the relevant rows of each query and others that are no negatives,
+        padded; valid: bool[B, P]. Exact: every document is scored. A query with fewer than n
+        documents left has -1 at the end of its list.
         """
-        n = min(n, len(self.codes) - positives.shape[1])  # else relevant ones would fill the list
-        relevant = torch.where(valid, positives, -1)
-        return top_rows(self.codes, self.tables(queries.float()), relevant, n)
+        if n > len(self.codes) - never.shape[1]:
+            n = min(n, len(self.codes) - int(valid.sum(1).min()))
+        left_out = torch.where(valid, never, -1)
+        return top_rows(self.codes, self.tables(queries.float()), left_out, n)

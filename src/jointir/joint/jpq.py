@@ -13,6 +13,7 @@ The same stage trains the ablation's variants (section 5.3): `exact` scores are 
 a `centroid_lr` of 0 leaves the index as it was ("+JPQ Loss"), an `lr` of 0 the query encoder.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.processes import is_main, mean_of_all, place, share
-from jointir.encode.star import training_pairs
+from jointir.encode.star import TrainingPairs, training_pairs
 from jointir.encode.training import Checkpoint, fingerprint, shuffled, train
 from jointir.errors import InputError
 from jointir.joint.index import TrainablePQ
@@ -63,10 +64,12 @@ class JPQ(torch.nn.Module):
         criterion: Criterion,
         bf16: bool,
         docs: np.ndarray | None = None,
+        never: tuple[torch.Tensor, torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """Return eq. 21 for a batch: B queries' tokens, int64[B, P] relevant rows, bool[B, P].
 
-        docs: float[N, D], the embeddings that `exact` and `reconstruction` need. Of several
+        docs: float[N, D], the embeddings that `exact` and `reconstruction` need. never: rows and
+        mask as those two, what is no negative; the relevant ones where it is None. Of several
         processes, each embeds and searches its share of the queries.
         """
         B, mine, of_all = len(tokens), share(len(tokens)), valid
@@ -74,14 +77,14 @@ class JPQ(torch.nn.Module):
             queries = self.encoder(tokens[mine])
         positives, valid = positives[mine], valid[mine]
         queries, P = queries.float(), positives.shape[1]  # [B, D]
-        negatives = criterion.negatives
-        found = self.index.top_negatives(queries.detach(), positives, valid, negatives)  # [B, n]
+        left_out = (positives, valid) if never is None else (t[mine] for t in never)
+        found = self.index.top_negatives(queries.detach(), *left_out, criterion.negatives)  # [B, n]
         rows = torch.cat([positives, found], 1)
         if criterion.exact:
             scores = torch.einsum("bd,bnd->bn", queries, _embedded(docs, rows))
         else:
             scores = self.index.scores(queries, rows)
-        scores = criterion.scale * scores
+        scores = (criterion.scale * scores).masked_fill(rows < 0, -torch.inf)  # no document
         loss = lambdarank(scores[:, :P], scores[:, P:], valid, criterion.lambda_cut)
         loss = mean_of_all(loss, len(queries), B)
         if criterion.reconstruction:
@@ -106,6 +109,22 @@ def pad(rows: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
         padded[i, : len(r)] = torch.from_numpy(r)
         valid[i, : len(r)] = True
     return padded, valid
+
+
+def drawn(
+    pairs: TrainingPairs, model: JPQ, batch: int, seed: int
+) -> Callable[[int], tuple[list[list[int]], tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]]:
+    """Return a function of the step: tokens of B queries, and of `pad` positives and never."""
+    texts, *rows_of = pairs
+    device = model.encoder.device
+
+    def draw(step: int) -> tuple:
+        chosen = shuffled(len(texts), batch, step, seed)
+        tokens = model.encoder.tokenize([texts[i] for i in chosen], "query")
+        padded = (pad([rows[i] for i in chosen]) for rows in rows_of)
+        return tokens, *(tuple(t.to(device) for t in both) for both in padded)
+
+    return draw
 
 
 def _docs(path: Path | None, collection: Path, dim: int, criterion: Criterion) -> np.ndarray | None:
@@ -155,15 +174,12 @@ def jpq(
     model = JPQ(start, TrainablePQ(read_pq(index, start.dim))).to(device)
     criterion = Criterion(negatives, lambda_cut, scale, exact, reconstruction)
     matrix = _docs(docs, collection, model.encoder.dim, criterion)
-    texts, relevant = training_pairs(collection)
+    draw = drawn(training_pairs(collection), model, batch, seed)
     bf16 = has_bf16(device)
-    per_batch = min(batch, len(texts))
 
     def loss_of(step: int) -> torch.Tensor:
-        rows = shuffled(len(texts), per_batch, step, seed)
-        tokens = model.encoder.tokenize([texts[i] for i in rows], "query")
-        positives, valid = (t.to(device) for t in pad([relevant[i] for i in rows]))
-        return model.loss(tokens, positives, valid, criterion, bf16, matrix)
+        tokens, positives, never = draw(step)
+        return model.loss(tokens, *positives, criterion, bf16, matrix, never)
 
     weights = list(model.encoder.parameters())
     groups = [{"params": weights}, {"params": [model.index.centroids], "lr": centroid_lr}]

@@ -14,7 +14,8 @@ def reciprocal_ranks(
     """
     neg_inf = torch.full_like(positive, -torch.inf)
     pos = torch.where(valid, positive, neg_inf)  # [B, P]
-    above_pos = (pos.unsqueeze(1) > pos.unsqueeze(2)).sum(2)  # [B, P], positives above each
+    # [B, P], positives above each; compared pair by pair they would be P^2
+    above_pos = pos.shape[1] - torch.searchsorted(pos.sort(1).values, pos, right=True)
     rank_pos = 1 + above_pos + (negative.unsqueeze(1) >= pos.unsqueeze(2)).sum(2)
     order = torch.argsort(torch.argsort(negative, dim=1, descending=True, stable=True), dim=1)
     rank_neg = 1 + order + (pos.unsqueeze(1) > negative.unsqueeze(2)).sum(2)  # [B, n]
@@ -32,7 +33,8 @@ def lambdarank(
     w = |1/rank(d+) - 1/rank(d-)| (Burges 2010; JPQ section 4.3), a constant to the gradient.
 
     positive: float[B, P] scores of relevant documents, padded; valid: bool[B, P], which are real.
-    negative: float[B, n] scores of negatives. cut: ranks beyond it count as infinitely low.
+    negative: float[B, n] scores of negatives, -inf for none. cut: ranks beyond it count
+    as infinitely low.
     """
     with torch.no_grad():
         gain_pos, gain_neg = reciprocal_ranks(positive, negative, valid, cut)

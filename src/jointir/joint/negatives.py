@@ -24,27 +24,29 @@ KINDS = ("query", "relevant", "both", "jpq", "brute-force")
 
 
 def negatives_of(
-    index: TrainablePQ, queries: np.ndarray, relevant: list[np.ndarray], n: int, label: str
+    index: TrainablePQ, queries: np.ndarray, never: list[np.ndarray], n: int, label: str
 ) -> np.ndarray:
-    """Return int64[Q, n]: the best rows of each query that are not relevant, best first."""
-    found = []
+    """Return int64[Q, n]: the best rows of each query but for `never`, best first, -1 for none."""
+    n = min(n, len(index.codes) - min(map(len, never)))
+    found = np.full((len(queries), n), -1)
     for at in progress(range(0, len(queries), BATCH), label, unit="batches"):
-        positives, valid = pad(relevant[at : at + BATCH])
+        left_out = pad(never[at : at + BATCH])
         batch = torch.from_numpy(queries[at : at + BATCH])
         device = index.centroids.device
-        tensors = (t.to(device) for t in (batch, positives, valid))
-        found.append(index.top_negatives(*tensors, n).cpu().numpy())
-    return np.concatenate(found)
+        tensors = (t.to(device) for t in (batch, *left_out))
+        rows = index.top_negatives(*tensors, n).cpu().numpy()
+        found[at : at + BATCH, : rows.shape[1]] = rows
+    return found
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return float64[Q]: the share of each row of int64[Q, n] `a` that is in the same row of `b`.
 
-    The rows of `a` have no repeats.
+    The rows of `a` have no repeats, but for -1, which is none.
     """
-    high = 1 + max(a.max(), b.max())
+    high = 2 + max(a.max(), b.max())
     offset = high * np.arange(len(a))[:, None]
-    return np.isin(a + offset, b + offset).mean(axis=1)
+    return (np.isin(a + offset, b + offset) & (a >= 0)).sum(axis=1) / (a >= 0).sum(axis=1)
 
 
 def typical(shares: np.ndarray) -> int:
@@ -67,7 +69,8 @@ def picture(
     """
     from sklearn.manifold import TSNE
 
-    rows = np.concatenate([relevant, np.union1d(exact, found)])
+    both = np.union1d(exact, found)
+    rows = np.concatenate([relevant, both[both >= 0]])
     kinds = ["query"] + ["relevant"] * len(relevant)
     for row in rows[len(relevant) :]:
         here = ("jpq", row in found), ("brute-force", row in exact)
@@ -120,12 +123,12 @@ def negatives(
     for path, pq in zip(index, pqs.values(), strict=True):
         if len(pq.codes) != len(matrix) or len(pq.rotation) != matrix.shape[1]:
             raise InputError(path, f"is not of {docs}", "Build it from these embeddings")
-    texts, relevant = training_pairs(collection)
+    texts, relevant, never = training_pairs(collection)
     queries = embed_texts(model, texts, "query", batch_tokens, has_bf16(device))
-    exact = negatives_of(Uncompressed(matrix).to(device), queries, relevant, n, "brute force")
+    exact = negatives_of(Uncompressed(matrix).to(device), queries, never, n, "brute force")
     rows = []
     for size, pq in sorted(pqs.items()):
-        found = negatives_of(TrainablePQ(pq).to(device), queries, relevant, n, f"M={size}")
+        found = negatives_of(TrainablePQ(pq).to(device), queries, never, n, f"M={size}")
         shares = overlap(exact, found)
         low, high = np.percentile(shares, [5, 95])
         rows.append((size, exact.shape[1], len(texts), shares.mean(), low, high))

@@ -23,8 +23,8 @@ def top_rows(
     """Return int64[B, n], the rows of the highest scores for each query, best first.
 
     codes: integers[N, M], below K: uint8, but for Uncompressed, whose K is N. tables: float32[B, M,
-    K], tau of eq. 11. excluded: int64[B, P], rows that a query's list must not hold, -1 for none; n
-    is at most N - P.
+    K], tau of eq. 11. excluded: int64[B, P], rows that a query's list must not hold, -1 for none. A
+    query with fewer than n rows left has -1 at the end of its list.
     """
     if codes.is_cuda:
         return in_chunks(codes, tables, excluded, n)
@@ -57,12 +57,14 @@ def in_chunks(
     entries = tables.permute(1, 2, 0).reshape(M * K, B).contiguous()
     first = K * torch.arange(M, dtype=torch.int32, device=codes.device)
     best = entries.new_full((B, n), torch.finfo(entries.dtype).min)  # excluded ones are below it
-    rows = torch.zeros(B, n, dtype=torch.long, device=codes.device)
+    rows = torch.full((B, n), -1, dtype=torch.long, device=codes.device)
+    query = torch.arange(B, device=codes.device)[:, None].expand_as(excluded)
     for at in range(0, len(codes), CHUNK):
         chunk = codes[at : at + CHUNK].int().add_(first)
         own = torch.arange(at, at + len(chunk), device=codes.device)
         scores = embedding_bag(chunk, entries, mode="sum")  # [c, B]
-        scores.masked_fill_((own[:, None, None] == excluded).any(2), -torch.inf)
+        here = (excluded >= at) & (excluded < at + len(chunk))
+        scores[excluded[here] - at, query[here]] = -torch.inf
         best, of = torch.cat([best, scores.T], 1).topk(n, dim=1)
         rows = torch.cat([rows, own.expand(B, -1)], 1).gather(1, of)
     return rows

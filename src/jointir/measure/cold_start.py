@@ -41,6 +41,7 @@ def cold_start(
     judged = read_qrels(qrels)
     judged = judged[judged["relevance"] > 0]
     judged["category"] = judged["doc_id"].map(of_doc)
+    judged = judged.dropna(subset="category")  # documents that are not in the corpus
     groups = judged.groupby("query_id")["category"].agg(set)
     single = {query: next(iter(found)) for query, found in groups.items() if len(found) == 1}
     values = read_parquet(per_query, VALUES)

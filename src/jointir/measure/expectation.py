@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from jointir.data.store import read_qrels
+from jointir.data.store import read_about, read_qrels
 from jointir.errors import InputError
 from jointir.files import atomic
 from jointir.generative.ids import keys
@@ -54,15 +54,19 @@ def expected_rr(sizes: list[int], relevant: list[int], cut: int) -> float:
     return 0.0
 
 
-def query_values(generated: list[str], group: Counter, wanted: Counter) -> dict[str, float]:
+def query_values(
+    generated: list[str], group: Counter, wanted: Counter, own: str = ""
+) -> dict[str, float]:
     """Return every measure of one query.
 
     generated: identifiers, best first; group: documents an identifier; wanted: relevant documents
-    an identifier.
+    an identifier, under "" those that have none. own: the identifier of the query's own document,
+    which is no answer; "" where there is none.
     """
     total = wanted.total()
-    existing = [g for g in generated if group[g]]
-    sizes, relevant = [group[g] for g in existing], [wanted[g] for g in existing]
+    size_of = {g: group[g] - (g == own) for g in generated}
+    existing = [g for g in generated if size_of[g]]
+    sizes, relevant = [size_of[g] for g in existing], [wanted[g] for g in existing]
     values = {}
     for cut in CUTS:
         values[f"R@{cut} correct id"] = sum(wanted[g] for g in generated[:cut]) / total
@@ -87,31 +91,36 @@ def measure_ids(answers: Path, ids: Path, collection: Path, out: Path) -> None:
     found = read_parquet(answers, ["split", "decoding", "query_id", "rank"])
     found = found.sort_values(["query_id", "rank"])
     found["key"] = keys(found)
+    own = identifier if read_about(collection).drop_identical_ids else {}
     rows = []
-    for (split, decoding), own in found.groupby(["split", "decoding"], sort=True):
-        lists = own.groupby("query_id")["key"].agg(list).to_dict()
-        wanted = _wanted(collection / "qrels" / f"{split}.trec", identifier)
+    for (split, decoding), answered in found.groupby(["split", "decoding"], sort=True):
+        lists = answered.groupby("query_id")["key"].agg(list).to_dict()
+        wanted = _wanted(collection / "qrels" / f"{split}.trec", identifier, own)
         if not set(lists) & set(wanted):
             remedy = "Generate answers for the queries of this collection"
             raise InputError(answers, f"no query of {split!r} is judged in {collection}", remedy)
         rows += [
             (split, decoding, query, measure, value)
             for query in sorted(wanted)
-            for measure, value in query_values(lists.get(query, []), group, wanted[query]).items()
+            for measure, value in query_values(
+                lists.get(query, []), group, wanted[query], own.get(query, "")
+            ).items()
         ]
     columns = ["split", "decoding", "query_id", "measure", "value"]
     with atomic(out) as scratch:
         pd.DataFrame(rows, columns=columns).to_parquet(scratch, index=False)
 
 
-def _wanted(qrels: Path, identifier: dict[str, str]) -> dict[str, Counter]:
-    """Return for each judged query how many relevant documents each identifier has."""
+def _wanted(qrels: Path, identifier: dict[str, str], own: dict[str, str]) -> dict[str, Counter]:
+    """Return for each judged query how many relevant documents each identifier has.
+
+    Under "" are those that nothing can find, as trec_eval counts them: not in the corpus, or a
+    query's own document, where `own` holds it.
+    """
     judged = read_qrels(qrels)
     judged = judged[judged["relevance"] > 0]
     wanted: dict[str, Counter] = defaultdict(Counter)
     for query, doc in judged[["query_id", "doc_id"]].itertuples(index=False):
-        if doc not in identifier:
-            found = f"judges {doc!r}, which has no identifier"
-            raise InputError(qrels, found, "Assign identifiers to this collection again")
-        wanted[query][identifier[doc]] += 1
+        findable = not (doc == query and doc in own)
+        wanted[query][identifier.get(doc, "") if findable else ""] += 1
     return wanted

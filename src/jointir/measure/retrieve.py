@@ -1,13 +1,16 @@
 """The search stage: a system's run for every split, and what its index weighs."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from jointir.data.store import read_doc_ids, read_queries
 from jointir.encode.matrix import read_query_matrix
 from jointir.errors import InputError
 from jointir.files import write_json
+from jointir.measure.identical import top
 from jointir.measure.trec import write_run
 from jointir.progress import say
 from jointir.search.ann.registry import open_index
@@ -47,16 +50,23 @@ def retrieve(
     _check_fit(index, found, matrix, queries, len(topics), len(doc_ids))
     for split, path in zip(splits, out, strict=True):
         rows = np.flatnonzero(topics["split"].eq(split))
-        top = min(k, found.N)
-        scores, hits = found.search(matrix[rows], top, value, threads)  # [Q, k], [Q, k]
-        names = doc_ids.take(hits.ravel()).to_numpy(object).reshape(hits.shape)
-        found_ids = np.where(hits >= 0, names, "")  # short answers are padded with -1
-        write_run(path, topics["query_id"][rows].tolist(), found_ids, scores, system)
+        query_ids = topics["query_id"][rows].tolist()
+        answers = partial(_answers, found, matrix[rows], doc_ids, value, threads)
+        write_run(path, query_ids, *top(collection, query_ids, k, answers), system)
         say(f"{system} {setting}: {split}, {len(rows)} queries")
     facts = {"dataset": dataset, "system": system, "setting": setting, "seed": seed}
     size = found.size()
     facts |= {"bytes_per_doc": bytes_per_doc(size, found.N), "n_docs": found.N, "dim": found.D}
     write_json(meta, facts | {"bytes": size})
+
+
+def _answers(
+    index: Searcher, queries: np.ndarray, doc_ids: pd.Series, value: int, threads: int, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return str[Q, k] document ids, "" where the search found fewer, and float32[Q, k] scores."""
+    scores, hits = index.search(queries, min(k, index.N), value, threads)  # [Q, k], [Q, k]
+    names = doc_ids.take(hits.ravel()).to_numpy(object).reshape(hits.shape)
+    return np.where(hits >= 0, names, ""), scores  # short answers are padded with -1
 
 
 def bytes_per_doc(size: dict[str, int], N: int) -> int:

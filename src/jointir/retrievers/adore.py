@@ -15,8 +15,8 @@ from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
 from jointir.encode.processes import is_main, place
 from jointir.encode.star import training_pairs
-from jointir.encode.training import Checkpoint, fingerprint, shuffled, train
-from jointir.joint.jpq import JPQ, Criterion, pad
+from jointir.encode.training import Checkpoint, fingerprint, train
+from jointir.joint.jpq import JPQ, Criterion, drawn
 from jointir.joint.uncompressed import Uncompressed
 
 
@@ -50,14 +50,12 @@ def adore(
     model = JPQ(start, Uncompressed(matrix)).to(device)
     model.index.centroids.requires_grad_(False)
     criterion = Criterion(negatives, lambda_cut, scale)
-    texts, relevant = training_pairs(collection)
+    draw = drawn(training_pairs(collection), model, batch, seed)
     bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:
-        rows = shuffled(len(texts), batch, step, seed)
-        tokens = model.encoder.tokenize([texts[i] for i in rows], "query")
-        positives, valid = (t.to(device) for t in pad([relevant[i] for i in rows]))
-        return model.loss(tokens, positives, valid, criterion, bf16)
+        tokens, positives, never = draw(step)
+        return model.loss(tokens, *positives, criterion, bf16, never=never)
 
     weights = list(model.encoder.parameters())
     optimizer = torch.optim.AdamW(weights, lr=lr, fused=True)

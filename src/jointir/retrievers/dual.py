@@ -31,10 +31,10 @@ def bm25_batches(
     model: DualEncoder, collection: Path, batch: int, steps: int, depth: int, seed: int
 ) -> Batches:
     """Return batches whose hard negatives are drawn from BM25's top `depth`."""
-    texts, positives = used_pairs(collection, batch, steps, seed)
+    pairs = used_pairs(collection, batch, steps, seed)
     docs = document_texts(read_corpus(collection))
-    negatives = bm25_negatives(texts, docs, positives, depth, seed)
-    return Batches(model, texts, positives, lambda _: negatives, docs, batch, seed)
+    negatives = bm25_negatives(pairs.texts, docs, pairs.never, depth, seed)
+    return Batches(model, pairs, lambda _: negatives, docs, batch, seed)
 
 
 def dual(
@@ -73,22 +73,23 @@ def dual(
         raise InputError("docs", "an encoder's own negatives need it", "Name docs.npy")
     same = fingerprint(locals())
     model = DualEncoder.load(encoder).to(place().device)
-    texts, positives = used_pairs(collection, batch, steps, seed)
+    pairs = used_pairs(collection, batch, steps, seed)
+    texts, _, never = pairs
     bodies = document_texts(read_corpus(collection))
 
     def own(step: int) -> np.ndarray:
         known = None if step else read_embeddings(docs, collection, model.dim)
         bf16 = has_bf16(model.device)
-        return refreshed(model, texts, bodies, positives, depth, batch_tokens, bf16, known)
+        return refreshed(model, texts, bodies, never, depth, batch_tokens, bf16, known)
 
     find: dict[str, Callable[[int], np.ndarray]] = {
-        "random": lambda _: random_negatives(positives, len(bodies), depth, seed),
-        "bm25": lambda _: bm25_negatives(texts, bodies, positives, depth, seed),
+        "random": lambda _: random_negatives(never, len(bodies), depth, seed),
+        "bm25": lambda _: bm25_negatives(texts, bodies, never, depth, seed),
         "own": own,
     }
     name = hashlib.sha256(str(same).encode()).hexdigest()[:12]
     source = Periodic(find[negatives], refresh or steps, scratch, name)
-    batches = Batches(model, texts, positives, source, bodies, batch, seed)
+    batches = Batches(model, pairs, source, bodies, batch, seed)
     keeper = Checkpoint(scratch, checkpoint_minutes, same)
     fit(batches, keeper, f"{negatives} negatives", steps, lr, warmup, scale, random_weight)
     if is_main():

@@ -17,6 +17,7 @@ from jointir.encode.embed import batches
 from jointir.encode.encoder import best_device
 from jointir.encode.precision import autocast, has_bf16
 from jointir.files import write_json
+from jointir.measure.identical import top
 from jointir.measure.trec import write_run
 from jointir.progress import progress
 from jointir.retrievers.late import LateInteraction
@@ -116,9 +117,14 @@ def late_search(
     splits = [p.name.removesuffix(".trec.gz") for p in out]
     topics = topics[topics["split"].isin(splits)].reset_index(drop=True)
     net = LateInteraction.load(model).to(best_device()).eval()
-    docs = document_texts(corpus)
-    values, rows, tokens = search(net, topics["text"].tolist(), docs, k, batch_tokens)
-    found = corpus["doc_id"].to_numpy(object)[rows]
+    docs, doc_ids, tokens = document_texts(corpus), corpus["doc_id"].to_numpy(object), 0
+
+    def answers(n: int) -> tuple[np.ndarray, np.ndarray]:
+        nonlocal tokens
+        scored, rows, tokens = search(net, topics["text"].tolist(), docs, n, batch_tokens)
+        return doc_ids[rows], scored
+
+    found, values = top(collection, topics["query_id"].tolist(), k, answers)
     for split, path in zip(splits, out, strict=True):
         own = np.flatnonzero(topics["split"].eq(split))
         write_run(path, topics["query_id"][own].tolist(), found[own], values[own], system)

@@ -9,31 +9,31 @@ import numpy as np
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.processes import from_main
-from jointir.encode.star import mine
+from jointir.encode.star import blocks, mine
 from jointir.files import atomic
 from jointir.progress import heartbeat
 from jointir.readers import read_npy
 
 
-def random_negatives(positives: list[np.ndarray], N: int, depth: int, seed: int) -> np.ndarray:
-    """Return int64[Q, depth]: rows of N drawn evenly, with repetition, none of them relevant.
+def random_negatives(never: list[np.ndarray], N: int, depth: int, seed: int) -> np.ndarray:
+    """Return int64[Q, depth]: rows of N drawn evenly, with repetition, none of a query's `never`.
 
-    positives: the relevant rows of each query.
+    never: of each query fewer than N rows, no row twice.
     """
     rng = np.random.default_rng([seed, 2])
     found = []
-    for relevant in positives:
-        drawn = rng.integers(0, N - len(relevant), depth)
-        for row in np.sort(relevant):
-            drawn += drawn >= row  # from the first relevant row on, each is the next that is not
+    for left_out in never:
+        drawn = rng.integers(0, N - len(left_out), depth)
+        for row in np.sort(left_out):
+            drawn += drawn >= row  # from the first of these rows on, each is the next that is none
         found.append(drawn)
     return np.stack(found)
 
 
 def bm25_negatives(
-    queries: list[str], docs: list[str], positives: list[np.ndarray], depth: int, seed: int
+    queries: list[str], docs: list[str], never: list[np.ndarray], depth: int, seed: int
 ) -> np.ndarray:
-    """Return int64[Q, depth]: the rows that BM25 ranks highest and that are not relevant.
+    """Return int64[Q, depth]: the rows that BM25 ranks highest, none of each query's `never`.
 
     Where fewer share a word with the query, random ones fill the row.
     """
@@ -41,14 +41,16 @@ def bm25_negatives(
     index = bm25s.BM25(method="lucene")
     index.index(bm25s.tokenize(docs, stopwords="en", **quiet), **quiet)
     words = bm25s.tokenize(queries, stopwords="en", return_ids=False, **quiet)
-    most = max(len(p) for p in positives)
-    depth = min(depth, len(docs) - most)
+    depth = min(depth, len(docs))
+    width = min(depth + max(len(n) for n in never), len(docs))
+    found = random_negatives(never, len(docs), depth, seed)
     with heartbeat(f"BM25's {depth} negatives for {len(queries)} queries"):
-        rows, scores = index.retrieve(words, k=depth + most, **quiet)  # [Q, depth + most]
-    found = random_negatives(positives, len(docs), depth, seed)
-    for own, ranked, score, relevant in zip(found, rows, scores, positives, strict=True):
-        kept = ranked[(score > 0) & ~np.isin(ranked, relevant)][:depth]
-        own[: len(kept)] = kept
+        for block in blocks(len(queries), width):
+            rows, scores = index.retrieve(words[block], k=width, **quiet)  # [q, width]
+            own_rows = zip(found[block], rows, scores, never[block], strict=True)
+            for own, ranked, score, left_out in own_rows:
+                kept = ranked[(score > 0) & ~np.isin(ranked, left_out)][:depth]
+                own[: len(kept)] = kept
     return found
 
 
@@ -56,13 +58,13 @@ def refreshed(
     model: DualEncoder,
     queries: list[str],
     docs: list[str],
-    positives: list[np.ndarray],
+    never: list[np.ndarray],
     depth: int,
     batch_tokens: int,
     bf16: bool,
     matrix: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return int64[Q, depth]: the rows that `model`, as it is now, ranks highest, not relevant.
+    """Return int64[Q, depth]: the rows that `model`, as it is now, ranks highest, as `mine`.
 
     matrix: [N, D], the embeddings of `docs` by this very model, where they are known.
     """
@@ -72,7 +74,7 @@ def refreshed(
         matrix = embed_texts(model, docs, "document", batch_tokens, bf16)
     embedded = embed_texts(model, queries, "query", batch_tokens, bf16)
     model.train(training)
-    return mine(embedded, matrix, positives, depth)
+    return mine(embedded, matrix, never, depth)
 
 
 class Periodic:

@@ -27,8 +27,8 @@ def distillation_loss(
     """Return the mean over B queries of L above.
 
     student, teacher: float[B, n] scores, column b the positive of query b. relevant: bool[B, n];
-    what is relevant beside the positive takes no part. temperature: of the teacher's scores; the
-    student's are taken as they are.
+    what is relevant, or no negative, beside the positive takes no part. temperature: of the
+    teacher's scores; the student's are taken as they are.
     """
     own = torch.arange(len(student), device=student.device)
     others = relevant.clone()

@@ -1,15 +1,18 @@
 """The `bm25` stage: the lexical baseline, by bm25s."""
 
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 import bm25s
 import numpy as np
+import pandas as pd
 
 from jointir.data.store import document_texts, read_corpus, read_qrels, read_queries
 from jointir.errors import InputError
 from jointir.files import write_json
 from jointir.measure.effectiveness import per_query
+from jointir.measure.identical import top
 from jointir.measure.names import parse, reported
 from jointir.measure.trec import write_run
 from jointir.progress import progress, say
@@ -43,6 +46,14 @@ class Lexical:
         return {"codes": postings, "other": self.index.scores["indptr"].nbytes + words}
 
 
+def answers(
+    lexical: Lexical, collection: Path, topics: pd.DataFrame, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `Lexical.search` does, but for documents that are no answers."""
+    search = partial(lexical.search, topics["text"].tolist())
+    return top(collection, topics["query_id"].tolist(), k, search)
+
+
 def tuned(
     lexical: Lexical, collection: Path, k1: list[float], b: list[float], measure: str, k: int
 ) -> tuple[float, float]:
@@ -59,7 +70,7 @@ def tuned(
     pairs = list(product(k1, b))
     for pair in progress(pairs, "bm25 on dev", unit="settings"):
         lexical.set(*pair)
-        found, _ = lexical.search(topics["text"].tolist(), depth)
+        found, _ = answers(lexical, collection, topics, depth)
         run = {
             query: {doc: -float(rank) for rank, doc in enumerate(row) if doc}
             for query, row in zip(topics["query_id"], found, strict=True)
@@ -100,7 +111,7 @@ def bm25(
     for path in out:
         split = path.name.removesuffix(".trec.gz")
         topics = read_queries(collection, split)
-        found, scores = lexical.search(topics["text"].tolist(), k)
+        found, scores = answers(lexical, collection, topics, k)
         write_run(path, topics["query_id"].tolist(), found, scores, "bm25")
         say(f"bm25 {setting}: {split}, {len(topics)} queries")
     size, N = lexical.size(), len(corpus)
