@@ -59,13 +59,14 @@ def _check_tokenizer(
     tokenizer: PreTrainedTokenizerBase | None, transformer: PreTrainedModel, source: str
 ) -> None:
     # without a file, transformers makes a tokenizer that knows nothing but special tokens
-    if tokenizer is None or set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
+    words = {} if tokenizer is None else tokenizer.get_vocab()
+    words = {word: i for word, i in words.items() if i not in tokenizer.all_special_ids}
+    if not words:
         remedy = "Put the tokenizer's files (tokenizer.json or its vocabulary) beside the weights"
         raise InputError(WHERE, f"{source!r} has no tokenizer", remedy)
     rows = transformer.get_input_embeddings().weight.shape[0]
-    highest = max(tokenizer.get_vocab().values())
-    if highest >= rows:
-        found = f"the tokenizer of {source!r} has tokens up to {highest}, its model {rows} of them"
+    if max(words.values()) >= rows:
+        found = f"the tokenizer of {source!r} has token {max(words.values())}, its model {rows}"
         raise InputError(WHERE, found, "Put the tokenizer that belongs to the weights beside them")
 
 
