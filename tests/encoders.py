@@ -103,13 +103,16 @@ def without_prompt(folder: Path, mode: str) -> Path:
     return with_modules(folder, pooling, prompts=prompts)
 
 
-def router(first: bool) -> list[torch.nn.Module]:
-    """Return modules that treat queries and documents unlike, from the first on or at the end."""
+def router(first: bool, width: int = 8) -> list[torch.nn.Module]:
+    """Return modules that treat queries and documents unlike, from the first on or at the end.
+
+    width: D of documents, where it is 8 of queries.
+    """
     if first:
         static = [[modules.StaticEmbedding(tokenizer(), embedding_dim=D)] for _ in range(2)]
         return [Router.for_query_document(*static)]
     torch.manual_seed(2)
-    return [modules.Pooling(D), Router.for_query_document([Dense(D, 8)], [Dense(D, 8)])]
+    return [modules.Pooling(D), Router.for_query_document([Dense(D, 8)], [Dense(D, width)])]
 
 
 def half(folder: Path, dtype: torch.dtype) -> Path:

@@ -44,6 +44,7 @@ from jointir.generative.controls import given_ids
 from jointir.quantize.pq import read_index, read_pq, replace_centroids, write_index
 from jointir.retrievers.colbert import colbert
 from jointir.retrievers.dual import dual
+from jointir.retrievers.late import LateInteraction
 from jointir.search.build import build
 from tiny import D, make, tokenizer
 
@@ -184,11 +185,16 @@ def test_readmes_lines_search_as_we_do(tmp_path, kind):
     [
         ({"prompts": SAID}, {"query": "w3 "}, "query_prompt: 'w3 ' in place of the model's own"),
         ({"prompts": SAID}, {"document": ""}, "document_prompt: '' in place of the model's own"),
-        ({"prompts": E5}, {}, "its prompts ['passage'] are not used"),
+        ({"prompts": E5}, {}, "the model's prompts ['passage'] are not used: encode_query"),
         ({"prompts": AS_ANY, "default_prompt_name": "retrieval"}, {}, "['retrieval'] are not used"),
         ({}, {}, f"embeddings of D = {D} dimensions, of length 1"),
         ({"truncate_dim": 8}, {}, "embeddings of D = 8 dimensions, not normalized"),
         ({"truncate_dim": 8}, {}, "rank by inner product, its similarity_fn_name is 'cosine'"),
+        (
+            {"similarity_fn_name": "manhattan"},
+            {},
+            "rank by inner product, its similarity_fn_name is 'manhattan'",
+        ),
     ],
 )
 def test_what_the_user_should_know_is_said(tmp_path, capsys, options, given, words):
@@ -261,6 +267,13 @@ def with_types(folder: Path) -> Path:
     return edited(folder, "tokenizer_config.json", model_input_names=names)
 
 
+def not_finite(folder: Path) -> Path:
+    weights = load_file(transformer(folder) / "model.safetensors")
+    weights["embeddings.LayerNorm.bias"][3] = torch.nan
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
 def without_end(folder: Path) -> Path:
     return causal(folder, eos_token=None)
 
@@ -273,6 +286,20 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], dict, str]] = {
         lambda f: sentence(f, modules.BoW(["w1", "w2"])),
         {},
         r"begins with the module BoW",
+    ),
+    "dimensions that differ": (
+        lambda f: with_modules(f, *router(False, 16)),
+        {},
+        r"have \{'query': 8, 'document': 16\} dimensions",
+    ),
+    "no pooling": (with_modules, {}, r"sentence-transformers itself cannot embed a query with it"),
+    "not finite": (not_finite, {}, r"its embedding of a query is not finite"),
+    "settings of the tokenizer": (
+        lambda f: edited(
+            pooled(f), "sentence_bert_config.json", processing_kwargs={"text": {"max_length": 4}}
+        ),
+        {},
+        r"settings of its own, \{'text'",
     ),
     "types of tokens": (
         with_types,
@@ -375,6 +402,32 @@ def test_star_from_half_precision_learns_as_from_its_float32_copy(tiny, tmp_path
             assert value.dtype == torch.float32 and torch.equal(value, right[key])
             moved = max(moved, (value - old[key]).abs().max().item())
     assert 1e-6 < moved < 1e-4, "too little for bfloat16, and kept"
+
+
+SOME = ["no padding token", "router after pooling", "truncated", "mean without prompt", "dense"]
+SOME += ["modernbert", "t5", "two poolings", "e5's prompts", "last token of a causal model"]
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_an_encoder_of_any_kind_is_trained_and_exported(tiny, tmp_path, name):
+    write, _, prompts = KINDS[name]
+    bring(write(tmp_path / "source"), tmp_path / "in", prompts)
+    embed(tiny.collection, tmp_path / "in", tmp_path / "docs.npy", "document", dtype="float32")
+    paths = {"docs": tmp_path / "docs.npy", "out": tmp_path / "out", "scratch": tmp_path / "s"}
+    star_module.star(tiny.collection, tmp_path / "in", **paths, **STAR | {"lr": 1e-3})
+    before, model = (DualEncoder.load(tmp_path / n).eval() for n in ("in", "out"))
+    exported = SentenceTransformer(str(tmp_path / "out"), device="cpu")
+    for kind in LENGTHS:
+        found = embed_texts(model, TEXTS, kind, 4096, False)
+        near(found, encode(exported, kind))
+        assert np.abs(found - embed_texts(before, TEXTS, kind, 4096, False)).max() > 1e-4
+    options = {"dim": 16, "steps": 2, "batch": 8, "lr": 1e-4, "head_lr": 1e-3, "warmup": 1}
+    options |= {"random_weight": 0.1, "depth": 20, "seed": 3}
+    colbert(tiny.collection, tmp_path / "out", tmp_path / "late", tmp_path / "s", **options)
+    late = LateInteraction.load(tmp_path / "late").eval()
+    (tokens, counts), plain = late(late.tokenize(TEXTS, "query"), "query"), late.model
+    for own, mask, right in zip(tokens, counts, plain.encode_query(TEXTS), strict=True):
+        np.testing.assert_allclose(own[mask].detach(), right, atol=1e-5)
 
 
 def test_a_file_in_half_precision_is_loaded_as_float32(tiny, tmp_path):

@@ -17,7 +17,7 @@ rule checkpoint:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=options(config["encoder"]),
+        settings=lambda w: options(config["encoder"]),  # braces in a prompt are no wildcards
     shell:
         "jointir checkpoint --out {output.model} {params.settings} 2>&1 | tee {log}"
 

@@ -5,7 +5,9 @@ original does.
 """
 
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +53,9 @@ def check_parts(model: SentenceTransformer, source: str) -> None:
         found = f"the Transformer of {source!r} reads {sorted(map(str, first.modality_config))}"
         remedy = "Choose a model that reads plain text; jointir knows no chat templates"
         raise InputError(WHERE, found, remedy)
+    if first.processing_kwargs:
+        found = f"the tokenizer of {source!r} has settings of its own, {first.processing_kwargs}"
+        raise InputError(WHERE, found, "Choose a model without processing_kwargs, or delete them")
     for what in _custom_code(model, source):
         raise InputError(WHERE, f"{source!r} wants {what}", CUSTOM)
 
@@ -77,18 +82,21 @@ def _custom_code(model: SentenceTransformer, source: str) -> Iterator[str]:
             yield f"code of its own (auto_map {module.config.auto_map})"
     if auto_map := model.tokenizer.init_kwargs.get("auto_map"):
         yield f"a tokenizer with code of its own (auto_map {auto_map})"
-    listed = load_file_path(source, "modules.json")
-    for entry in _read(listed) if listed else ():
+    for entry in _read(source, "modules.json"):
         if entry["type"].endswith(".Dense"):
-            told = load_file_path(source, "config.json", subfolder=entry["path"])
-            name = (_read(told) if told else {}).get("activation_function") or "torch."
+            told = dict(_read(source, "config.json", entry["path"]))
+            name = told.get("activation_function") or "torch."
             if not name.startswith("torch."):  # sentence-transformers would take tanh instead
                 yield f"a Dense module with code of its own (activation function {name})"
 
 
-def _read(path: str) -> list | dict:
-    with open(path, encoding="utf-8") as f:
-        return json.load(f)
+def _read(source: str, name: str, folder: str = "") -> list | dict:
+    """Return a JSON file of a checkpoint that was just loaded, and so is on this disk."""
+    if "/" not in source and not Path(source).is_dir():
+        source = f"{SentenceTransformer.default_huggingface_organization}/{source}"
+    cache = os.getenv("SENTENCE_TRANSFORMERS_HOME")
+    path = load_file_path(source, name, folder, cache_folder=cache, local_files_only=True)
+    return json.loads(Path(path).read_text(encoding="utf-8")) if path else []
 
 
 def positions(transformer: PreTrainedModel) -> int | None:
@@ -182,6 +190,21 @@ def expected(
     if not np.isfinite(found).all():
         raise InputError(WHERE, f"its embedding of a {kind} is not finite", "Check its weights")
     return found
+
+
+def check_dimension(model: SentenceTransformer, right: dict[str, np.ndarray]) -> None:
+    """Check that queries and documents have the D that the model says it has.
+
+    right: of each kind of text float32[n, D], as `expected`.
+
+    Raises:
+        InputError: they do not.
+    """
+    dims, D = {kind: e.shape[-1] for kind, e in right.items()}, model.get_embedding_dimension()
+    if set(dims.values()) != {D}:
+        found = f"its embeddings have {dims} dimensions, where it says {D}"
+        remedy = "Choose a model that embeds queries and documents in the same dimensions"
+        raise InputError(WHERE, found, remedy)
 
 
 @torch.inference_mode()

@@ -223,6 +223,7 @@ def checkpoint(
     model[0].query_length = model[0].document_length = None
     texts = {kind: checks.sample_texts(model.tokenizer, n) for kind, n in lengths.items()}
     right = {k: checks.expected(model, texts[k], k, given[k], lengths[k]) for k in texts}
+    checks.check_dimension(model, right)
     model.prompts = prompts
     if not dropout:
         turn_off_dropout(model)
@@ -256,7 +257,8 @@ def _describe(encoder: DualEncoder) -> None:
     length = "of length 1" if encoder.normalized else "not normalized"
     say(f"encoder: embeddings of D = {encoder.dim} dimensions, {length}")
     name = encoder.model.similarity_fn_name
-    if name != "dot" and not encoder.normalized:
+    same = ("dot", "cosine", "euclidean") if encoder.normalized else ("dot",)
+    if name not in same:
         say(f"encoder: searches rank by inner product, its similarity_fn_name is {name!r}")
 
 

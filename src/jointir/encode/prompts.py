@@ -22,7 +22,10 @@ def choose_prompts(model: SentenceTransformer, given: dict[str, str | None]) -> 
             say(f"encoder.{kind}_prompt: {text!r} in place of the model's own {own[kind]!r}")
     others = sorted(n for n, text in model.prompts.items() if text and n not in names.values())
     if others and None in given.values():
-        say(f"encoder: its prompts {others} are not used, as encode_query and encode_document do")
+        say(
+            f"encoder: the model's prompts {others} are not used: encode_query and encode_document "
+            "do not look them up. To use one, set encoder.query_prompt or encoder.document_prompt"
+        )
     return chosen
 
 
