@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Dense, Router
 from sentence_transformers.sentence_transformer import modules
+from tokenizers import processors
 from transformers import (
     AutoModel,
     BertConfig,
@@ -127,3 +129,101 @@ def edited(folder: Path, name: str, **changes: object) -> Path:
     old = json.loads((folder / name).read_text())
     (folder / name).write_text(json.dumps(old | changes))
     return folder
+
+
+LEFT = {"padding_side": "left", "pad_token": "[PAD]"}
+
+
+def causal(folder: Path, **options: object) -> Path:
+    """Write a GPT-2; options: of its tokenizer, in place of an end token and no padding token."""
+    transformer(folder, CONFIGS["gpt2"], without_padding())
+    return edited(folder, "tokenizer_config.json", **options)
+
+
+def last_of_causal(folder: Path) -> Path:
+    """Write a causal model that pads on the left and reads the last token."""
+    first = modules.Transformer(str(causal(folder.with_name("raw"), **LEFT)))
+    SentenceTransformer(modules=[first, modules.Pooling(D, "lasttoken")]).save(str(folder))
+    return folder
+
+
+def sentence(folder: Path, *parts: torch.nn.Module) -> Path:
+    """Write a sentence-transformers model of these modules."""
+    SentenceTransformer(modules=list(parts), device="cpu").save(str(folder))
+    return folder
+
+
+def static(folder: Path) -> Path:
+    """Write one of static embeddings."""
+    words = without_padding()
+    return sentence(folder, modules.StaticEmbedding(words, embedding_dim=D))
+
+
+def without_tokenizer(folder: Path) -> Path:
+    """Write a checkpoint without the files of its tokenizer."""
+    transformer(folder)
+    for path in folder.glob("token*"):
+        path.unlink()
+    return folder
+
+
+def own_model(folder: Path) -> Path:
+    """Write one whose model wants code of its own, though transformers knows its kind."""
+    return edited(transformer(folder), "config.json", auto_map={"AutoModel": "mine.Model"})
+
+
+def own_dense(folder: Path) -> Path:
+    """Write one whose Dense module names an activation of its own."""
+    with_modules(folder, modules.Pooling(D), dense(8))
+    return edited(folder, "2_Dense/config.json", activation_function="mine.Activation")
+
+
+def own_tokenizer(folder: Path) -> Path:
+    """Write one whose tokenizer wants code of its own."""
+    told = {"auto_map": {"AutoTokenizer": ["mine.Words", None]}}
+    return edited(transformer(folder), "tokenizer_config.json", **told)
+
+
+def own_module(folder: Path) -> Path:
+    """Write one that lists a module of its own."""
+    listed = (pooled(folder) / "modules.json").read_text()
+    name = "sentence_transformers.sentence_transformer.modules.pooling.Pooling"
+    assert name in listed
+    (folder / "modules.json").write_text(listed.replace(name, "mine.Pooling"))
+    return folder
+
+
+def own_kind(folder: Path) -> Path:
+    """Write one of a kind that transformers does not know."""
+    mine = {"AutoConfig": "mine.Config", "AutoModel": "mine.Model"}
+    return edited(transformer(folder), "config.json", auto_map=mine, model_type="mine")
+
+
+def template(folder: Path) -> Path:
+    """Write a plain causal model whose tokenizer has a chat template."""
+    words = without_padding()
+    words.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    return transformer(folder, CONFIGS["qwen3"], words)
+
+
+def with_types(folder: Path) -> Path:
+    """Write a BERT whose tokenizer tells of every token that its type is 1."""
+    words = tokenizer()
+    shape = {"single": "[CLS]:1 $A:1 [SEP]:1", "special_tokens": [("[CLS]", 2), ("[SEP]", 3)]}
+    words.backend_tokenizer.post_processor = processors.TemplateProcessing(**shape)
+    names = ["input_ids", "token_type_ids", "attention_mask"]
+    transformer(folder, words=words)
+    return edited(folder, "tokenizer_config.json", model_input_names=names)
+
+
+def not_finite(folder: Path) -> Path:
+    """Write one with a weight that is no number."""
+    weights = load_file(transformer(folder) / "model.safetensors")
+    weights["embeddings.LayerNorm.bias"][3] = torch.nan
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+def without_end(folder: Path) -> Path:
+    """Write a GPT-2 with neither a padding token nor an end token."""
+    return causal(folder, eos_token=None)

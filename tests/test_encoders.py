@@ -11,42 +11,44 @@ import torch
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules
-from tokenizers import processors
 from transformers import BertConfig
 
-import jointir.generative.asi as asi_module
-import jointir.generative.settle as settle_module
-import jointir.joint.dpq as dpq_module
-import jointir.joint.jpq as jpq_module
-import jointir.retrievers.adore as adore_module
-import jointir.retrievers.tct as tct_module
 from encoders import (
     BERT,
     CONFIGS,
+    LEFT,
+    causal,
     dense,
     edited,
     half,
+    last_of_causal,
+    not_finite,
+    own_dense,
+    own_kind,
+    own_model,
+    own_module,
+    own_tokenizer,
     pooled,
     router,
+    sentence,
+    static,
+    template,
     transformer,
     with_modules,
-    without_padding,
+    with_types,
+    without_end,
     without_prompt,
+    without_tokenizer,
 )
 from jointir.encode import encoder as encoder_module
-from jointir.encode import norm
 from jointir.encode import star as star_module
 from jointir.encode.embed import embed, embed_texts
 from jointir.encode.encoder import DualEncoder, checkpoint
 from jointir.errors import InputError
 from jointir.files import read_json
-from jointir.generative.controls import given_ids
-from jointir.quantize.pq import read_index, read_pq, replace_centroids, write_index
 from jointir.retrievers.colbert import colbert
-from jointir.retrievers.dual import dual
 from jointir.retrievers.late import LateInteraction
-from jointir.search.build import build
-from tiny import D, make, tokenizer
+from tiny import D, make
 
 LENGTHS = {"query": 12, "document": 24}
 LONG = " ".join(f"w{i}" for i in range(60))
@@ -54,20 +56,6 @@ TEXTS = ["w1 w2 w3", "w9", "w5 w6 w7 w8 w9 w3 w2 w1", LONG, "w3 w2 w1"]
 E5 = {"query": "query: ", "passage": "passage: "}
 SAID = {"query": "query: w9 ", "document": "passage: w7 "}
 AS_ANY = {"document": "passage: ", "retrieval": "query: "}
-
-
-def causal(folder: Path, **options: object) -> Path:
-    words = without_padding()
-    for name, value in options.items():
-        setattr(words, name, value)
-    return transformer(folder, CONFIGS["gpt2"], words)
-
-
-def last_of_causal(folder: Path) -> Path:
-    first = modules.Transformer(str(causal(folder.with_name("raw"), padding_side="left")))
-    first.tokenizer.pad_token = "[SEP]"
-    SentenceTransformer(modules=[first, modules.Pooling(D, "lasttoken")]).save(str(folder))
-    return folder
 
 
 # name: what writes the model, its D, and the options of `checkpoint`
@@ -107,7 +95,7 @@ KINDS |= {
     "bfloat16": (lambda f: half(f, torch.bfloat16), 8, {}),
     "float16": (lambda f: half(f, torch.float16), 8, {}),
     "no padding token": (causal, D, {}),
-    "padding on the left": (lambda f: causal(f, padding_side="left", pad_token="[SEP]"), D, {}),
+    "padding on the left": (lambda f: causal(f, **LEFT), D, {}),
     "last token of a causal model": (last_of_causal, D, {}),
     "lower case": (
         lambda f: edited(pooled(f), "sentence_bert_config.json", do_lower_case=True),
@@ -180,25 +168,26 @@ def test_readmes_lines_search_as_we_do(tmp_path, kind):
     assert np.array_equal(index.search(found, 5)[1], index.search(right, 5)[1])
 
 
-@pytest.mark.parametrize(
-    ("options", "given", "words"),
-    [
-        ({"prompts": SAID}, {"query": "w3 "}, "query_prompt: 'w3 ' in place of the model's own"),
-        ({"prompts": SAID}, {"document": ""}, "document_prompt: '' in place of the model's own"),
-        ({"prompts": E5}, {}, "the model's prompts ['passage'] are not used: encode_query"),
-        ({"prompts": AS_ANY, "default_prompt_name": "retrieval"}, {}, "['retrieval'] are not used"),
-        ({}, {}, f"embeddings of D = {D} dimensions, of length 1"),
-        ({"truncate_dim": 8}, {}, "embeddings of D = 8 dimensions, not normalized"),
-        ({"truncate_dim": 8}, {}, "rank by inner product, its similarity_fn_name is 'cosine'"),
-        (
-            {"similarity_fn_name": "manhattan"},
-            {},
-            "rank by inner product, its similarity_fn_name is 'manhattan'",
-        ),
-    ],
-)
-def test_what_the_user_should_know_is_said(tmp_path, capsys, options, given, words):
-    bring(pooled(tmp_path / "source", **options), tmp_path / "out", given)
+# what is brought, the prompts given, and what is said
+TOLD = [
+    ({"prompts": SAID}, {"query": "w3 "}, "query_prompt: 'w3 ' in place of the model's own"),
+    ({"prompts": SAID}, {"document": ""}, "document_prompt: '' in place of the model's own"),
+    ({"prompts": E5}, {}, "the model's prompts ['passage'] are not used: encode_query"),
+    ({"prompts": AS_ANY, "default_prompt_name": "retrieval"}, {}, "['retrieval'] are not used"),
+    ({}, {}, f"embeddings of D = {D} dimensions, of length 1"),
+    ({"truncate_dim": 8}, {}, "embeddings of D = 8 dimensions, not normalized"),
+    ({"truncate_dim": 8}, {}, "rank by inner product, its similarity_fn_name is 'cosine'"),
+    ({"similarity_fn_name": "manhattan"}, {}, "rank by inner product, its similarity_fn_name is"),
+    (causal, {}, "no padding token, so its end token '[SEP]' pads"),
+    (last_of_causal, {}, "texts are padded on the right"),
+]
+
+
+@pytest.mark.parametrize(("brought", "given", "words"), TOLD)
+def test_what_the_user_should_know_is_said(tmp_path, capsys, brought, given, words):
+    source = tmp_path / "source"
+    pooled(source, **brought) if isinstance(brought, dict) else brought(source)
+    bring(source, tmp_path / "out", given)
     assert words in capsys.readouterr().err
 
 
@@ -206,76 +195,6 @@ def test_nothing_is_said_of_prompts_that_are_used(tmp_path, capsys):
     bring(pooled(tmp_path / "source", prompts=SAID), tmp_path / "out")
     told = capsys.readouterr().err
     assert "not used" not in told and "in place of" not in told and "similarity" not in told
-
-
-def sentence(folder: Path, *parts: torch.nn.Module) -> Path:
-    SentenceTransformer(modules=list(parts), device="cpu").save(str(folder))
-    return folder
-
-
-def static(folder: Path) -> Path:
-    words = without_padding()
-    return sentence(folder, modules.StaticEmbedding(words, embedding_dim=D))
-
-
-def without_tokenizer(folder: Path) -> Path:
-    transformer(folder)
-    for path in folder.glob("token*"):
-        path.unlink()
-    return folder
-
-
-def of_other_words(folder: Path) -> Path:
-    return edited(transformer(folder), "config.json", auto_map={"AutoModel": "mine.Model"})
-
-
-def own_dense(folder: Path) -> Path:
-    with_modules(folder, modules.Pooling(D), dense(8))
-    return edited(folder, "2_Dense/config.json", activation_function="mine.Activation")
-
-
-def own_tokenizer(folder: Path) -> Path:
-    told = {"auto_map": {"AutoTokenizer": ["mine.Words", None]}}
-    return edited(transformer(folder), "tokenizer_config.json", **told)
-
-
-def own_module(folder: Path) -> Path:
-    listed = (pooled(folder) / "modules.json").read_text()
-    name = "sentence_transformers.sentence_transformer.modules.pooling.Pooling"
-    assert name in listed
-    (folder / "modules.json").write_text(listed.replace(name, "mine.Pooling"))
-    return folder
-
-
-def own_kind(folder: Path) -> Path:
-    mine = {"AutoConfig": "mine.Config", "AutoModel": "mine.Model"}
-    return edited(transformer(folder), "config.json", auto_map=mine, model_type="mine")
-
-
-def template(folder: Path) -> Path:
-    words = without_padding()
-    words.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
-    return transformer(folder, CONFIGS["qwen3"], words)
-
-
-def with_types(folder: Path) -> Path:
-    words = tokenizer()
-    shape = {"single": "[CLS]:1 $A:1 [SEP]:1", "special_tokens": [("[CLS]", 2), ("[SEP]", 3)]}
-    words.backend_tokenizer.post_processor = processors.TemplateProcessing(**shape)
-    names = ["input_ids", "token_type_ids", "attention_mask"]
-    transformer(folder, words=words)
-    return edited(folder, "tokenizer_config.json", model_input_names=names)
-
-
-def not_finite(folder: Path) -> Path:
-    weights = load_file(transformer(folder) / "model.safetensors")
-    weights["embeddings.LayerNorm.bias"][3] = torch.nan
-    save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    return folder
-
-
-def without_end(folder: Path) -> Path:
-    return causal(folder, eos_token=None)
 
 
 LONG_PROMPT = {"query": "w1 " * 10}
@@ -312,7 +231,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], dict, str]] = {
         r"has token 205, its model 90",
     ),
     "no tokenizer": (without_tokenizer, {}, r"has no tokenizer\. Put the tokenizer's files"),
-    "code of a model": (of_other_words, {}, r"wants code of its own \(auto_map .*mine\.Model"),
+    "code of a model": (own_model, {}, r"wants code of its own \(auto_map .*mine\.Model"),
     "code of a kind": (own_kind, {}, r"wants code of its own\. jointir runs no code"),
     "code of a tokenizer": (own_tokenizer, {}, r"wants a tokenizer with code of its own"),
     "code of a module": (own_module, {}, r"wants code of its own\. jointir runs no code"),
@@ -438,134 +357,3 @@ def test_a_file_in_half_precision_is_loaded_as_float32(tiny, tmp_path):
     model = DualEncoder.load(folder)
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert model.forward([[2, 9, 3]]).dtype == torch.float32
-
-
-# --- embeddings of another length
-
-
-def scaled(folder: Path, factor: float) -> Path:
-    parts = [modules.Pooling(D), modules.Normalize(), dense(D, factor)]
-    with_modules(folder.with_name(f"{folder.name}-in"), *parts)
-    bring(folder.with_name(f"{folder.name}-in"), folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def pair(tiny, tmp_path_factory):
-    """Two encoders whose embeddings differ in length alone, with embeddings, index and ids."""
-    root = tmp_path_factory.mktemp("pair")
-    for factor in (1, 5):
-        folder = root / str(factor)
-        model = scaled(folder / "model", factor)
-        embed(tiny.collection, model, folder / "docs.npy", "document", dtype="float32")
-    np.testing.assert_allclose(np.load(root / "5/docs.npy"), 5 * np.load(root / "1/docs.npy"), 1e-5)
-    build("opq", root / "1/docs.npy", root / "1/opq.faiss", 8, iterations=2)
-    index = read_index(root / "1/opq.faiss")
-    replace_centroids(index, 5 * read_pq(root / "1/opq.faiss", D).centroids)
-    write_index(faiss.downcast_index(index), root / "5/opq.faiss")
-    options = {"dim": 16, "steps": 2, "batch": 8, "lr": 1e-4, "head_lr": 1e-3, "warmup": 1}
-    options |= {"random_weight": 0.1, "depth": 20, "seed": 3}
-    colbert(tiny.collection, root / "1/model", root / "teacher", root / "scratch", **options)
-    return root
-
-
-COMMON = {"steps": 8, "batch": 8, "lr": 1e-4, "warmup": 2, "scale": 20.0, "seed": 3}
-NEGATIVES = {"random_weight": 0.1, "depth": 20}
-JPQ = COMMON | {"negatives": 20, "lambda_cut": 20}
-DPQ = COMMON | {"pq_lr": 0.0, "temperature": 1e-3, "reconstruction": 1.0}
-TCT = COMMON | {"depth": 20, "gamma": 0.1, "temperature": 0.25}
-ASI = COMMON | {"length": 4, "vocabulary": 16, "layers": 1, "batch": 12, "fresh": 4, "pool": 40}
-ASI |= {"decoded": 10, "nearest": 3, "refresh": 4, "alpha": 3.0, "gamma": 0.05, "beta": 0.01}
-ASI |= {"lambda_first": 0.01, "lambda_last": 0.25}
-SETTLE = COMMON | {"nearby": 0.5, "holdout": 0.0, "batch": 16, "lr": 1e-3}
-
-
-def with_index(stage: Callable, **options: object) -> Callable:
-    def run(c: Path, f: Path, out: Path) -> None:
-        outs = {"out_index": out / "i.faiss", "out_encoder": out / "e", "scratch": out / "s"}
-        stage(c, f / "model", index=f / "opq.faiss", docs=f / "docs.npy", **outs, **options)
-
-    return run
-
-
-def with_docs(stage: Callable, **options: object) -> Callable:
-    return lambda c, f, out: stage(
-        c, f / "model", docs=f / "docs.npy", out=out / "e", scratch=out / "s", **options
-    )
-
-
-def tct_colbert(c: Path, f: Path, out: Path) -> None:
-    tct_module.tct(c, f / "model", f.parent / "teacher", out / "e", out / "s", **TCT)
-
-
-def settle(c: Path, f: Path, out: Path) -> None:
-    made = {"out": out / "given", "ids": out / "ids.parquet"}
-    shape = {"length": 4, "vocabulary": 16, "layers": 1, "seed": 1}
-    given_ids(c, f / "model", f / "docs.npy", **made, kind="residual", **shape)
-    paths = {"ids": made["ids"], "docs": f / "docs.npy", "out": out / "e", "scratch": out / "s"}
-    settle_module.settle(c, out / "given", **paths, **SETTLE)
-
-
-# name: the module whose `train` it calls, and the stage
-TRAININGS = {
-    "star": (star_module, with_docs(star_module.star, **COMMON | NEGATIVES)),
-    "dual": (star_module, with_docs(dual, **COMMON | NEGATIVES, negatives="random")),
-    "adore": (adore_module, with_docs(adore_module.adore, **JPQ)),
-    "jpq": (jpq_module, with_index(jpq_module.jpq, **JPQ, centroid_lr=0.0)),
-    "jpq-neg": (jpq_module, with_index(jpq_module.jpq, **JPQ, centroid_lr=0.0, exact=True)),
-    "jpq-mse": (jpq_module, with_index(jpq_module.jpq, **JPQ, centroid_lr=0.0, reconstruction=9.0)),
-    "dpq": (dpq_module, with_index(dpq_module.dpq, **DPQ)),
-    "tct-colbert": (tct_module, tct_colbert),
-    "asi": (asi_module, with_docs(asi_module.asi, **ASI, indexer="mlp", head_lr=1e-3)),
-    # centroids are as long as the embeddings, learning rates are not: here they stay
-    "asi-rq": (asi_module, with_docs(asi_module.asi, **ASI, indexer="rq", head_lr=0.0)),
-    "asi-pq": (asi_module, with_docs(asi_module.asi, **ASI, indexer="pq", head_lr=0.0)),
-    "settle": (settle_module, settle),
-}
-
-
-@pytest.mark.parametrize("name", TRAININGS)
-def test_embeddings_five_times_as_long_give_the_same_losses(
-    tiny, pair, tmp_path, monkeypatch, name
-):
-    module, stage = TRAININGS[name]
-    curves, train, load = [], module.train, DualEncoder.load
-
-    def frozen(folder: Path) -> DualEncoder:
-        model = load(folder)  # the factor itself would learn at another pace
-        for part in model.model:
-            if isinstance(part, modules.Dense):
-                part.requires_grad_(False)
-        return model
-
-    monkeypatch.setattr(DualEncoder, "load", staticmethod(frozen))
-    monkeypatch.setattr(module, "train", lambda *args: curves.append(train(*args)))
-    for factor in ("1", "5"):
-        stage(tiny.collection, pair / factor, tmp_path / factor)
-    np.testing.assert_allclose(curves[1], curves[0], rtol=2e-3)
-    assert np.std(curves[0]) > 1e-4 * np.mean(curves[0]), "it moves"
-
-
-def test_without_the_division_losses_differ(tiny, pair, tmp_path, monkeypatch):
-    curves, train = [], star_module.train
-    monkeypatch.setattr(star_module, "train", lambda *args: curves.append(train(*args)))
-    monkeypatch.setattr(star_module, "mean_squared_norm", lambda *args: 1.0)
-    for factor in ("1", "5"):
-        TRAININGS["star"][1](tiny.collection, pair / factor, tmp_path / factor)
-    assert abs(curves[1][0] / curves[0][0] - 1) > 0.1
-
-
-def test_the_norm_is_that_of_a_sample_of_documents(tiny, pair, monkeypatch):
-    model = DualEncoder.load(pair / "5/model").train()
-    docs = np.load(pair / "5/docs.npy")
-    rows = np.random.default_rng(0).choice(len(docs), 256, replace=False)
-    right = np.square(docs[rows]).sum(1).mean()
-    assert norm.mean_squared_norm(model, tiny.collection) == pytest.approx(right, rel=1e-5)
-    assert right == pytest.approx(25, rel=1e-4) and model.training
-    monkeypatch.setattr(norm, "CHUNK_ROWS", 50)
-    assert norm.mean_squared_norm(model, tiny.collection) == pytest.approx(right, rel=1e-5)
-
-
-def test_the_norm_of_normalized_embeddings_is_one_and_is_not_measured(tiny, monkeypatch):
-    monkeypatch.setattr(norm, "sample", lambda collection: pytest.fail("measured"))
-    assert norm.mean_squared_norm(DualEncoder.load(tiny.encoder), tiny.collection) == 1.0

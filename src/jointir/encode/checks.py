@@ -158,7 +158,7 @@ def mend_padding(tokenizer: PreTrainedTokenizerBase, source: str) -> None:
         tokenizer.pad_token = tokenizer.eos_token
         say(f"encoder: no padding token, so its end token {tokenizer.eos_token!r} pads (masked)")
     if tokenizer.padding_side != "right":
-        tokenizer.padding_side = "right"
+        tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = "right"  # saved, too
         say("encoder: texts are padded on the right, where padding moves no position")
 
 
