@@ -48,11 +48,11 @@ def check_parts(model: SentenceTransformer, source: str) -> None:
             f"{source!r} begins with the module {type(first).__name__}, which jointir does not know"
         )
         raise InputError(WHERE, found, CHOOSE)
-    _check_tokenizer(first.tokenizer, first.model, source)
     if "message" in first.modality_config or "text" not in first.modality_config:
         found = f"the Transformer of {source!r} reads {sorted(map(str, first.modality_config))}"
         remedy = "Choose a model that reads plain text; jointir knows no chat templates"
         raise InputError(WHERE, found, remedy)
+    _check_tokenizer(first.tokenizer, first.model, source)
     if first.processing_kwargs:
         found = f"the tokenizer of {source!r} has settings of its own, {first.processing_kwargs}"
         raise InputError(WHERE, found, "Choose a model without processing_kwargs, or delete them")
@@ -69,8 +69,8 @@ def _check_tokenizer(
     if not words:
         remedy = "Put the tokenizer's files (tokenizer.json or its vocabulary) beside the weights"
         raise InputError(WHERE, f"{source!r} has no tokenizer", remedy)
-    rows = transformer.get_input_embeddings().weight.shape[0]
-    if max(words.values()) >= rows:
+    rows = getattr(transformer.config.get_text_config(), "vocab_size", None)
+    if rows and max(words.values()) >= rows:
         found = f"the tokenizer of {source!r} has token {max(words.values())}, its model {rows}"
         raise InputError(WHERE, found, "Put the tokenizer that belongs to the weights beside them")
 
