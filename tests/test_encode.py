@@ -15,9 +15,10 @@ from sentence_transformers import SentenceTransformer
 from jointir.data.store import read_corpus, read_queries
 from jointir.encode import precision
 from jointir.encode.embed import batches, embed, embed_texts
-from jointir.encode.encoder import SETTINGS, DualEncoder, checkpoint, resolve
+from jointir.encode.encoder import SETTINGS, DualEncoder, checkpoint
 from jointir.encode.precision import choose_bf16
 from jointir.encode.shards import gather
+from jointir.encode.source import folder_of
 from jointir.errors import InputError
 from jointir.files import read_json, sha256
 from tiny import LENGTHS, D, N, make, on_processor, save_encoder
@@ -204,7 +205,7 @@ def test_dropout_is_that_of_the_checkpoint_or_none(tiny, tmp_path, kept):
 @pytest.mark.parametrize("name", ["package:no_such_package/x", "package:faiss/no-such-folder"])
 def test_a_package_that_is_not_there_is_refused(name):
     with pytest.raises(InputError, match=rf"encoder\.checkpoint: '{name}' is not installed"):
-        resolve(name)
+        folder_of(name)
 
 
 def test_an_unknown_checkpoint_is_refused(tmp_path):

@@ -1,5 +1,7 @@
 """The schema of params/: what it refuses, and with which words."""
 
+import shlex
+
 import pytest
 import yaml
 from snakemake.exceptions import WorkflowError
@@ -56,6 +58,8 @@ def test_dev_may_be_a_part_of_train(params, dataset):
         ({"jpq": {"steps": 0}}, ["0 is less than the minimum of 1", "steps"]),
         ({"jpq": {"lr": 0}}, ["0 is less than or equal to the minimum of 0", "lr"]),
         ({"jpq": {"lr": 2}}, ["2 is greater than the maximum of 1", "lr"]),
+        ({"encoder": {"query_prompt": 1}}, ["1 is not of type 'string', 'null'", "query_prompt"]),
+        ({"encoder": {"document_prompt": "null"}}, ["'null' should not be valid", "document_pr"]),
         ({"star": {"seed": -1}}, ["-1 is less than the minimum of 0", "seed"]),
         ({"star": {"batch": 1}}, ["1 is less than the minimum of 2", "batch"]),
         ({"embed": {"dtype": "int8"}}, ["'int8' is not one of ['float16', 'float32']", "dtype"]),
@@ -110,6 +114,28 @@ def test_a_file_of_groups_is_checked_at_the_start(tmp_path, own, words):
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text(yaml.safe_dump({"datasets": {"apidocs": own}}))
     assert words in run("snakemake", "-n", "--configfile", overlay, cwd=ROOT, ok=False)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "options"),
+    [
+        ({}, ["--no-dropout", "--query-max-length", "32"]),
+        (
+            {"query_prompt": "", "document_prompt": "it's {a} 'text':\n$x "},
+            [
+                *("--document-prompt", "it's {a} 'text':\n$x ", "--no-dropout"),
+                *("--query-max-length", "32", "--query-prompt", ""),
+            ],
+        ),
+    ],
+    ids=["own", "given"],
+)
+def test_prompts_reach_the_checkpoint_stage_as_they_are(tmp_path, prompts, options):
+    overlay, target = tmp_path / "mine.yaml", "data/apidocs/pretrained/model"
+    overlay.write_text(yaml.safe_dump({"encoder": prompts}))
+    text = run("snakemake", "-n", "-p", "-F", "--configfile", overlay, "--", target, cwd=ROOT)
+    told = text[text.index("jointir checkpoint") : text.index("2>&1 | tee logs/apidocs/checkpoint")]
+    assert shlex.split(told)[-len(options) :] == options
 
 
 def test_snakemake_says_which_dataset_is_unknown():

@@ -104,6 +104,8 @@ def repeat(option, values):
 def options(settings):
     """Return --name value for each setting, for the shell; --name or --no-name for what is on or off.
 
+    A setting that is null is left out: the stage's own choice.
+
     Sorted: an overlay's keys come first, and another order would be other params to Snakemake.
     """
     names = {k: k.replace("_", "-") for k in settings}
@@ -114,6 +116,7 @@ def options(settings):
             else f"--{names[k]} {quote(str(v))}"
         )
         for k, v in sorted(settings.items())
+        if v is not None
     )
 
 

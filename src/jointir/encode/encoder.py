@@ -1,20 +1,30 @@
 """The dual encoder: one transformer that embeds queries and documents for inner product search."""
 
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.model import BaseModel
+from sentence_transformers.sentence_transformer.modules import Dropout, Normalize
+from transformers import PreTrainedModel
 from transformers.utils import logging
 
+from jointir.encode import checks
 from jointir.encode.packed import can_pack, embed_packed
+from jointir.encode.prompts import choose_prompts
 from jointir.encode.source import folder_of
 from jointir.errors import InputError
 from jointir.files import atomic, read_json, write_json
+from jointir.progress import say
 
 SETTINGS = "jointir.json"  # beside the sentence-transformers files, which have one length for both
 logging.disable_progress_bar()  # the stages have their own
 DAMAGED = "Delete it and rerun the stage that writes it"
+# what loading files that are damaged, or of another kind, ends with
+UNLOADABLE = (ValueError, TypeError, RuntimeError, SafetensorError)
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def best_device() -> torch.device:
@@ -22,11 +32,34 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def load_float32(kind: type[Model], source: str, **options: bool) -> Model:
+    """Load a sentence-transformers model on the CPU, its weights float32 whatever the file has.
+
+    In half precision most of a training's updates would be rounded away. Nothing of the file is
+    lost: every number of float16 and bfloat16 is one of float32.
+    """
+    exact = {"dtype": torch.float32}
+    return kind(source, device="cpu", model_kwargs=exact, **options).float()
+
+
+class Tokens(list[int]):
+    """The token ids of a text, and of which kind it is: some modules treat the kinds unlike."""
+
+    def __init__(self, ids: list[int], kind: str):
+        super().__init__(ids)
+        self.kind = kind
+
+
+def kind_of(tokens: list[Tokens]) -> str | None:
+    """Return the kind of the texts of a batch; None for token ids that `tokenize` did not make."""
+    return getattr(tokens[0], "kind", None)
+
+
 class DualEncoder(torch.nn.Module):
     """f of eq. 1 in the JPQ paper: text to an embedding in R^D.
 
     Stands on SentenceTransformer for pooling, normalization and the file format; adds a length
-    limit and a prompt for each of the two kinds of text.
+    limit for each of the two kinds of text, which have a prompt each.
     """
 
     def __init__(self, model: SentenceTransformer, max_length: dict[str, int]):
@@ -44,11 +77,11 @@ class DualEncoder(torch.nn.Module):
             remedy = "Make it with `jointir checkpoint`"
             raise InputError(folder, f"holds no {SETTINGS}", remedy)
         try:
-            model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+            model = load_float32(SentenceTransformer, str(folder), local_files_only=True)
             return cls(model, read_json(folder / SETTINGS)["max_length"])
         except InputError:
             raise
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as e:
+        except (OSError, KeyError, *UNLOADABLE) as e:
             raise InputError(folder, f"cannot be loaded ({str(e)[:120]})", DAMAGED) from e
 
     @property
@@ -58,23 +91,30 @@ class DualEncoder(torch.nn.Module):
 
     @property
     def normalized(self) -> bool:
-        """Whether every embedding has length 1."""
-        return type(self.model[-1]).__name__ == "Normalize"
+        """Whether every embedding has length 1; sentence-transformers cuts dimensions off last."""
+        return isinstance(self.model[-1], Normalize) and self.model.truncate_dim is None
 
-    def tokenize(self, texts: list[str], kind: str) -> list[list[int]]:
+    def tokenize(self, texts: list[str], kind: str) -> list[Tokens]:
         """Return the token ids of each text with its kind's prompt, cut to its kind's length."""
-        prompt = (self.model.prompts or {}).get(kind) or ""
+        prompt = self.model.prompts.get(kind) or ""
         # lone surrogates cannot reach the tokenizer, which wants UTF-8
         clean = [(prompt + t).encode("utf-8", "replace").decode() for t in texts]
         options = {"truncation": True, "max_length": self.max_length[kind]}
-        return self.model.tokenizer(clean, return_attention_mask=False, **options)["input_ids"]
+        found = self.model.tokenizer(clean, return_attention_mask=False, **options)["input_ids"]
+        return [Tokens(ids, kind) for ids in found]
 
-    def forward(self, tokens: list[list[int]]) -> torch.Tensor:
-        """Embed a batch: token ids of B texts to float[B, D], in their order."""
-        return self._outputs(tokens, ["sentence_embedding"])[0]
+    def forward(self, tokens: list[Tokens]) -> torch.Tensor:
+        """Embed a batch: token ids of B texts of one kind to float[B, D], in their order."""
+        embedded = self._outputs(tokens, ["sentence_embedding"], kind_of(tokens))[0]
+        return embedded[:, : self.model.truncate_dim]
+
+    def padded(self, tokens: list[Tokens]) -> torch.Tensor:
+        """Embed a batch as `forward` does where texts cannot be packed."""
+        embedded = self._padded(tokens, ["sentence_embedding"], kind_of(tokens))[0]
+        return embedded[:, : self.model.truncate_dim]
 
     def _outputs(
-        self, tokens: list[list[int]], names: list[str], **options: str
+        self, tokens: list[Tokens], names: list[str], kind: str | None
     ) -> list[torch.Tensor]:
         """Return outputs of the model for token ids of B texts, tensors of [B, ...] in their order.
 
@@ -83,10 +123,31 @@ class DualEncoder(torch.nn.Module):
         """
         uneven = len({len(t) for t in tokens}) > 1
         if uneven and self.device.type == "cpu" and can_pack(self.model):
-            return embed_packed(self.model, tokens, names, **options)
+            left_out = self._left_out(kind)
+            return embed_packed(self.model, tokens, names, left_out, **_task(kind))
+        return self._padded(tokens, names, kind)
+
+    def _padded(
+        self, tokens: list[Tokens], names: list[str], kind: str | None
+    ) -> list[torch.Tensor]:
         padded = self.model.tokenizer.pad({"input_ids": tokens}, return_tensors="pt")
-        features = self.model({k: v.to(self.device) for k, v in padded.items()}, **options)
+        features = {k: v.to(self.device) for k, v in padded.items()}
+        if left_out := self._left_out(kind):
+            features["prompt_length"] = left_out
+        features = self.model(features, **_task(kind))
         return [features[name] for name in names]
+
+    def _left_out(self, kind: str | None) -> int:
+        """Return how many tokens of its kind's prompt a text's pooling leaves out.
+
+        As sentence-transformers counts them: with what the tokenizer puts before a text, without
+        what it puts behind.
+        """
+        prompt = self.model.prompts.get(kind or "")
+        if not prompt or all(getattr(m, "include_prompt", True) for m in self.model.modules()):
+            return 0
+        ids = self.model.tokenizer(prompt)["input_ids"]
+        return len(ids) - (ids[-1] in self.model.tokenizer.all_special_ids)
 
     @property
     def device(self) -> torch.device:
@@ -96,13 +157,21 @@ class DualEncoder(torch.nn.Module):
     def save(self, out: Path, kind: str = "document") -> None:
         """Write a folder that SentenceTransformer loads too (safetensors), atomically.
 
-        Its own maximal length is that of `kind`, so that plain sentence-transformers embeds texts
-        of that kind exactly as this project does.
+        There, encode_query and encode_document embed texts of their kind exactly as this project
+        does, and plain encode those of `kind`: its length, its prompt.
         """
         with atomic(out) as scratch:
             self.model.max_seq_length = self.max_length[kind]
+            self.model[0].query_length = self.max_length["query"]
+            self.model[0].document_length = self.max_length["document"]
+            self.model.default_prompt_name = kind if self.model.prompts.get(kind) else None
             self.model.save(str(scratch), create_model_card=False)
-            write_json(scratch / SETTINGS, {"max_length": self.max_length})
+            write_json(scratch / SETTINGS, {"max_length": self.max_length, "dim": self.dim})
+
+
+def _task(kind: str | None) -> dict[str, str]:
+    """Return what modules that treat queries and documents unlike, such as Router, must know."""
+    return {"task": kind} if kind else {}
 
 
 def checkpoint(
@@ -110,35 +179,79 @@ def checkpoint(
     out: Path,
     query_max_length: int,
     document_max_length: int,
-    query_prompt: str = "",
-    document_prompt: str = "",
+    query_prompt: str | None = None,
+    document_prompt: str | None = None,
     dropout: bool = True,
 ) -> None:
     """Import any transformers or sentence-transformers checkpoint as the encoder to start from.
 
-    A plain transformers checkpoint gets sentence-transformers' default, mean pooling. dropout:
-    whether trainings that start from it have the dropout of its configuration, or none.
+    A plain transformers checkpoint gets sentence-transformers' default, mean pooling. Weights are
+    float32, whatever the file has. query_prompt, document_prompt: put before every text; "" is
+    none, and without one the model's own is used. dropout: whether trainings that start from it
+    have the dropout of its configuration, or none.
 
     Raises:
-        InputError: the checkpoint cannot be found or loaded.
+        InputError: the checkpoint cannot be found or loaded, is of a kind that this project does
+            not know, embeds otherwise than with sentence-transformers, or has no room for the
+            lengths and prompts.
     """
     source = str(folder_of(checkpoint) or checkpoint)
-    try:
-        model = SentenceTransformer(source, device="cpu")
-    except (OSError, ValueError) as e:
-        remedy = "Name a folder, a hub id (with internet), or package:MODULE/FOLDER"
-        raise InputError("encoder.checkpoint", f"cannot load {checkpoint!r} ({e})", remedy) from e
-    model.prompts = {"query": query_prompt, "document": document_prompt}
+    model = _load_original(source)
+    checks.check_parts(model, source)
+    lengths = {"query": query_max_length, "document": document_max_length}
+    given = {"query": query_prompt, "document": document_prompt}
+    checks.check_lengths(model, lengths)
+    prompts = choose_prompts(model, given)
+    checks.check_prompts(model.tokenizer, prompts, lengths)
+    checks.mend_padding(model.tokenizer, source)
+    model[0].query_length = model[0].document_length = None
+    texts = {kind: checks.sample_texts(model.tokenizer, n) for kind, n in lengths.items()}
+    right = {k: checks.expected(model, texts[k], k, given[k], lengths[k]) for k in texts}
+    checks.check_dimension(model, right)
+    model.prompts = prompts
     if not dropout:
         turn_off_dropout(model)
-    lengths = {"query": query_max_length, "document": document_max_length}
-    DualEncoder(model, lengths).save(out)
+    with atomic(out) as scratch:
+        DualEncoder(model, lengths).save(scratch)
+        encoder = DualEncoder.load(scratch)
+        for kind, embeddings in right.items():
+            checks.compare(encoder, texts[kind], kind, embeddings)
+    _describe(encoder)
+
+
+def _load_original(source: str) -> SentenceTransformer:
+    """Load what the user names, in float32.
+
+    Raises:
+        InputError: it cannot be loaded, or wants code of its own.
+    """
+    try:
+        return load_float32(SentenceTransformer, source)
+    except (OSError, ImportError, LookupError, AttributeError, *UNLOADABLE) as e:
+        if "trust_remote_code" in str(e):
+            raise InputError(
+                checks.WHERE, f"{source!r} wants code of its own", checks.CUSTOM
+            ) from e
+        remedy = "Name a folder, a hub id (with internet), or package:MODULE/FOLDER"
+        raise InputError(checks.WHERE, f"cannot load {source!r} ({e})", remedy) from e
+
+
+def _describe(encoder: DualEncoder) -> None:
+    """Say what the embeddings are, and whether the model means them to be compared otherwise."""
+    length = "of length 1" if encoder.normalized else "not normalized"
+    say(f"encoder: embeddings of D = {encoder.dim} dimensions, {length}")
+    name = encoder.model.similarity_fn_name
+    same = ("dot", "cosine", "euclidean") if encoder.normalized else ("dot",)
+    if name not in same:
+        say(f"encoder: searches rank by inner product, its similarity_fn_name is {name!r}")
 
 
 def turn_off_dropout(model: SentenceTransformer) -> None:
-    """Set every rate of dropout in the transformer's configuration to 0: it is saved with it."""
-    if (transformer := model.transformers_model) is None:  # static embeddings have none
-        return
-    for name, rate in transformer.config.to_dict().items():
-        if "drop" in name and isinstance(rate, float):
-            setattr(transformer.config, name, 0.0)
+    """Set every rate of dropout to 0, in configurations: it is saved with them."""
+    for module in model.modules():
+        if isinstance(module, Dropout):
+            module.dropout = 0.0
+        elif isinstance(module, PreTrainedModel):
+            for name, rate in module.config.to_dict().items():
+                if "drop" in name and isinstance(rate, float):
+                    setattr(module.config, name, 0.0)

@@ -32,13 +32,18 @@ def can_pack(model: SentenceTransformer) -> bool:
 
 
 def embed_packed(
-    model: SentenceTransformer, tokens: list[list[int]], outputs: list[str], **options: str
+    model: SentenceTransformer,
+    tokens: list[list[int]],
+    outputs: list[str],
+    prompt_length: int = 0,
+    **options: str,
 ) -> list[torch.Tensor]:
     """Return the named outputs for the token ids of B texts, each a tensor of [B, ...].
 
     As of padded texts, and in the order of `tokens`.
 
-    model: one that `can_pack`. options: such as `task`, for the modules after the transformer.
+    model: one that `can_pack`. prompt_length: a text's first tokens, which pooling leaves out.
+    options: such as `task`, for the modules after the transformer.
     """
     order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
     lengths = [len(tokens[i]) for i in order]
@@ -47,6 +52,8 @@ def embed_packed(
     flat = [token for i in order for token in tokens[i]]
     features["input_ids"] = torch.tensor([flat], device=model.device)  # [1, T]
     features["token_embeddings"] = _transformed(model, features["input_ids"], lengths)
+    if prompt_length:
+        features["prompt_length"] = prompt_length
     for module in list(model)[1:]:
         known = getattr(module, "forward_kwargs", ())
         features = module(features, **{k: v for k, v in options.items() if k in known})

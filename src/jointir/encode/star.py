@@ -25,6 +25,7 @@ from jointir.data.store import (
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
+from jointir.encode.norm import mean_squared_norm
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.processes import embed_together, from_main, is_main, place, say_once
 from jointir.encode.training import Checkpoint, fingerprint, shuffled, train
@@ -159,8 +160,9 @@ def star(
 
     docs: the collection's embeddings by `encoder`, from which the hard negatives are mined once;
     one of the top `depth` is drawn each time a query comes up. scale: multiplies inner products
-    inside the loss (normalized embeddings need it; rankings do not see it). Training stops after
-    `steps`, a budget chosen on dev (reports/LOG.md).
+    inside the loss, which are divided by the encoder's mean squared norm (logistic losses over
+    cosines would hardly train; rankings do not see it). Training stops after `steps`, a budget
+    chosen on dev (reports/LOG.md).
 
     Raises:
         InputError: `docs` are of another collection, or not of the encoder's dimension.
@@ -178,7 +180,8 @@ def star(
     mined, bodies = from_main(find), document_texts(read_corpus(collection))
     batches = Batches(model, pairs, lambda _: mined, bodies, batch, seed)
     keeper = Checkpoint(scratch, checkpoint_minutes, same)
-    fit(batches, keeper, "star", steps, lr, warmup, scale, random_weight)
+    factor = scale / mean_squared_norm(model, collection)
+    fit(batches, keeper, "star", steps, lr, warmup, factor, random_weight)
     if is_main():
         model.save(out)
         keeper.remove()
@@ -225,17 +228,20 @@ def fit(
     steps: int,
     lr: float,
     warmup: int,
-    scale: float,
+    factor: float,
     random_weight: float,
 ) -> None:
-    """Train the model of `batches` on them with `star_loss`; settings as in `star`."""
+    """Train the model of `batches` on them with `star_loss`; settings as in `star`.
+
+    factor: on inner products as they are.
+    """
     model, bf16 = batches.model, has_bf16(batches.model.device)
 
     def loss_of(step: int) -> torch.Tensor:
         q, d, relevant = batches(step)
         with autocast(model.device, bf16):
             scores = embed_together(model, q) @ embed_together(model, d).T  # [B, 2B]
-        return star_loss(scale * scores.float(), relevant.to(model.device), random_weight)
+        return star_loss(factor * scores.float(), relevant.to(model.device), random_weight)
 
     weights = list(model.parameters())
     optimizer = torch.optim.AdamW(weights, lr=lr, fused=True)

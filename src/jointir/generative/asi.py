@@ -9,6 +9,7 @@ import torch
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
+from jointir.encode.norm import mean_squared_norm
 from jointir.encode.precision import has_bf16
 from jointir.encode.training import Checkpoint, fingerprint, train
 from jointir.errors import InputError
@@ -77,7 +78,8 @@ def asi(
         *(alpha, gamma, beta, lambda_first, lambda_last, scale),
         *(density, bottleneck, information, pool, decoded, nearest),
     )
-    model = GenerativeRetriever(dual, indexer, length, vocabulary, layers).to(dual.device)
+    unit = mean_squared_norm(dual, collection)
+    model = GenerativeRetriever(dual, indexer, length, vocabulary, layers, unit).to(dual.device)
     pairs = Pairs(collection, dual, kept, seed)
     objective = make_objective(model, matrix[kept], pairs, criteria)
     begin(objective, warm_start, seed)

@@ -12,6 +12,7 @@ import torch
 from jointir.data.store import read_corpus
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
+from jointir.encode.norm import mean_squared_norm
 from jointir.errors import InputError
 from jointir.generative.ids import write_ids
 from jointir.generative.model import GenerativeRetriever
@@ -42,7 +43,9 @@ def given_ids(
     """
     matrix = read_embeddings(docs, collection).astype(np.float32)
     torch.manual_seed(seed)
-    model = GenerativeRetriever(DualEncoder.load(encoder), "mlp", length, vocabulary, layers)
+    dual = DualEncoder.load(encoder)
+    unit = mean_squared_norm(dual, collection)
+    model = GenerativeRetriever(dual, "mlp", length, vocabulary, layers, unit)
     if kind == "random":
         codes = np.random.default_rng([seed, 5]).integers(0, vocabulary, (len(matrix), length))
     elif kind == "residual":

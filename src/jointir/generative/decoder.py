@@ -18,9 +18,10 @@ class IdDecoder(nn.Module):
     holds for queries too.
     """
 
-    def __init__(self, D: int, L: int, V: int, layers: int):
+    def __init__(self, D: int, L: int, V: int, layers: int, unit: float = 1.0):
+        """unit: the mean squared norm of the embeddings that it reads."""
         super().__init__()
-        self.L, self.V, self.bos = L, V, L * V
+        self.L, self.V, self.bos, self.unit = L, V, L * V, unit
         heads = max(1, D // 64)
         config = BartConfig(
             vocab_size=L * V + 2,
@@ -51,18 +52,18 @@ class IdDecoder(nn.Module):
     @torch.no_grad()
     def start(self, books: torch.Tensor) -> None:
         """Begin with the codebooks float[L, V, D] of residual codes as the tokens' vectors."""
-        self.layers.embed_tokens.weight[: self.L * self.V] = books.flatten(0, 1)
+        self.layers.embed_tokens.weight[: self.L * self.V] = books.flatten(0, 1) / self.unit**0.5
 
     def log_p(self, e: torch.Tensor, prefix: torch.Tensor) -> torch.Tensor:
         """Return log p(id_i | id_<i, e), float[B, t + 1, V], after each part of a prefix.
 
-        e: float[B, D], embeddings of length 1. prefix: int64[B, t], t < L, tokens in [0, V).
+        e: float[B, D], embeddings. prefix: int64[B, t], t < L, tokens in [0, V).
         """
         B, t = prefix.shape
         offsets = self.V * torch.arange(t, device=prefix.device)
         tokens = torch.cat([prefix.new_full((B, 1), self.bos), prefix + offsets], 1)
-        # components of 1/sqrt(D) would be too small an input for fresh layers
-        state = e[:, None] * e.shape[1] ** 0.5  # [B, 1, D]
+        # fresh layers want components of about 1; those of embeddings of length 1 are 1/sqrt(D)
+        state = e[:, None] * (e.shape[1] / self.unit) ** 0.5  # [B, 1, D]
         hidden = self.layers(
             input_ids=tokens,
             attention_mask=torch.ones_like(tokens),

@@ -15,7 +15,12 @@ from jointir.generative.sinkhorn import balanced_log_p
 
 
 class SemanticIndexer(nn.Module, ABC):
-    """Maps float[B, D] to L distributions over V tokens each."""
+    """Maps float[B, D] to L distributions over V tokens each.
+
+    unit: the mean squared norm of the embeddings; squared distances are divided by it.
+    """
+
+    unit = 1.0
 
     def __init__(self, D: int, L: int, V: int):
         super().__init__()
@@ -58,8 +63,8 @@ class MLPIndexer(SemanticIndexer):
 
     def log_p(self, e: torch.Tensor, balance: bool = False) -> torch.Tensor:
         """Return float[B, L, V]."""
-        # unit embeddings have components of 1/sqrt(D): too small for a fresh network
-        scaled = e * self.D**0.5
+        # a fresh network wants components of about 1; those of unit embeddings are 1/sqrt(D)
+        scaled = e * (self.D / self.unit) ** 0.5
         return torch.stack([network(scaled) for network in self.networks], 1).log_softmax(2)
 
 
@@ -72,15 +77,16 @@ class Quantizer(SemanticIndexer):
         self.centroids = nn.Parameter(torch.empty(L, V, width).normal_(std=D**-0.5))
 
     def _log_p(self, cost: torch.Tensor, balance: bool) -> torch.Tensor:
+        epsilon = self.epsilon * self.unit
         if balance:
-            return balanced_log_p(cost, self.epsilon, self.iterations)
-        return torch.log_softmax(-cost / self.epsilon, 1)
+            return balanced_log_p(cost, epsilon, self.iterations)
+        return torch.log_softmax(-cost / epsilon, 1)
 
     def penalty(self, e: torch.Tensor, log_p: torch.Tensor) -> torch.Tensor:
         """Return the mean of ||e - e^q||^2 for the tokens that `log_p` chose."""
         chosen = log_p.argmax(2)  # [B, L]
         parts = self.centroids[torch.arange(self.L, device=e.device), chosen]  # [B, L, width]
-        return (e - self._decode(parts)).square().sum(1).mean()
+        return (e - self._decode(parts)).square().sum(1).mean() / self.unit
 
     @abstractmethod
     def _decode(self, parts: torch.Tensor) -> torch.Tensor:
@@ -147,12 +153,14 @@ class RQIndexer(Quantizer):
 INDEXERS = {"mlp": MLPIndexer, "pq": PQIndexer, "rq": RQIndexer}
 
 
-def make_indexer(kind: str, D: int, L: int, V: int) -> SemanticIndexer:
-    """Return a fresh module of one of the kinds of INDEXERS.
+def make_indexer(kind: str, D: int, L: int, V: int, unit: float = 1.0) -> SemanticIndexer:
+    """Return a fresh module of one of the kinds of INDEXERS, for embeddings of such a `unit`.
 
     Raises:
         InputError: the kind is unknown, or L does not divide D for `pq`.
     """
     if kind not in INDEXERS:
         raise InputError("asi.indexer", f"{kind!r} is unknown", f"Choose one of {list(INDEXERS)}")
-    return INDEXERS[kind](D, L, V)
+    indexer = INDEXERS[kind](D, L, V)
+    indexer.unit = unit
+    return indexer

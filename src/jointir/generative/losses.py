@@ -81,12 +81,16 @@ def info_nce(scores: torch.Tensor, own: torch.Tensor, mask: torch.Tensor) -> tor
     return -scores.masked_fill(~allowed, -torch.inf).log_softmax(1)[rows, own].mean()
 
 
-def inverse_distance(e: torch.Tensor, other: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def inverse_distance(
+    e: torch.Tensor, other: torch.Tensor, mask: torch.Tensor, unit: float = 1.0
+) -> torch.Tensor:
     """Return the density terms of eq. 6: the mean of 1 / ||e_a - e_b||^2 over the masked pairs.
 
-    Distances below 0.01 count as 0.01: duplicates would give infinity.
+    Distances are divided by `unit`, the embeddings' mean squared norm. Those below 0.01 then count
+    as 0.01: duplicates would give infinity.
     """
     squared = e.square().sum(1)[:, None] + other.square().sum(1) - 2 * e @ other.T
+    squared = squared / unit
     return (mask / squared.clamp(min=0.01)).sum() / mask.sum().clamp(min=1)
 
 
@@ -94,10 +98,10 @@ def information(e: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
     """Return the KL divergence of eq. 9 (without beta): E_d KL[N(e_d, s^2) || N(mu, sigma^2)].
 
     mu and sigma are those of `prior` float[n, D], a Monte-Carlo sample, dimension by dimension,
-    and constants. The paper does not give s^2, the variance of p(e | d). As long as no weight
-    moves it, s adds a constant, log(sigma / s) + (s^2 / sigma^2 - 1) / 2, and no gradient, so
-    there is nothing to tune: here s = sigma, which leaves half the squared Mahalanobis distance
-    to the prior, a mean over dimensions.
+    and constants: how long embeddings are does not matter. The paper does not give s^2, the
+    variance of p(e | d). As long as no weight moves it, s adds a constant, log(sigma / s) +
+    (s^2 / sigma^2 - 1) / 2, and no gradient, so there is nothing to tune: here s = sigma, which
+    leaves half the squared Mahalanobis distance to the prior, a mean over dimensions.
     """
     mu, variance = prior.detach().mean(0), prior.detach().var(0).clamp(min=1e-6)
     return 0.5 * ((e - mu).square() / variance).mean()

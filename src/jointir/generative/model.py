@@ -18,12 +18,15 @@ SETTINGS, WEIGHTS = "generative.json", "generative.safetensors"
 class GenerativeRetriever(nn.Module):
     """Queries become identifiers through the decoder, documents through the indexing module."""
 
-    def __init__(self, encoder: DualEncoder, indexer: str, L: int, V: int, layers: int):
+    def __init__(
+        self, encoder: DualEncoder, indexer: str, L: int, V: int, layers: int, unit: float = 1.0
+    ):
+        """unit: the mean squared norm of the starting encoder's embeddings (encode/norm.py)."""
         super().__init__()
-        self.settings = {"indexer": indexer, "L": L, "V": V, "layers": layers}
-        self.encoder = encoder
-        self.indexer: SemanticIndexer = make_indexer(indexer, encoder.dim, L, V)
-        self.decoder = IdDecoder(encoder.dim, L, V, layers)
+        self.settings = {"indexer": indexer, "L": L, "V": V, "layers": layers, "unit": unit}
+        self.encoder, self.unit = encoder, unit
+        self.indexer: SemanticIndexer = make_indexer(indexer, encoder.dim, L, V, unit)
+        self.decoder = IdDecoder(encoder.dim, L, V, layers, unit)
 
     def save(self, out: Path) -> None:
         """Write a folder: `encoder/` that sentence-transformers loads, the rest as safetensors."""

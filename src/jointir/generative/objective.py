@@ -11,7 +11,8 @@ Decisions where the paper is silent:
 - eq. 2 has a second term, from documents to their own identifiers, over a part of the pool: the
   identifiers of documents without a query would never be decoded in training (the paper generates
   queries for all documents instead, with docT5query);
-- eq. 6's inner products are multiplied by `scale`, as in STAR and JPQ: embeddings have length 1;
+- eq. 6's inner products are multiplied by `scale`, as in STAR and JPQ: they, and all squared
+  distances between embeddings, are divided by the starting encoder's mean squared norm;
 - the first epoch, over which lambda grows, is over the documents: the bank shows the indexing
   module batch and pool at every step;
 - ASI's collision loss (sequence-oriented reverse cross-entropy) is part of eq. 1 for both models.
@@ -173,12 +174,14 @@ class Objective(nn.Module):
         e_q, e_d = x.e_q[:F], x.e_pool[F : 2 * F]  # the others are constants
         own = torch.arange(F, device=e_q.device)
         irrelevant = x.irrelevant[:, F : 2 * F].T  # [F, A]
-        to_documents = self.criteria.scale * e_q @ x.e_pool.T  # [F, P]
-        to_queries = self.criteria.scale * e_d @ x.e_q.T  # [F, A]
+        unit = self.model.unit
+        factor = self.criteria.scale / unit
+        to_documents = factor * e_q @ x.e_pool.T  # [F, P]
+        to_queries = factor * e_d @ x.e_q.T  # [F, A]
         contrast = losses.info_nce(to_documents, own, x.irrelevant[:F])
         contrast = contrast + losses.info_nce(to_queries, own + F, irrelevant)
-        documents = losses.inverse_distance(e_d, x.e_pool, x.different[F : 2 * F])
-        queries = losses.inverse_distance(e_q, x.e_q, x.different[:F, :A])
+        documents = losses.inverse_distance(e_d, x.e_pool, x.different[F : 2 * F], unit)
+        queries = losses.inverse_distance(e_q, x.e_q, x.different[:F, :A], unit)
         return contrast / 2 + self.criteria.gamma * (documents + queries)
 
 

@@ -9,7 +9,8 @@ on dev (reports/LOG.md):
 - a document's embedding moves a random part of the way that leads from some other relevant document
   to its query: towards where this document's queries would be;
 - an example's target is its own document, or, with probability `nearby`, one drawn from
-  softmax(scale <e, e_d>) over all documents: what else a query there could have meant.
+  softmax(scale <e, e_d>) over all documents, inner products being divided by the starting
+  encoder's mean squared norm: what else a query there could have meant.
 """
 
 from pathlib import Path
@@ -135,7 +136,8 @@ def settle(
     tensors = (torch.tensor(a, device=device) for a in (queries, matrix[kept], codes[kept]))
     e_q, e_d, targets = tensors
     barred = [np.setdiff1d(*rows) for rows in zip(pairs.never, pairs.relevant, strict=True)]
-    examples = Examples(e_q, pairs.relevant, e_d, targets, nearby, scale, seed, barred)
+    factor = scale / retriever.unit
+    examples = Examples(e_q, pairs.relevant, e_d, targets, nearby, factor, seed, barred)
     decoder = retriever.decoder
     optimizer = torch.optim.AdamW(decoder.parameters(), lr=lr, fused=True)
 

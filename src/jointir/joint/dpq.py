@@ -15,7 +15,8 @@ Decisions where the papers leave a choice:
 - the reconstruction error needs no straight-through estimate: its own gradient reaches centroids;
 - the rotation is OPQ's and stays: it is exactly as orthogonal as faiss left it, and the comparison
   with JPQ is then one of loss and negatives, on the same parameters;
-- inner products are multiplied by `scale`, gradients cut and rates scheduled as in jpq.py.
+- inner products are multiplied by `scale`, gradients cut and rates scheduled as in jpq.py: inner
+  products and squared distances are those of embeddings whose mean squared norm is 1.
 """
 
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from torch.nn.functional import cross_entropy
 
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
+from jointir.encode.norm import mean_squared_norm
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.star import TrainingPairs, training_pairs
 from jointir.encode.training import Checkpoint, fingerprint, shuffled, train
@@ -160,7 +162,8 @@ def dpq(
 
     docs: the collection's embeddings by `encoder`, which `index` was trained on. Query encoder,
     centroids and codes change; the rotation of `out_index` is that of `index`. `scratch` holds the
-    checkpoint that a killed training resumes from.
+    checkpoint that a killed training resumes from. temperature: a squared distance, as is what
+    `reconstruction` weighs; both are of embeddings whose mean squared norm is 1.
 
     Raises:
         InputError: the index is no PQ, its dimension or that of `docs` is not the encoder's, `docs`
@@ -174,6 +177,8 @@ def dpq(
     matrix = read_embeddings(docs, collection, start.dim)
     device = best_device()
     model = DPQ(start, pq).to(device)
+    unit = mean_squared_norm(model.encoder, collection)
+    settings = (scale / unit, temperature * unit, reconstruction / unit)
     draw = sampler(training_pairs(collection), batch, seed)
     bf16 = has_bf16(device)
 
@@ -181,8 +186,7 @@ def dpq(
         texts, rows, relevant = draw(step)
         tokens = model.encoder.tokenize(texts, "query")
         embedded = torch.from_numpy(matrix[rows].astype(np.float32)).to(device)
-        values = (relevant.to(device), scale, temperature, reconstruction, bf16)
-        return model.loss(tokens, embedded, *values)
+        return model.loss(tokens, embedded, relevant.to(device), *settings, bf16)
 
     weights = list(model.encoder.parameters())
     groups = [{"params": weights}, {"params": [model.centroids], "lr": pq_lr}]

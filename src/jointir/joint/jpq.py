@@ -4,8 +4,10 @@ Decisions where the paper is silent, most of them as in its authors' code:
 - the query encoder's gradients are cut to norm 1, the centroids' are not;
 - LambdaRank's weights are |1/rank_i - 1/rank_j| over the retrieved list, a positive that was not
   retrieved being appended to it; `lambda_cut` is the rank beyond which 1/rank counts as 0;
-- inner products are multiplied by `scale` inside the loss: this project's encoders are normalized,
-  the paper's were not, and a logistic loss over differences below 1 would hardly train;
+- inner products are divided by the encoder's mean squared norm and multiplied by `scale` inside the
+  loss, and squared distances are divided, too: `scale` then means the same for every encoder. The
+  paper's embeddings are long and its inner products raw; a logistic loss over differences below 1
+  would hardly train. Learning rates are those of weights and centroids as they are;
 - plain OPQ has no coarse vector, so there is none to fold into the centroids;
 - learning rate: linear warm-up, then linear to 0; the number of steps is a budget chosen on dev.
 
@@ -23,6 +25,7 @@ import torch
 
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
+from jointir.encode.norm import mean_squared_norm
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.processes import is_main, mean_of_all, place, share
 from jointir.encode.star import TrainingPairs, training_pairs
@@ -37,7 +40,8 @@ from jointir.quantize.pq import read_index, read_pq, replace_centroids, searchab
 class Criterion:
     """What the loss of a batch is made of.
 
-    negatives: n of eq. 20. lambda_cut: the rank beyond which 1/rank is 0. scale: on inner products.
+    negatives: n of eq. 20. lambda_cut: the rank beyond which 1/rank is 0. scale: on inner products
+    as they are.
     exact: score documents' own embeddings, s of eq. 2, and not the quantized ones, s-dagger.
     reconstruction: weight of |d - d-dagger|^2 of the relevant documents; JPQ has 0.
     """
@@ -172,7 +176,8 @@ def jpq(
     device = place().device
     start = DualEncoder.load(encoder)
     model = JPQ(start, TrainablePQ(read_pq(index, start.dim))).to(device)
-    criterion = Criterion(negatives, lambda_cut, scale, exact, reconstruction)
+    unit = mean_squared_norm(model.encoder, collection)
+    criterion = Criterion(negatives, lambda_cut, scale / unit, exact, reconstruction / unit)
     matrix = _docs(docs, collection, model.encoder.dim, criterion)
     draw = drawn(training_pairs(collection), model, batch, seed)
     bf16 = has_bf16(device)

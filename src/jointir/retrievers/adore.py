@@ -12,6 +12,7 @@ import torch
 
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
+from jointir.encode.norm import mean_squared_norm
 from jointir.encode.precision import has_bf16
 from jointir.encode.processes import is_main, place
 from jointir.encode.star import training_pairs
@@ -49,7 +50,8 @@ def adore(
     matrix = np.asarray(read_embeddings(docs, collection, start.dim), np.float32)
     model = JPQ(start, Uncompressed(matrix)).to(device)
     model.index.centroids.requires_grad_(False)
-    criterion = Criterion(negatives, lambda_cut, scale)
+    factor = scale / mean_squared_norm(model.encoder, collection)
+    criterion = Criterion(negatives, lambda_cut, factor)
     draw = drawn(training_pairs(collection), model, batch, seed)
     bf16 = has_bf16(device)
 

@@ -17,6 +17,7 @@ import numpy as np
 from jointir.data.store import document_texts, read_corpus
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
+from jointir.encode.norm import mean_squared_norm
 from jointir.encode.precision import has_bf16
 from jointir.encode.processes import is_main, place
 from jointir.encode.star import Batches, fit, used_pairs
@@ -91,7 +92,8 @@ def dual(
     source = Periodic(find[negatives], refresh or steps, scratch, name)
     batches = Batches(model, pairs, source, bodies, batch, seed)
     keeper = Checkpoint(scratch, checkpoint_minutes, same)
-    fit(batches, keeper, f"{negatives} negatives", steps, lr, warmup, scale, random_weight)
+    factor = scale / mean_squared_norm(model, collection)
+    fit(batches, keeper, f"{negatives} negatives", steps, lr, warmup, factor, random_weight)
     if is_main():
         model.save(out)
         source.remove()

@@ -16,7 +16,7 @@ from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from sentence_transformers.sentence_transformer.modules import Normalize
 from sentence_transformers.util.similarity import maxsim
 
-from jointir.encode.encoder import SETTINGS, DualEncoder
+from jointir.encode.encoder import SETTINGS, DualEncoder, load_float32
 from jointir.errors import InputError
 from jointir.files import read_json
 
@@ -36,8 +36,9 @@ class LateInteraction(DualEncoder):
         It starts orthonormal, which keeps inner products as well as any that is not learned.
         """
         tokens = {"module_input_name": "token_embeddings"}
-        projection = Dense(encoder.dim, dim, False, torch.nn.Identity(), **tokens)
-        random = torch.randn(encoder.dim, dim, generator=torch.Generator().manual_seed(seed))
+        width = encoder.model[0].get_embedding_dimension()  # of a token's, not of a text's
+        projection = Dense(width, dim, False, torch.nn.Identity(), **tokens)
+        random = torch.randn(width, dim, generator=torch.Generator().manual_seed(seed))
         projection.linear.weight.data = torch.linalg.qr(random).Q.T.contiguous()  # [dim, D]
         vocabulary = encoder.model.tokenizer.get_vocab()
         mask = MultiVectorMask([c for c in string.punctuation if c in vocabulary])
@@ -56,7 +57,7 @@ class LateInteraction(DualEncoder):
         kind = read_json(about).get("model_type") if about.is_file() else None
         if kind != MultiVectorEncoder.model_type or not (folder / SETTINGS).is_file():
             raise InputError(folder, "holds no late-interaction model", "Make it with colbert")
-        model = MultiVectorEncoder(str(folder), device="cpu", local_files_only=True)
+        model = load_float32(MultiVectorEncoder, str(folder), local_files_only=True)
         return cls(model, read_json(folder / SETTINGS)["max_length"])
 
     @property
@@ -66,7 +67,7 @@ class LateInteraction(DualEncoder):
 
     def forward(self, tokens: list[list[int]], kind: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Embed a batch: token ids of B texts to float[B, T, dim] and bool[B, T], which count."""
-        embedded, counts = self._outputs(tokens, ["token_embeddings", "attention_mask"], task=kind)
+        embedded, counts = self._outputs(tokens, ["token_embeddings", "attention_mask"], kind)
         return embedded, counts.bool()
 
     def scores(self, queries: list[list[int]], docs: list[list[int]]) -> torch.Tensor:

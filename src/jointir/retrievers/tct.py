@@ -11,6 +11,7 @@ import torch
 from torch.nn.functional import kl_div, log_softmax, nll_loss
 
 from jointir.encode.encoder import DualEncoder, best_device
+from jointir.encode.norm import mean_squared_norm
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.training import Checkpoint, fingerprint, train
 from jointir.retrievers.dual import bm25_batches
@@ -58,8 +59,8 @@ def tct(
 ) -> None:
     """Train `encoder` towards the scores of `teacher`, a folder of the `colbert` stage.
 
-    scale: multiplies the student's inner products, as in the `star` stage. The other settings are
-    those of the `dual` stage with BM25's negatives.
+    scale: multiplies the student's inner products, as in the `star` stage; the teacher's tokens
+    have length 1. The other settings are those of the `dual` stage with BM25's negatives.
 
     Raises:
         InputError: `teacher` holds no late-interaction model.
@@ -68,6 +69,7 @@ def tct(
     device = best_device()
     guide = LateInteraction.load(teacher).to(device).eval().requires_grad_(False)
     model = DualEncoder.load(encoder).to(device)
+    factor = scale / mean_squared_norm(model, collection)
     sampler = bm25_batches(model, collection, batch, steps, depth, seed)
     bf16 = has_bf16(device)
 
@@ -75,7 +77,7 @@ def tct(
         q, d, relevant = sampler(step)
         with autocast(device, bf16):
             wanted = guide.scores(q, d)  # [B, 2B]
-            scores = scale * (model(q) @ model(d).T)
+            scores = factor * (model(q) @ model(d).T)
         relevant = relevant.to(device)
         return distillation_loss(scores.float(), wanted, relevant, gamma, temperature)
 

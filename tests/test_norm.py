@@ -1,0 +1,160 @@
+"""A training's `scale` means the same for embeddings of any length."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+from sentence_transformers.sentence_transformer import modules
+
+import jointir.generative.asi as asi_module
+import jointir.generative.settle as settle_module
+import jointir.joint.dpq as dpq_module
+import jointir.joint.jpq as jpq_module
+import jointir.retrievers.adore as adore_module
+import jointir.retrievers.tct as tct_module
+from encoders import dense, with_modules
+from jointir.encode import norm
+from jointir.encode import star as star_module
+from jointir.encode.embed import embed
+from jointir.encode.encoder import DualEncoder, checkpoint
+from jointir.generative.controls import given_ids
+from jointir.quantize.pq import read_index, read_pq, replace_centroids, write_index
+from jointir.retrievers.colbert import colbert
+from jointir.retrievers.dual import dual
+from jointir.search.build import build
+from tiny import D, make
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("norm"))
+
+
+def scaled(folder: Path, factor: float) -> Path:
+    parts = [modules.Pooling(D), modules.Normalize(), dense(D, factor)]
+    source = with_modules(folder.with_name("source"), *parts)
+    checkpoint(str(source), folder, 12, 24)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pair(tiny, tmp_path_factory):
+    """Two encoders whose embeddings differ in length alone, with embeddings, index and ids."""
+    root = tmp_path_factory.mktemp("pair")
+    for factor in (1, 5):
+        folder = root / str(factor)
+        model = scaled(folder / "model", factor)
+        embed(tiny.collection, model, folder / "docs.npy", "document", dtype="float32")
+    np.testing.assert_allclose(np.load(root / "5/docs.npy"), 5 * np.load(root / "1/docs.npy"), 1e-5)
+    build("opq", root / "1/docs.npy", root / "1/opq.faiss", 8, iterations=2)
+    index = read_index(root / "1/opq.faiss")
+    replace_centroids(index, 5 * read_pq(root / "1/opq.faiss", D).centroids)
+    write_index(faiss.downcast_index(index), root / "5/opq.faiss")
+    options = {"dim": 16, "steps": 2, "batch": 8, "lr": 1e-4, "head_lr": 1e-3, "warmup": 1}
+    options |= {"random_weight": 0.1, "depth": 20, "seed": 3}
+    colbert(tiny.collection, root / "1/model", root / "teacher", root / "scratch", **options)
+    return root
+
+
+COMMON = {"steps": 8, "batch": 8, "lr": 1e-4, "warmup": 2, "scale": 20.0, "seed": 3}
+NEGATIVES = {"random_weight": 0.1, "depth": 20}
+JPQ = COMMON | {"negatives": 20, "lambda_cut": 20}
+DPQ = COMMON | {"pq_lr": 0.0, "temperature": 1e-3, "reconstruction": 1.0}
+TCT = COMMON | {"depth": 20, "gamma": 0.1, "temperature": 0.25}
+ASI = COMMON | {"length": 4, "vocabulary": 16, "layers": 1, "batch": 12, "fresh": 4, "pool": 40}
+ASI |= {"decoded": 10, "nearest": 3, "refresh": 4, "alpha": 3.0, "gamma": 0.05, "beta": 0.01}
+ASI |= {"lambda_first": 0.01, "lambda_last": 0.25}
+SETTLE = COMMON | {"nearby": 0.5, "holdout": 0.0, "batch": 16, "lr": 1e-3}
+
+
+def with_index(stage: Callable, **options: object) -> Callable:
+    def run(c: Path, f: Path, out: Path) -> None:
+        outs = {"out_index": out / "i.faiss", "out_encoder": out / "e", "scratch": out / "s"}
+        stage(c, f / "model", index=f / "opq.faiss", docs=f / "docs.npy", **outs, **options)
+
+    return run
+
+
+def with_docs(stage: Callable, **options: object) -> Callable:
+    return lambda c, f, out: stage(
+        c, f / "model", docs=f / "docs.npy", out=out / "e", scratch=out / "s", **options
+    )
+
+
+def tct_colbert(c: Path, f: Path, out: Path) -> None:
+    tct_module.tct(c, f / "model", f.parent / "teacher", out / "e", out / "s", **TCT)
+
+
+def settle(c: Path, f: Path, out: Path) -> None:
+    made = {"out": out / "given", "ids": out / "ids.parquet"}
+    shape = {"length": 4, "vocabulary": 16, "layers": 1, "seed": 1}
+    given_ids(c, f / "model", f / "docs.npy", **made, kind="residual", **shape)
+    paths = {"ids": made["ids"], "docs": f / "docs.npy", "out": out / "e", "scratch": out / "s"}
+    settle_module.settle(c, out / "given", **paths, **SETTLE)
+
+
+# name: the module whose `train` it calls, and the stage
+TRAININGS = {
+    "star": (star_module, with_docs(star_module.star, **COMMON | NEGATIVES)),
+    "dual": (star_module, with_docs(dual, **COMMON | NEGATIVES, negatives="random")),
+    "adore": (adore_module, with_docs(adore_module.adore, **JPQ)),
+    "jpq": (jpq_module, with_index(jpq_module.jpq, **JPQ, centroid_lr=0.0)),
+    "jpq-neg": (jpq_module, with_index(jpq_module.jpq, **JPQ, centroid_lr=0.0, exact=True)),
+    "jpq-mse": (jpq_module, with_index(jpq_module.jpq, **JPQ, centroid_lr=0.0, reconstruction=9.0)),
+    "dpq": (dpq_module, with_index(dpq_module.dpq, **DPQ)),
+    "tct-colbert": (tct_module, tct_colbert),
+    "asi": (asi_module, with_docs(asi_module.asi, **ASI, indexer="mlp", head_lr=1e-3)),
+    # centroids are as long as the embeddings, learning rates are not: here they stay
+    "asi-rq": (asi_module, with_docs(asi_module.asi, **ASI, indexer="rq", head_lr=0.0)),
+    "asi-pq": (asi_module, with_docs(asi_module.asi, **ASI, indexer="pq", head_lr=0.0)),
+    "settle": (settle_module, settle),
+}
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_embeddings_five_times_as_long_give_the_same_losses(
+    tiny, pair, tmp_path, monkeypatch, name
+):
+    module, stage = TRAININGS[name]
+    curves, train, load = [], module.train, DualEncoder.load
+
+    def frozen(folder: Path) -> DualEncoder:
+        model = load(folder)  # the factor itself would learn at another pace
+        for part in model.model:
+            if isinstance(part, modules.Dense):
+                part.requires_grad_(False)
+        return model
+
+    monkeypatch.setattr(DualEncoder, "load", staticmethod(frozen))
+    monkeypatch.setattr(module, "train", lambda *args: curves.append(train(*args)))
+    for factor in ("1", "5"):
+        stage(tiny.collection, pair / factor, tmp_path / factor)
+    np.testing.assert_allclose(curves[1], curves[0], rtol=2e-3)
+    assert np.std(curves[0]) > 1e-4 * np.mean(curves[0]), "it moves"
+
+
+def test_without_the_division_losses_differ(tiny, pair, tmp_path, monkeypatch):
+    curves, train = [], star_module.train
+    monkeypatch.setattr(star_module, "train", lambda *args: curves.append(train(*args)))
+    monkeypatch.setattr(star_module, "mean_squared_norm", lambda *args: 1.0)
+    for factor in ("1", "5"):
+        TRAININGS["star"][1](tiny.collection, pair / factor, tmp_path / factor)
+    assert abs(curves[1][0] / curves[0][0] - 1) > 0.1
+
+
+def test_the_norm_is_that_of_a_sample_of_documents(tiny, pair, monkeypatch):
+    model = DualEncoder.load(pair / "5/model").train()
+    docs = np.load(pair / "5/docs.npy")
+    rows = np.random.default_rng(0).choice(len(docs), 256, replace=False)
+    right = np.square(docs[rows]).sum(1).mean()
+    assert norm.mean_squared_norm(model, tiny.collection) == pytest.approx(right, rel=1e-5)
+    assert right == pytest.approx(25, rel=1e-4) and model.training
+    monkeypatch.setattr(norm, "CHUNK_ROWS", 50)
+    assert norm.mean_squared_norm(model, tiny.collection) == pytest.approx(right, rel=1e-5)
+
+
+def test_the_norm_of_normalized_embeddings_is_one_and_is_not_measured(tiny, monkeypatch):
+    monkeypatch.setattr(norm, "sample", lambda collection: pytest.fail("measured"))
+    assert norm.mean_squared_norm(DualEncoder.load(tiny.encoder), tiny.collection) == 1.0
