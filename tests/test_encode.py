@@ -209,7 +209,9 @@ def test_a_package_that_is_not_there_is_refused(name):
 
 
 def test_an_unknown_checkpoint_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"encoder\.checkpoint: cannot load '/no/such'") as e:
+    with pytest.raises(
+        InputError, match=r"encoder\.checkpoint: there is no folder '/no/such'"
+    ) as e:
         checkpoint("/no/such", tmp_path / "out", 5, 7)
     assert "\n" not in str(e.value)
     assert not (tmp_path / "out").exists()

@@ -33,6 +33,7 @@ STAGES = {
     "corpus-beir": "jointir.data.corpus:corpus_beir",
     "corpus-ir-datasets": "jointir.data.corpus:corpus_ir_datasets",
     "checkpoint": "jointir.encode.encoder:checkpoint",
+    "fits": "jointir.search.preflight:fits",
     "embed": "jointir.encode.embed:embed",
     "gather": "jointir.encode.shards:gather",
     "star": "jointir.encode.star:star",

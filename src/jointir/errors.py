@@ -6,8 +6,8 @@ class InputError(ValueError):
 
     def __init__(self, where: object, found: str, remedy: str):
         super().__init__(f"{where}: {found}. {remedy}")
-        self._parts = (where, found, remedy)
+        self.parts = (where, found, remedy)
 
     def __reduce__(self) -> tuple[type, tuple]:
         """Rebuild from all three, so that a worker process can hand it to its parent."""
-        return type(self), self._parts
+        return type(self), self.parts

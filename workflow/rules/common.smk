@@ -39,6 +39,7 @@ wildcard_constraints:
     shard=r"\d+",
     variant="[a-z0-9+-]+",
     seed=r"\d+",
+    figure="figure4|figure5",
     split="|".join(SPLITS),
 
 

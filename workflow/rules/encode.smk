@@ -21,6 +21,31 @@ rule checkpoint:
         "jointir checkpoint --out {output.model} {params.settings} 2>&1 | tee {log}"
 
 
+rule fits:
+    input:
+        code=code("search.preflight"),
+        collection="data/{dataset}/collection",
+        model="data/{dataset}/pretrained/model",
+    output:
+        facts="data/{dataset}/fits/{figure}.json",
+    log:
+        "logs/{dataset}/fits-{figure}.log",
+    benchmark:
+        "logs/{dataset}/fits-{figure}.tsv"
+    priority: 20  # before anything that takes long
+    localrule: True  # seconds
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        systems=lambda w: repeat("system", all_settings(w.figure)),
+    shell:
+        "jointir fits --collection {input.collection} --encoder {input.model}"
+        " --out {output.facts} {params.systems} 2>&1 | tee {log}"
+
+
 rule embed_documents:
     input:
         code=code("encode.embed"),
@@ -86,6 +111,7 @@ rule star:
         collection="data/{dataset}/collection",
         model="data/{dataset}/pretrained/model",
         docs="data/{dataset}/pretrained/docs.npy",
+        fits=fitting,
     output:
         model=directory("data/{dataset}/star/model"),
     log:

@@ -6,6 +6,7 @@ use rule results as speed_results with:
         code=code("measure.results"),
         values=expand(each_system(MEASURED, FIGURE5), split=SPLITS),
         meta=each_system(rules.retrieve.output.meta, FIGURE5),
+        fits=each_dataset("data/{dataset}/fits/figure5.json"),
     output:
         table="reports/tables/speed.csv",
         made=touch("data/speed.made"),

@@ -4,7 +4,8 @@ STAGES = {
     "download": lambda: each_dataset("data/{dataset}/source", kinds=list(DOWNLOADED)),
     "corpus": lambda: each_dataset("data/{dataset}/collection"),
     "pretrained": lambda: each_dataset("data/{dataset}/pretrained/flat.faiss")
-    + each_dataset("data/{dataset}/pretrained/queries.npy"),
+    + each_dataset("data/{dataset}/pretrained/queries.npy")
+    + each_dataset("data/{dataset}/fits/figure4.json"),
     "star": lambda: each_dataset("data/{dataset}/star/model"),
     "embed": lambda: each_dataset("data/{dataset}/star/flat.faiss")
     + each_dataset("data/{dataset}/star/queries.npy"),

@@ -126,6 +126,40 @@ def build_settings(wildcards):
     return " ".join(f"--settings {name}={value}" for name, value in sorted(own.items()))
 
 
+CHECKED = {"figure4": FIGURE4, "figure5": FIGURE5}  # whose systems are checked before training
+
+
+def fitting(wildcards):
+    """Return the proof that figure 4's systems fit a dataset that it shows.
+
+    Ancient: what is trained does not depend on the systems that are checked.
+    """
+    shown = wildcards.dataset in DATASETS
+    return [ancient(f"data/{wildcards.dataset}/fits/figure4.json")] if shown else []
+
+
+def all_settings(figure):
+    """Return "NAME setting=value ..." of every index of a figure: what it is built with."""
+    systems = CHECKED[figure]
+    pairs = [(s, size) for s in systems if s not in FLAT for size in systems[s]]
+    told = [" ".join([s, *settings_of(s, size)]) for s, size in pairs]
+    return list(dict.fromkeys(told))  # sizes may differ in how they are searched alone
+
+
+def settings_of(system, size):
+    """Return "setting=value" of all that decides whether an index can be built."""
+    M = re.match(r"M(\d+)", size)
+    own = config["ann"][system]["build"] if system in ANN else {}
+    if system in ("opq", "opq-4bit", "pq"):
+        own = {"sample": config[system]["sample"]}
+    elif system in TRAINED_WITH or system == "ivf-jpq":
+        own = {"sample": config[TRAINED_WITH.get(system, "opq")]["sample"]}
+    if system == "ivf-jpq":
+        own = own | {"nlist": config[system]["nlist"]}
+    own = {**own, "M": M[1]} if M else own
+    return [f"{name}={value}" for name, value in sorted(own.items())]
+
+
 def start_of(wildcards):
     """Return the index that a trained one starts from."""
     start = TRAINED_WITH.get(wildcards.system, "opq")

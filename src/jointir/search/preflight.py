@@ -5,7 +5,7 @@ from pathlib import Path
 from jointir.data.store import count_documents
 from jointir.errors import InputError
 from jointir.files import read_json, write_json
-from jointir.search.ann.settings import read_settings
+from jointir.search.ann.registry import read_settings
 from jointir.search.fits import check
 
 SETTINGS = "jointir.json"  # of an encoder's folder
