@@ -3,6 +3,9 @@
 import gzip
 import json
 import math
+import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +16,9 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
-from conftest import CI, DEV, ENV, TEST, N, run
+from conftest import CI, DEV, ENV, TEST, N, clone, run
 from jointir.measure.groups import read_groups
 from jointir.search.ann.registry import missing
 
@@ -182,6 +186,44 @@ def test_nothing_is_left_to_do(folder):
     assert "Nothing to be done" in run("snakemake", "-n", "--configfile", CI, cwd=folder)
     leftovers = [*folder.glob(f"{DATA}/**/shards/*"), *folder.glob(f"{DATA}/scratch/**/*.*")]
     assert leftovers == [], "temporary files and checkpoints stay"
+
+
+@pytest.mark.parametrize(
+    ("overlay", "told"),
+    [
+        (
+            {"sweep": {"M": [7]}},
+            "M: 7 does not divide the dimension 384. Choose one of [1, 2, 3, 4",
+        ),
+        ({"itq-lsh": {"M": [64]}}, "itq-lsh: 512 bits, 384 dimensions. Leave out M above D / 8"),
+        ({"opq": {"sample": 300}}, "sample: 300 documents for 384 dimensions. Train the rotation"),
+        ({"opq-4bit": {"sample": 8}}, "sample: 8 documents for K=16. Set it to 16 or more"),
+        ({"ivf-jpq": {"nlist": 900}}, "nlist: 900 lists for 800 documents. Choose at least 1"),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_is_refused_before_anything_is_trained(folder, tmp_path, overlay, told):
+    copy = tmp_path / "copy"
+    for path in ("collection", "pretrained/model"):
+        shutil.copytree(folder / DATA / path, copy / DATA / path, copy_function=os.link)
+    clone(copy)
+    (tmp_path / "o.yaml").write_text(yaml.safe_dump(overlay))
+    files = ["--configfile", copy / CI, tmp_path / "o.yaml"]
+    figure = "figure5" if "ivf-jpq" in overlay else "figure4"
+    command = ["--cores", "1", "--allowed-rules", "fits", *files]
+    text = run("snakemake", f"{DATA}/fits/{figure}.json", *command, cwd=copy, ok=False)
+    assert told in text and "Traceback" not in text
+    assert not (copy / DATA / "fits").exists() or not any((copy / DATA / "fits").iterdir())
+
+
+def test_another_sweep_trains_no_encoder_again(folder, tmp_path):
+    """STAR waits for the check of all systems, and does not depend on them."""
+    (tmp_path / "o.yaml").write_text("sweep: {M: [16, 24]}\n")
+    files = ["--configfile", CI, tmp_path / "o.yaml"]
+    text = run("snakemake", "-n", "reports/figure4.pdf", *files, cwd=folder)
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE))
+    assert jobs["fits"] == "1" and jobs["jpq"] == "1"
+    assert not {"star", "embed_documents", "checkpoint"} & set(jobs)
 
 
 def test_long_stages_say_what_they_do(folder):
