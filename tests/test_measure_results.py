@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import ttest_rel
 
 from jointir.errors import InputError
-from jointir.measure.results import COLUMNS, compare, read_results, results
+from jointir.measure.results import COLUMNS, compare, measures_of, read_results, results
 
 VALUES = {
     ("jpq", "M=2", 2): [1.0, 0.5, 0.5, 1.0, 0.25],
@@ -103,3 +103,16 @@ def test_compare(tmp_path):
     other = write(tmp_path, "other", "", 4, [1.0])[0]
     with pytest.raises(InputError, match="differ from those of"):
         compare(star, other, tmp_path / "d.json", "star", "other")
+
+
+def test_rows_keep_the_order_of_the_measures_in_the_files(tmp_path):
+    names = ["nDCG@10", "AP(rel=2)", "R@100", "RR@10"]  # sorted, they would be in another order
+    files = [write(tmp_path, system, "M=2", 2, [0.0]) for system in ("opq", "jpq")]
+    for values, _ in files:
+        rows = [(f"q{i}", m, i + n / 10) for n, m in enumerate(names) for i in (1, 0)]
+        pd.DataFrame(rows, columns=["query_id", "measure", "value"]).to_parquet(values)
+    table = tabulate(tmp_path, files)
+    told = ["nDCG@10", "MAP(rel=2)", "R@100", "MRR@10"]
+    assert measures_of(table) == told
+    assert table["measure"].tolist() == told * 2
+    assert table["value"].tolist() == [0.5, 0.6, 0.7, 0.8] * 2

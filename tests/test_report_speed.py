@@ -11,6 +11,7 @@ import pytest
 from jointir.errors import InputError
 from jointir.measure.results import COLUMNS
 from jointir.report.figure5 import figure5, render, sweeps
+from jointir.report.formats import latex
 from jointir.report.speed import chosen, joined, latencies, pareto
 from jointir.report.speed_tables import table1, table2
 from jointir.report.styles import RC
@@ -216,3 +217,38 @@ def test_latencies_of_two_datasets_become_one_table(folder):
     (folder / "bad.csv").write_text("dataset,system\n")
     with pytest.raises(InputError, match=r"bad\.csv: no column 'setting'"):
         latencies([folder / "bad.csv"], folder / "out.csv")
+
+
+@pytest.fixture
+def by_ap(folder):
+    """Rename MRR@10 and nDCG@10; have another main measure, by which another setting is best."""
+    names = {"MRR@10": "MAP(rel=2)", "RR@10": "AP(rel=2)", "nDCG@10": "MRR(rel=2)@10"}
+    table = pd.read_csv(folder / "speed.csv", keep_default_na=False)
+    table["measure"] = table["measure"].replace(names)
+    table.loc[table["measure"].eq("MAP(rel=2)") & table["setting"].eq("efSearch=16"), "value"] = 0.9
+    table.to_csv(folder / "speed.csv", index=False)
+    for number in range(len(RUNS)):
+        values = pd.read_parquet(folder / f"{number}.parquet")
+        values["measure"] = values["measure"].replace(names | {"nDCG@10": "RR(rel=2)@10"})
+        values.to_parquet(folder / f"{number}.parquet")
+    return folder
+
+
+def test_settings_are_chosen_by_the_main_measure_and_all_are_listed(by_ap):
+    table = chosen(rows(by_ap), 48)
+    assert dict(zip(table["system"], table["setting"], strict=True))["hnsw"] == "efSearch=16"
+    tables(by_ap)
+    titles = (by_ap / "table1.md").read_text().splitlines()[2].strip("| ").split(" | ")
+    assert titles[3:] == ["MAP(rel=2)", "R@100", "MRR(rel=2)@10", "queries/s"]
+    columns = pd.read_csv(by_ap / "table1.csv").columns.tolist()
+    assert [c for c in columns if f"p_holm {c}" in columns] == titles[3:6]
+    assert r"queries/s \\" in (by_ap / "table1.tex").read_text()
+    found = rows(by_ap)
+    with matplotlib.rc_context(fname=RC):
+        axes = render(found[found["split"].eq("test")]).axes
+    assert [ax.get_ylabel() for ax in axes] == titles[3:6]
+
+
+def test_latex_escapes_what_a_name_may_hold():
+    (line,) = latex(["nDCG(gains={1:3})@10", "AP(judged_only=True)", "a"], [], 1)[2:3]
+    assert line == r"nDCG(gains=\{1:3\})@10 & AP(judged\_only=True) & a \\"

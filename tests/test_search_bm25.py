@@ -100,3 +100,20 @@ def test_the_index_weighs_a_weight_and_a_row_for_each_posting(tiny, tmp_path):
 def test_nothing_to_try_is_refused(tiny, tmp_path):
     with pytest.raises(InputError, match="no k1 or no b"):
         bm25(tiny.collection, [tmp_path / "dev.trec.gz"], tmp_path / "m", "tiny", [], [0.5])
+
+
+def test_they_are_chosen_by_the_measure_that_is_asked_for(tiny, tmp_path):
+    qrels = tiny.collection / "qrels" / "dev.trec"
+    out, meta = tmp_path / "dev.trec.gz", tmp_path / "meta.json"
+    pairs = [(0.1, 0.0), (0.1, 1.0), (9.0, 0.0), (9.0, 1.0)]
+    for name in ("R@5", "AP", "nDCG(dcg='exp-log2')@10"):
+        tried = {}
+        for k1, b in pairs:
+            bm25(tiny.collection, [out], meta, "tiny", [k1], [b], k=10)
+            measure([out], [qrels], [tmp_path / "v.parquet"], [name])
+            tried[k1, b] = pd.read_parquet(tmp_path / "v.parquet")["value"].mean()
+        bm25(tiny.collection, [out], meta, "tiny", [0.1, 9.0], [0.0, 1.0], k=10, measure=name)
+        measure([out], [qrels], [tmp_path / "v.parquet"], [name])
+        assert pd.read_parquet(tmp_path / "v.parquet")["value"].mean() == max(tried.values())
+    with pytest.raises(InputError, match="unknown measure 'foo'"):
+        bm25(tiny.collection, [out], meta, "tiny", [1.0, 2.0], [0.5], measure="foo")

@@ -231,6 +231,19 @@ def test_a_word_among_the_numbers_of_results_is_named(tmp_path, cell):
         read_results(tmp_path / "r.csv")
 
 
+@pytest.mark.parametrize("name", TABLES)
+def test_text_that_is_not_utf8_is_named(tmp_path, name):
+    good, read = TABLES[name]
+    column, values = next(iter(good.items()))
+    frame = pd.DataFrame(good | {column: ["wxyz" for _ in values]})
+    frame.to_parquet(tmp_path / name, compression=None, use_dictionary=False)
+    stored = (tmp_path / name).read_bytes()
+    assert b"wxyz" in stored
+    (tmp_path / name).write_bytes(stored.replace(b"wxyz", b"wx\xffz"))
+    with pytest.raises(InputError, match=rf"{name}: its column '{column}' does not hold text"):
+        read(tmp_path / name)
+
+
 @pytest.mark.parametrize("key", META)
 @pytest.mark.parametrize("value", [None, [], True, {"a": "b"}])
 def test_a_meta_file_of_other_types_is_named(tmp_path, key, value):

@@ -143,12 +143,22 @@ def of_types(path: Path, frame: pd.DataFrame, **kinds: str) -> pd.DataFrame:
         column = frame[name]
         if kind == "text":
             right = pd.api.types.infer_dtype(column) == "string" and not column.isna().any()
+            right = right and _is_utf8(column)
         else:
             right = pd.api.types.is_numeric_dtype(column) and column.dtype.kind in "iuf"
             right = right and (kind == "number" or bool(np.isfinite(column).all()))
         if not right and len(column):
             raise InputError(path, f"its column {name!r} does not hold {kind} alone", REMEDY)
     return frame
+
+
+def _is_utf8(column: pd.Series) -> bool:
+    """Say whether all text is UTF-8: of a damaged file, pandas finds out only when it is used."""
+    try:
+        pa.array(column).validate(full=True)
+    except (pa.ArrowException, UnicodeError):
+        return False
+    return True
 
 
 def _with_columns(path: Path, frame: pd.DataFrame, columns: list[str] | None) -> pd.DataFrame:

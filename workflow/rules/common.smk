@@ -102,6 +102,13 @@ def repeat(option, values):
     return " ".join(f"--{option} {quote(str(v))}" for v in values)
 
 
+def measure_options(dataset):
+    """Return the options of `jointir measure` that tell the measures of each split."""
+    dev, test = (measures_of(dataset, split) for split in SPLITS)
+    told = repeat("measures", test)
+    return told if dev == test else f"{told} {repeat('dev-measures', dev)}"
+
+
 def options(settings):
     """Return --name value for each setting, for the shell; --name or --no-name for what is on or off.
 

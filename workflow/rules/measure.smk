@@ -61,13 +61,6 @@ rule bm25:
         " --measure {params.measure:q} 2>&1 | tee {log}"
 
 
-def measure_options(dataset):
-    """Return the options of `jointir measure` that tell the measures of each split."""
-    dev, test = (measures_of(dataset, split) for split in SPLITS)
-    told = repeat("measures", test)
-    return told if dev == test else f"{told} {repeat('dev-measures', dev)}"
-
-
 rule measure:
     input:
         code=code("measure.effectiveness"),
