@@ -61,7 +61,7 @@ def pair(tiny, tmp_path_factory):
 COMMON = {"steps": 8, "batch": 8, "lr": 1e-4, "warmup": 2, "scale": 20.0, "seed": 3}
 NEGATIVES = {"random_weight": 0.1, "depth": 20}
 JPQ = COMMON | {"negatives": 20, "lambda_cut": 20}
-DPQ = COMMON | {"pq_lr": 0.0, "temperature": 1e-3, "reconstruction": 1.0}
+DPQ = COMMON | {"temperature": 1e-3, "reconstruction": 1.0}
 TCT = COMMON | {"depth": 20, "gamma": 0.1, "temperature": 0.25}
 ASI = COMMON | {"length": 4, "vocabulary": 16, "layers": 1, "batch": 12, "fresh": 4, "pool": 40}
 ASI |= {"decoded": 10, "nearest": 3, "refresh": 4, "alpha": 3.0, "gamma": 0.05, "beta": 0.01}
@@ -69,8 +69,11 @@ ASI |= {"lambda_first": 0.01, "lambda_last": 0.25}
 SETTLE = COMMON | {"nearby": 0.5, "holdout": 0.0, "batch": 16, "lr": 1e-3}
 
 
-def with_index(stage: Callable, **options: object) -> Callable:
+def with_index(stage: Callable, rate: str, **options: object) -> Callable:
+    """rate: the name of the centroids' learning rate; they are as long as the embeddings."""
+
     def run(c: Path, f: Path, out: Path) -> None:
+        options[rate] = 1e-3 * int(f.name)
         outs = {"out_index": out / "i.faiss", "out_encoder": out / "e", "scratch": out / "s"}
         stage(c, f / "model", index=f / "opq.faiss", docs=f / "docs.npy", **outs, **options)
 
@@ -100,13 +103,13 @@ TRAININGS = {
     "star": (star_module, with_docs(star_module.star, **COMMON | NEGATIVES)),
     "dual": (star_module, with_docs(dual, **COMMON | NEGATIVES, negatives="random")),
     "adore": (adore_module, with_docs(adore_module.adore, **JPQ)),
-    "jpq": (jpq_module, with_index(jpq_module.jpq, **JPQ, centroid_lr=0.0)),
-    "jpq-neg": (jpq_module, with_index(jpq_module.jpq, **JPQ, centroid_lr=0.0, exact=True)),
-    "jpq-mse": (jpq_module, with_index(jpq_module.jpq, **JPQ, centroid_lr=0.0, reconstruction=9.0)),
-    "dpq": (dpq_module, with_index(dpq_module.dpq, **DPQ)),
+    "jpq": (jpq_module, with_index(jpq_module.jpq, "centroid_lr", **JPQ)),
+    "jpq-neg": (jpq_module, with_index(jpq_module.jpq, "centroid_lr", **JPQ, exact=True)),
+    "jpq-mse": (jpq_module, with_index(jpq_module.jpq, "centroid_lr", **JPQ, reconstruction=9.0)),
+    "dpq": (dpq_module, with_index(dpq_module.dpq, "pq_lr", **DPQ)),
     "tct-colbert": (tct_module, tct_colbert),
     "asi": (asi_module, with_docs(asi_module.asi, **ASI, indexer="mlp", head_lr=1e-3)),
-    # centroids are as long as the embeddings, learning rates are not: here they stay
+    # centroids and the decoder share a learning rate: here they stay
     "asi-rq": (asi_module, with_docs(asi_module.asi, **ASI, indexer="rq", head_lr=0.0)),
     "asi-pq": (asi_module, with_docs(asi_module.asi, **ASI, indexer="pq", head_lr=0.0)),
     "settle": (settle_module, settle),
