@@ -38,6 +38,15 @@ def test_a_command_runs(folder, command):
         assert "Nothing to be done" in told, "what it names was made by the run"
 
 
+def test_a_home_that_cannot_be_written_is_no_obstacle(folder):
+    """Snakemake alone ends with a traceback: it keeps a cache there."""
+    told = do("./run snakemake -n reports/figure4.pdf", folder, **CI, HOME="/proc/none")
+    assert (
+        f"run: /proc/none/.cache cannot be written, so caches go to XDG_CACHE_HOME={folder}" in told
+    )
+    assert "Nothing to be done" in told
+
+
 def test_no_command_names_a_target_after_a_configuration_file():
     """Snakemake reads several: it would take the target for one more."""
     assert [c for c in commands() if re.search(r"--configfile \S+ [^-]", c)] == []
