@@ -120,6 +120,7 @@ class Plain(NamedTuple):
         (WebPage("D3", "http://u", "A title", ""), ("D3", "A title", "")),
         (WebPage("D4", "http://u", "", " "), ("D4", "", "http://u")),
         (Untitled("D5", "A title", "The text."), ("D5", "", "The text.")),
+        (Untitled("D7", "A title", None), ("D7", "", "")),
         (Plain("D6", "The text.", 2019, "A note."), ("D6", "", "The text. A note.")),
     ],
 )

@@ -52,7 +52,7 @@ def _iterate(dataset_id: str, dataset: Any, entity: str) -> Iterator[Any]:
 def _default_text(record: Any) -> str:
     """Return default_text() or, for a type without it, every text field after the id."""
     if hasattr(record, "default_text"):
-        return record.default_text()
+        return record.default_text() or ""  # null in some sources
     return " ".join(value for value in record[1:] if isinstance(value, str))
 
 
