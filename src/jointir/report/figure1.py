@@ -69,7 +69,7 @@ def draw(ax: "Axes", rows: pd.DataFrame) -> None:
             style |= {"yerr": error, "elinewidth": 0.6}
             ax.errorbar(own["mb"], own["value"], label=label, **style)
     ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     ax.minorticks_off()
 
