@@ -1,6 +1,3 @@
-import sys
-from pathlib import Path
-
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -14,16 +11,6 @@ configfile: "params/search.yaml"
 configfile: "params/retrievers.yaml"
 configfile: "params/generative.yaml"
 configfile: "params/report.yaml"
-
-
-sys.path[:0] = [workflow.basedir, f"{workflow.basedir}/src"]
-from workflow.scripts.command import make_findable
-from workflow.scripts.params import prepare
-from workflow.scripts.reads import Params
-
-make_findable(Path(workflow.basedir))
-prepare(config, Path(workflow.basedir, "workflow/schemas/params.schema.yaml"))
-config = Params(config)
 
 
 include: "workflow/rules/common.smk"

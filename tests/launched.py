@@ -52,8 +52,11 @@ def trainings(tiny: Tiny, out: Path) -> dict[str, Training]:
     return {k: Training(stage, m, given | to[k]) for k, (stage, m, given) in options.items()}
 
 
-def losses_of(training: Training, scratch: Path) -> list[float]:
-    """Run a training by its command line, in float32; return the losses of its steps."""
+def losses_of(training: Training, scratch: Path, code: int = 0) -> list[float]:
+    """Run a training by its command line, in float32; return the losses of its steps.
+
+    code: what it exits with.
+    """
     losses: list[float] = []
     train = training.module.train
     options = training.options | {"scratch": scratch}
@@ -63,7 +66,7 @@ def losses_of(training: Training, scratch: Path) -> list[float]:
         patch.setattr(sys, "argv", ["jointir", training.stage, *words])
         with pytest.raises(SystemExit) as end:
             main()
-    assert end.value.code == 0
+    assert end.value.code == code
     return losses
 
 

@@ -87,8 +87,8 @@ def test_a_missing_checkpoint_is_one_line(monkeypatch, capsys, tmp_path):
     lines = [x for x in err.splitlines() if x.startswith("jointir")]
     assert len(lines) == 1
     assert err.endswith(lines[0] + "\n")
-    assert lines[0].startswith("jointir checkpoint: encoder.checkpoint: cannot load '/no/such'")
-    assert lines[0].endswith("Name a folder, a hub id (with internet), or package:MODULE/FOLDER")
+    told = "jointir checkpoint: encoder.checkpoint: there is no folder '/no/such'. "
+    assert lines[0] == f"{told}Correct the path, or name a hub id or package:MODULE/FOLDER"
     assert "Traceback" not in err
 
 

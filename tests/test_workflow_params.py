@@ -30,6 +30,8 @@ def another(path: tuple, value: object) -> object:
     known = {
         "requirements": "params/sources/apidocs-ci.txt",
         "checkpoint": "another/encoder",
+        "query_prompt": "query: ",
+        "document_prompt": "passage: ",
         "groups": "",  # a file that is not there is refused
         "sha256": "0" * 64,
         "dtype": "float32",

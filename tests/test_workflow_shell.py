@@ -13,7 +13,7 @@ import dvc_yaml
 
 MEASURES = ["RR(rel=2)@10", "nDCG(dcg='exp-log2')@10", "nDCG(gains={1:3})@10"]
 PROMPT = 'it\'s {a} $(b) "c" `d` \\ *'
-BRACES = "params/{x}/y"
+BRACES = "org/{x}"
 PINS = "my $pins; ('a').txt"
 OVERLAY = {
     "datasets": {"apidocs": {"measures": {"dev": MEASURES[::-1], "test": MEASURES}}},

@@ -1,15 +1,23 @@
 import math
+import sys
 from functools import cache
 from pathlib import Path
 from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
+sys.path[:0] = [workflow.basedir, f"{workflow.basedir}/src"]
 from workflow.scripts.alone import hold
+from workflow.scripts.command import make_findable
 from workflow.scripts.inputs import beir_files, contents, encoder_files
-from workflow.scripts.reads import Lazy
+from workflow.scripts.params import prepare
+from workflow.scripts.reads import Lazy, Params
 from workflow.scripts.scheduling import no_rate_limit
 from workflow.scripts.sources import sources
+
+make_findable(Path(workflow.basedir))
+prepare(config, Path(workflow.basedir, "workflow/schemas/params.schema.yaml"))
+config = Params(config)  # which notes who reads what
 
 DATASETS = config["figure4"]["datasets"]
 SPLITS = ["dev", "test"]  # tuned on dev, reported on test
@@ -175,7 +183,8 @@ def local_encoder():
 
 def user_folders():
     """Return the folders of the user's that are read: DVC hashes each of them as a whole."""
-    folders = [own["folder"] for own in map(config["datasets"].get, DATASETS) if "folder" in own]
+    run = [config["datasets"][d] for d in {*DATASETS, config["asi"]["dataset"]}]
+    folders = [own["folder"] for own in run if "folder" in own]
     return folders + [config["encoder"]["checkpoint"]] * bool(local_encoder())
 
 
