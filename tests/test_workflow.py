@@ -24,7 +24,7 @@ JOBS = {
     "corpus": 2,
     "checkpoint": 2,
     "star": 2,
-    "fits": 2,  # figures 4 and 5
+    "fits": 4,  # figures 1, 4, 5 and 7
     "embed_documents": 16,  # 2 shards; 2 encoders of 2 datasets, and 4 that are compared with STAR
     "gather": 8,
     "embed_queries": 8,  # of the same, ADORE's, and not of one untrained encoder

@@ -6,6 +6,7 @@ use rule results as ablation_results with:
         code=code("measure.results"),
         values=expand(each_system(MEASURED, ABLATION), split=SPLITS),
         meta=each_system(rules.retrieve.output.meta, ABLATION),
+        fits=each_dataset("data/{dataset}/fits/figure7.json"),
     output:
         table="reports/tables/ablation.csv",
         made=touch("data/ablation.made"),
@@ -46,6 +47,7 @@ rule figure7:
         results=rules.ablation_results.output.table,
         steps=rules.ablation_steps.output.table,
         made=[rules.ablation_results.output.made, rules.ablation_steps.output.made],
+        steps_run=all_steps,
     output:
         pdf=report(
             "reports/figure7.pdf",
@@ -76,6 +78,7 @@ rule negatives:
         model="data/{dataset}/star/model",
         docs="data/{dataset}/star/docs.npy",
         index=expand("data/{{dataset}}/systems/opq/M{M}/index.faiss", M=config["sweep"]["M"]),
+        swept=lambda w: swept("negatives"),
     output:
         overlap="data/{dataset}/negatives.csv",
         drawn="data/{dataset}/negatives.parquet",

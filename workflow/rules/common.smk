@@ -4,9 +4,8 @@ from functools import cache
 from pathlib import Path
 from shlex import quote
 
-from snakemake.exceptions import WorkflowError
-
 sys.path[:0] = [workflow.basedir, f"{workflow.basedir}/src"]
+from jointir.errors import InputError
 from workflow.scripts.alone import hold
 from workflow.scripts.command import make_findable
 from workflow.scripts.inputs import beir_files, contents, encoder_files
@@ -47,7 +46,7 @@ wildcard_constraints:
     shard=r"\d+",
     variant="[a-z0-9+-]+",
     seed=r"\d+",
-    figure="figure4|figure5",
+    figure=r"figure\d",
     split="|".join(SPLITS),
 
 

@@ -16,6 +16,7 @@ rule download:
         runtime=30,
     params:
         stage=lambda w: download(w)["stage"],
+        contents=lambda w, input: contents([input.pins]),
     shell:
         "jointir {params.stage} {input.pins:q} --out {output.source} 2>&1 | tee {log}"
 

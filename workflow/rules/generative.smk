@@ -1,6 +1,7 @@
 rule asi:
     input:
         code=code("generative.asi"),
+        batched=batched,
         collection="data/{dataset}/collection",
         model=start("model"),
         docs=start("docs.npy"),

@@ -145,6 +145,7 @@ rule groups:
             "collection", map("=".join, zip(DATASETS, input.collection, strict=True))
         ),
         packages=repeat("packages", map("=".join, PACKAGES.items())),
+        contents=lambda w, input: contents(list(input.packages)),
     shell:
         "jointir groups {params.values} {params.meta} {params.collection} {params.packages}"
         " --out {output.table} --samples {params.samples} --seed {params.seed} 2>&1 | tee {log}"

@@ -160,6 +160,7 @@ use rule results as retriever_results with:
         code=code("measure.results"),
         values=expand(each_system(MEASURED, FIGURE1), split=SPLITS),
         meta=each_system(rules.retrieve.output.meta, FIGURE1),
+        fits=each_dataset("data/{dataset}/fits/figure1.json"),
     output:
         table="reports/tables/retrievers.csv",
         made=touch("data/retrievers.made"),
@@ -205,6 +206,7 @@ rule retriever_table:
         code=code("report.retriever_tables"),
         values=expand(each_system(MEASURED, FIGURE1), split="test"),
         meta=each_system(rules.retrieve.output.meta, FIGURE1),
+        swept=lambda w: swept("table1"),
     output:
         csv="reports/table{number}.csv",
         md="reports/table{number}.md",

@@ -105,6 +105,7 @@ rule table1:
         made=[rules.speed_results.output.made, rules.latencies.output.made],
         values=expand(each_system(MEASURED, FIGURE5), split="test"),
         meta=each_system(rules.retrieve.output.meta, FIGURE5),
+        swept=lambda w: swept("table1"),
     output:
         csv="reports/table1.csv",
         md="reports/table1.md",
@@ -135,6 +136,7 @@ rule table2:
         results=rules.speed_results.output.table,
         latency=rules.latencies.output.table,
         made=[rules.speed_results.output.made, rules.latencies.output.made],
+        swept=lambda w: swept("table1"),
     output:
         csv="reports/table2.csv",
         md="reports/table2.md",
@@ -159,6 +161,7 @@ rule table2:
 rule scale:
     input:
         code=code("measure.scale"),
+        divided=divided,
     output:
         table="reports/tables/scale.csv",
         machine="reports/machine/scale.json",

@@ -65,17 +65,37 @@ def ablation_sizes(system):
     ]
 
 
-def swept(option):
-    """Return the M that a report is to show.
+def refuse(where, found, remedy):
+    """End with one line: WorkflowError would put lines of the Snakefile around it."""
+    sys.exit(str(InputError(where, found, remedy)))
 
-    Raises:
-        WorkflowError: nothing is trained with it.
+
+def swept(option):
+    """Return no file, or refuse the M of a report that nothing is trained with.
+
+    An input function: it is asked where the report is wanted, before anything is run.
     """
-    M = config[option]["M"]
-    if M not in config["sweep"]["M"]:
-        trained = config["sweep"]["M"]
-        raise WorkflowError(f"{option}.M: {M} is not in sweep.M. Choose of {trained}, or add it")
-    return M
+    M, trained = config[option]["M"], config["sweep"]["M"]
+    if M not in trained:
+        refuse(f"{option}.M", f"{M} is not in sweep.M", f"Choose of {trained}, or add it there")
+    return []
+
+
+def all_steps(wildcards):
+    """Return no file, or refuse an ablation that lacks a step of figure 7."""
+    for name in ("jpq-neg", "jpq-loss"):
+        if name not in config["ablation"]["run"]:
+            refuse("ablation.run", f"{name!r} is not in it", "Figure 7 needs it: add it")
+    return []
+
+
+def divided(wildcards):
+    """Return no file, or refuse an M of the synthetic ladder that does not divide a dimension."""
+    M = config["scale"]["M"]
+    for D in config["scale"]["dims"]:
+        if D % M:
+            refuse("scale.M", f"{M} does not divide the dimension {D}", "Change one of the two")
+    return []
 
 
 # The systems of each figure, with the names of their settings.
@@ -126,7 +146,8 @@ def build_settings(wildcards):
     return " ".join(f"--settings {name}={value}" for name, value in sorted(own.items()))
 
 
-CHECKED = {"figure4": FIGURE4, "figure5": FIGURE5}  # whose systems are checked before training
+# whose systems are checked, at the start
+CHECKED = {"figure1": FIGURE1, "figure4": FIGURE4, "figure5": FIGURE5, "figure7": ABLATION}
 
 
 def fitting(wildcards):
@@ -142,6 +163,8 @@ def all_settings(figure):
     """Return "NAME setting=value ..." of every index of a figure: what it is built with."""
     systems = CHECKED[figure]
     pairs = [(s, size) for s in systems if s not in FLAT for size in systems[s]]
+    known = {*BUILT, *TRAINED_WITH, *ANN, "ivf-jpq"}
+    pairs = [(s if s in known else "jpq", size) for s, size in pairs]  # variants of JPQ
     told = [" ".join([s, *settings_of(s, size)]) for s, size in pairs]
     return list(dict.fromkeys(told))  # sizes may differ in how they are searched alone
 

@@ -36,6 +36,15 @@ def training_options(wildcards):
     return options({k: v for k, v in settings.items() if k not in OWN})
 
 
+def batched(wildcards):
+    """Return no file, or refuse a batch of ASI that cannot hold what it is to encode."""
+    settings = config["asi"] | VARIANTS[wildcards.variant]
+    fresh, batch = settings["fresh"], settings["batch"]
+    if fresh > batch // 2:
+        refuse("asi.fresh", f"{fresh} of a batch of {batch}", "Choose half of it at most")
+    return []
+
+
 def seeds_of(variant):
     """Return the seeds that a variant is trained with: its own, where it names some."""
     return config["asi"]["variants"][variant].get("seeds", config["asi"]["seeds"])

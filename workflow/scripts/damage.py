@@ -21,22 +21,24 @@ def md5(path: Path) -> str:
         return hashlib.file_digest(f, "md5").hexdigest()
 
 
-def damaged(paths: Iterable[str]) -> list[str]:
-    """Return those of `paths`, files or folders, that are no longer what DVC hashed.
+def changed_files(paths: Iterable[str]) -> list[Path]:
+    """Return the files, of `paths` or in them, that are no longer what DVC hashed.
 
     DVC reads a file again only when its time, size or inode is new, and Snakemake only looks at
     times: a flipped byte on a bad disk passes for good with both. Files that DVC does not know, or
     whose time or size is new, are not looked at here: DVC hashes them itself.
     """
-    found = []
     with Repo() as repo:
-        for path in paths:
-            for file in files_of(Path(path)):
-                known = repo.state.get(str(file.absolute()), localfs)[1]
-                if known is not None and known.value != md5(file):
-                    found.append(path)
-                    break
-    return found
+        files = [file for path in paths for file in files_of(Path(path))]
+        known = {file: repo.state.get(str(file.absolute()), localfs)[1] for file in files}
+    return [file for file, own in known.items() if own is not None and own.value != md5(file)]
+
+
+def damaged(paths: Iterable[str]) -> list[str]:
+    """Return those of `paths`, files or folders, that hold one of `changed_files`."""
+    paths = list(paths)
+    changed = set(changed_files(paths))
+    return [path for path in paths if changed.intersection(files_of(Path(path)))]
 
 
 def cut_short(stage: str) -> list[str]:

@@ -7,7 +7,8 @@ clean STAGE   (run by each DVC stage) refuse if dvc.yaml is stale; delete output
               damaged
 sync [STAGE]  after dvc checkout or pull, of everything or of a stage and those before it: let
               Snakemake accept the restored files
-verify        read every artifact again; delete those whose bytes are not what DVC hashed
+verify        read every artifact and input again; delete artifacts whose bytes are not what DVC
+              hashed, and let DVC read such inputs anew
 
 Snakemake's DAG is the only one written by hand. A DVC stage is made of each key of STAGES in
 workflow/rules/stages.smk; its params are those that the stage's rules and jobs read.
@@ -24,7 +25,7 @@ from pathlib import Path
 
 import yaml
 from alone import hold
-from damage import cut_short, damaged, files_of
+from damage import changed_files, cut_short, damaged, files_of
 from snakemake.persistence.file import FilePersistence
 
 CURRENT = Path(".snakemake/dvc-yaml-is-current")  # holds the hash of what dvc.yaml was derived from
@@ -105,10 +106,16 @@ def delete_damaged(paths: Iterable[str]) -> list[str]:
 
 
 def verify() -> None:
-    """Read every artifact again, and delete what is damaged."""
+    """Read every artifact again, and delete what is damaged; read what a user changed anew, too."""
     hold()
-    if delete_damaged(path for stage in stages().values() for path in made(stage)):
-        sys.exit("`dvc repro` makes them anew")
+    everything = stages().values()
+    artifacts = {path for stage in everything for path in made(stage)}
+    changed = changed_files({path for stage in everything for path in stage["deps"]} - artifacts)
+    for path in changed:
+        print(f"changed under its old time: {path}", file=sys.stderr)
+        path.touch()  # so that DVC reads it
+    if delete_damaged(artifacts) or changed:
+        sys.exit("`dvc repro` makes anew what is of them")
 
 
 def sync(stage: str = "") -> None:
@@ -157,18 +164,47 @@ def refuse_stale() -> None:
     CURRENT.write_text(known)
 
 
-def main(command: str, *arguments: str) -> None:
-    """Run one command."""
-    acts = {"clean": clean, "sync": sync, "verify": verify}
-    if command in acts:
-        return acts[command](*arguments)
-    from dvc_yaml import BRIDGE, pipeline  # seconds, too
+def check() -> None:
+    """Exit 1 when dvc.yaml is not what `write` would write."""
+    from dvc_yaml import BRIDGE, pipeline
 
-    path, text = Path("dvc.yaml"), pipeline()
-    if command == "write":
-        path.write_text(text)
-    elif not path.exists() or path.read_text() != text:
+    path = Path("dvc.yaml")
+    if not path.exists() or path.read_text() != pipeline():
         sys.exit(f"dvc.yaml is stale: {BRIDGE} write")
+
+
+def write() -> None:
+    """Write dvc.yaml anew."""
+    from dvc_yaml import pipeline
+
+    Path("dvc.yaml").write_text(pipeline())
+
+
+# of each command: what does it, and how many arguments it takes
+COMMANDS = {
+    "write": (write, 0, 0),
+    "check": (check, 0, 0),
+    "clean": (clean, 1, 1),
+    "sync": (sync, 0, 1),
+    "verify": (verify, 0, 0),
+}
+
+
+def main(*words: str) -> None:
+    """Run one command; what is wrong with it ends with one line."""
+    command, *arguments = words or ("",)
+    if command not in COMMANDS:
+        sys.exit(f"dvc_bridge.py: no command {command!r}. Choose of {', '.join(COMMANDS)}")
+    act, least, most = COMMANDS[command]
+    if not least <= len(arguments) <= most:
+        wanted = "one stage" if least else "at most one stage" if most else "nothing"
+        sys.exit(f"dvc_bridge.py {command}: takes {wanted}, not {' '.join(arguments)!r}")
+    for stage in arguments:
+        if stage not in stages():
+            sys.exit(
+                f"dvc_bridge.py {command}: no stage {stage!r}. Choose of {', '.join(stages())}"
+            )
+    act(*arguments)
 
 
 if __name__ == "__main__":

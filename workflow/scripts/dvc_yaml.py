@@ -113,7 +113,13 @@ def inputs(jobs: list, folders: list[str]) -> list[str]:
     made = {str(o) for job in jobs for o in job.output}
     read = {str(i) for job in jobs for i in job.input} - made
     homes = {path: f for path in read for f in folders if Path(f) in Path(path).parents}
-    return sorted({homes.get(path, path) for path in read})
+    # DVC hashes no folder that is a link within a folder: what it leads to is named as well
+    linked = {
+        str(Path(path).resolve().parent)
+        for path, home in homes.items()
+        if Path(home).resolve() not in Path(path).resolve().parents
+    }
+    return sorted({homes.get(path, path) for path in read} | linked)
 
 
 @functools.cache

@@ -13,8 +13,8 @@ CACHE = Path(".snakemake/contents.json")
 def beir_files(folder: str) -> list[str]:
     """Return the files of a BEIR folder that the corpus stage may read."""
     names = [f"{name}.jsonl{packed}" for name in ("corpus", "queries") for packed in ("", ".gz")]
-    found = [Path(folder, name) for name in names if Path(folder, name).is_file()]
-    return [*map(str, found), *sorted(map(str, Path(folder, "qrels").glob("*.tsv*")))]
+    found = [*(Path(folder, name) for name in names), *sorted(Path(folder, "qrels").glob("*.tsv*"))]
+    return [str(path) for path in found if path.is_file()]
 
 
 def encoder_files(checkpoint: str) -> list[str]:
@@ -22,12 +22,15 @@ def encoder_files(checkpoint: str) -> list[str]:
     folder = folder_of(checkpoint)
     if folder is None:
         return []
-    files = (p for p in folder.rglob("*") if p.is_file())
-    return sorted(str(p) for p in files if not _hidden(p.relative_to(folder)))
+    found = []
+    for home, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not _hidden(name)]
+        found += [str(Path(home, name)) for name in files if not _hidden(name)]
+    return sorted(found)
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith((".", "__pycache__")) for part in path.parts)
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__pycache__"
 
 
 def contents(files: list[str]) -> str:

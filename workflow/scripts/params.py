@@ -1,11 +1,13 @@
 """The params as the rules read them: numbers are numbers, paths are whole, mistakes are refused."""
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 from jsonschema import Draft202012Validator
-from snakemake.exceptions import WorkflowError
-from snakemake.utils import validate
+from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
 
 from jointir.data.packages import check_packages
 from jointir.encode.source import folder_of
@@ -15,37 +17,73 @@ from jointir.numbers import as_number
 
 NUMBERS = ("number", "integer")
 FOLDERS, FILES = ("folder",), ("requirements", "archives", "groups")  # paths that a dataset names
+# to JSON 16.0 is an integer, to a file's name and to Python it is not
+WHOLE = Draft202012Validator.TYPE_CHECKER.redefine(
+    "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+)
+Validator = extend(Draft202012Validator, type_checker=WHOLE)
 
 
 def prepare(config: dict, schema: Path) -> None:
-    """Change `config` in place to what was meant, and refuse what cannot be.
+    """Change `config` in place to what was meant; end with one line where it means nothing."""
+    try:
+        _prepare(config, Validator(yaml.CSafeLoader(schema.read_text()).get_single_data()))
+    except InputError as e:
+        sys.exit(str(e))  # WorkflowError would put lines of the Snakefile around it
 
-    Raises:
-        WorkflowError: it names the parameter, its value and the remedy.
-    """
-    _read_numbers(config, schema)
-    validate(config, str(schema), set_default=False)
+
+def _prepare(config: dict, validator: Validator) -> None:
+    for error in list(validator.iter_errors(config)):
+        _read_number(config, error)
+    if errors := sorted(validator.iter_errors(config), key=lambda e: list(map(str, e.path))):
+        raise _told(errors[0], validator.schema)
     _check_names(config)
     for name in sorted({*config["figure4"]["datasets"], config["asi"]["dataset"]}):
-        _complete_paths(f"datasets.{name}", config["datasets"][name])
-        _check_measures(name, config)
-    config["encoder"]["checkpoint"] = _encoder(config["encoder"]["checkpoint"])
+        where, own = f"datasets.{name}", config["datasets"][name]
+        _complete_paths(where, own, config)
+        if own.get("groups"):
+            _check_groups(f"{where}.groups", own)
+        for names, home in _measures(name, config):
+            canonicals(names, f"{home}.measures")
+    config["encoder"]["checkpoint"] = _encoder(config["encoder"]["checkpoint"], config)
 
 
-def _read_numbers(config: dict, schema: Path) -> None:
-    """Make text a number where the schema wants one and JSON would read one."""
-    known = yaml.CSafeLoader(schema.read_text()).get_single_data()  # safe, and in C
-    for error in list(Draft202012Validator(known).iter_errors(config)):
-        if error.validator == "type" and error.validator_value in NUMBERS:
-            *parents, last = error.absolute_path
-            part = config
-            for key in parents:
-                part = part[key]
-            part[last] = as_number(part[last])
+def _read_number(config: dict, error: ValidationError) -> None:
+    """Make text a number where the schema wants one and JSON would read one, 16.0 an integer."""
+    if error.validator != "type" or error.validator_value not in NUMBERS:
+        return
+    *parents, last = error.absolute_path
+    part = config
+    for key in parents:
+        part = part[key]
+    value = as_number(part[last])
+    whole = isinstance(value, float) and value.is_integer()
+    part[last] = int(value) if whole and error.validator_value == "integer" else value
 
 
-def _refuse(where: str, found: str, remedy: str) -> None:
-    raise WorkflowError(str(InputError(where, found, remedy)))
+def _told(error: ValidationError, schema: dict) -> InputError:
+    """Return what to tell of the first thing that the schema refuses."""
+    where = ".".join(map(str, error.absolute_path)) or "params"
+    found = error.message if len(error.message) < 200 else f"{error.message[:200]} ..."
+    known = error.schema.get("properties")
+    if error.validator == "additionalProperties" and known:
+        remedy = f"Choose of {', '.join(sorted(known))}"
+    else:
+        remedy = f"What it is: {_description(error, schema)}"
+    return InputError(where, found.splitlines()[0], remedy)
+
+
+def _description(error: ValidationError, schema: dict) -> str:
+    """Return the description that is nearest to what the error is about."""
+    found, node = "", schema
+    for key in error.absolute_schema_path:
+        while isinstance(node, dict) and key not in node:  # the path does not tell of references
+            node = schema["$defs"][node["$ref"].rpartition("/")[2]]
+            found = node.get("description", found)
+        node = node[key]
+        if isinstance(node, dict):
+            found = node.get("description", found)
+    return found
 
 
 def _check_names(config: dict) -> None:
@@ -55,48 +93,69 @@ def _check_names(config: dict) -> None:
     for where, name, home in named:
         if name not in config[home]:
             remedy = f"Describe it there, or choose of {sorted(config[home])}"
-            _refuse(where, f"{name!r} is not under `{home}`", remedy)
+            raise InputError(where, f"{name!r} is not under `{home}`", remedy)
     for section in ("ablation", "asi"):
         variants = config[section]["variants"]
         for name in config[section]["run"]:
             if name not in variants:
                 remedy = f"Describe it there, or choose of {sorted(variants)}"
-                _refuse(f"{section}.run", f"{name!r} is not under {section}.variants", remedy)
+                found = f"{name!r} is not under {section}.variants"
+                raise InputError(f"{section}.run", found, remedy)
 
 
-def _complete_paths(where: str, dataset: dict) -> None:
-    """Expand ~ in the paths of a dataset, and refuse those that are not there."""
+def _complete_paths(where: str, dataset: dict, config: dict) -> None:
+    """Expand ~ in the paths of a dataset, and refuse those that cannot be read."""
     for key in (*FOLDERS, *FILES):
         if not dataset.get(key):  # "" is none
             continue
-        path = Path(dataset[key]).expanduser()
+        path = _whole(f"{where}.{key}", dataset[key], config)
         kind = "folder" if key in FOLDERS else "file"
         if not (path.is_dir() if key in FOLDERS else path.is_file()):
-            _refuse(f"{where}.{key}", f"there is no {kind} {str(path)!r}", "Correct the path")
+            raise InputError(f"{where}.{key}", f"there is no {kind} {str(path)!r}", "Correct it")
         dataset[key] = str(path)
-    if dataset.get("groups"):
-        try:
-            check_packages(Path(dataset["groups"]), Path(dataset["requirements"]))
-        except InputError as e:
-            raise WorkflowError(f"{where}.groups: {e}") from e
 
 
-def _check_measures(name: str, config: dict) -> None:
-    """Refuse a measure that nothing here can compute, and one that is named twice."""
+def _check_groups(where: str, dataset: dict) -> None:
+    try:
+        check_packages(Path(dataset["groups"]), Path(dataset["requirements"]))
+    except InputError as e:
+        place, found, remedy = e.parts
+        raise InputError(f"{where}: {place}", found, remedy) from e
+
+
+def _whole(where: str, text: str, config: dict) -> Path:
+    """Return a path with ~ expanded.
+
+    Raises:
+        InputError: there is no such user; or Snakemake or DVC could not use the path as an input.
+    """
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as e:
+        raise InputError(where, f"{text!r} names a user that is not here", "Correct it") from e
+    if {"{", "}"} & set(str(path)):
+        found = f"{str(path)!r} holds a brace, which Snakemake takes for a wildcard"
+        raise InputError(where, found, "Rename it, or make a link to it with another name")
+    for name in config["datasets"]:
+        made = Path("data", name).absolute()
+        if made in (path.absolute(), *path.absolute().parents):
+            found = f"{str(path)!r} is in {made}, which this pipeline writes"
+            raise InputError(where, found, "Copy it to a folder elsewhere")
+    return path
+
+
+def _measures(name: str, config: dict) -> Iterator[tuple[list[str], str]]:
+    """Yield the lists of measures of a dataset, and where each was named."""
     own = config["datasets"][name]
-    where = f"datasets.{name}" if "measures" in own else "measure"
+    home = f"datasets.{name}" if "measures" in own else "measure"
     given = own.get("measures", config["measure"]["measures"])
     for names in given.values() if isinstance(given, dict) else [given]:
-        try:
-            canonicals(names, f"{where}.measures")
-        except InputError as e:
-            raise WorkflowError(str(e)) from e
+        yield names, home
 
 
-def _encoder(checkpoint: str) -> str:
+def _encoder(checkpoint: str, config: dict) -> str:
     """Return the checkpoint with ~ expanded; refuse a path or a package that is not there."""
-    try:
-        folder = folder_of(checkpoint)
-    except InputError as e:
-        raise WorkflowError(str(e)) from e
-    return checkpoint if folder is None or ":" in checkpoint else str(folder)
+    folder = folder_of(checkpoint)
+    if folder is None or checkpoint.startswith("package:"):
+        return checkpoint
+    return str(_whole("encoder.checkpoint", checkpoint, config))

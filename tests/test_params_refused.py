@@ -1,0 +1,169 @@
+"""What the params say is read as it was meant, or refused in one line when the workflow is read."""
+
+import os
+import sys
+
+import pytest
+import yaml
+
+from conftest import ROOT, bridge, clone, merge, run
+
+sys.path.insert(0, str(ROOT))
+from workflow.scripts.inputs import beir_files, contents, encoder_files
+from workflow.scripts.params import prepare
+
+SCHEMA = ROOT / "workflow/schemas/params.schema.yaml"
+
+
+def read(overlay: dict) -> dict:
+    """Return the default params with an overlay, prepared as the workflow does."""
+    params: dict = {}
+    for path in sorted((ROOT / "params").glob("*.yaml")):
+        params |= yaml.safe_load(path.read_text())
+    params = merge(params, overlay)
+    prepare(params, SCHEMA)
+    return params
+
+
+@pytest.fixture(autouse=True)
+def inside(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "path", "meant"),
+    [
+        ({"jpq": {"lr": "1e-05"}}, "jpq.lr", 1e-5),
+        ({"jpq": {"lr": "1E-5"}}, "jpq.lr", 1e-5),
+        ({"jpq": {"steps": "1e2"}}, "jpq.steps", 100),
+        ({"jpq": {"steps": 100.0}}, "jpq.steps", 100),
+        ({"sweep": {"M": ["16", 32.0]}}, "sweep.M", [16, 32]),
+        ({"embed": {"shards": 2.0}}, "embed.shards", 2),
+        ({"encoder": {"query_prompt": "1e5"}}, "encoder.query_prompt", "1e5"),
+        ({"encoder": {"query_prompt": None}}, "encoder.query_prompt", None),
+        ({"asi": {"variants": {"asi": {"gamma": "5e-2"}}}}, "asi.variants.asi.gamma", 0.05),
+    ],
+    ids=str,
+)
+def test_a_number_is_one_however_it_is_written(overlay, path, meant):
+    found = read(overlay)
+    for key in path.split("."):
+        found = found[key]
+    assert found == meant and type(found) is type(meant)
+    assert not isinstance(found, list) or {type(v) for v in found} == {int}
+
+
+MINE = {"figure4": {"datasets": ["mine"]}, "asi": {"dataset": "mine"}}
+
+
+@pytest.mark.parametrize(
+    ("overlay", "line"),
+    [
+        ({"jpq": {"lr": "fast"}}, "jpq.lr: 'fast' is not of type 'number'. What it is: AdamW's"),
+        ({"jpq": {"lr": ".5"}}, "jpq.lr: '.5' is not of type 'number'. "),
+        ({"jpq": {"lr": "0x10"}}, "jpq.lr: '0x10' is not of type 'number'. "),
+        ({"jpq": {"steps": 1.5}}, "jpq.steps: 1.5 is not of type 'integer'. What it is: batches"),
+        ({"jpq": {"steps": True}}, "jpq.steps: True is not of type 'integer'. "),
+        ({"jpq": {"leraning_rate": 1}}, "jpq: Additional properties are not allowed ('leraning_r"),
+        ({"sweep": {"M": 16}}, "sweep.M: 16 is not of type 'array'. What it is: M, sub-quantizers"),
+        ({"figure4": {"datasets": ["x"]}}, "figure4.datasets: 'x' is not under `datasets`. Desc"),
+        ({"asi": {"dataset": "x"}}, "asi.dataset: 'x' is not under `datasets`. Describe it there"),
+        ({"asi": {"run": ["x"]}}, "asi.run: 'x' is not under asi.variants. Describe it there"),
+        ({"ablation": {"run": ["x"]}}, "ablation.run: 'x' is not under ablation.variants. Descri"),
+        ({"datasets": {"mine": {"kind": "beir", "folder": "~no-such-user/x"}}} | MINE,
+         "datasets.mine.folder: '~no-such-user/x' names a user that is not here. Correct it"),
+        ({"datasets": {"mine": {"kind": "beir", "folder": "tests/{x}"}}} | MINE,
+         "datasets.mine.folder: 'tests/{x}' holds a brace, which Snakemake takes for a wildcard."),
+        ({"datasets": {"mine": {"kind": "beir", "folder": "data/mine"}}} | MINE,
+         f"datasets.mine.folder: 'data/mine' is in {ROOT}/data/mine, which this pipeline writes."),
+        ({"datasets": {"mine": {"kind": "beir", "folder": "no/such"}}} | MINE,
+         "datasets.mine.folder: there is no folder 'no/such'. Correct it"),
+        ({"encoder": {"checkpoint": "~no-such-user/x"}}, "encoder.checkpoint: '~no-such-user/x'"),
+        ({"encoder": {"checkpoint": "/no/such"}}, "encoder.checkpoint: there is no folder '/no/s"),
+        ({"measure": {"measures": ["nDCG@10", "fun@3"]}}, "measure.measures: "),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_means_nothing_is_refused_in_one_line(overlay, line):
+    with pytest.raises(SystemExit) as told:
+        read(overlay)
+    assert told.value.code.startswith(line)
+    assert "\n" not in told.value.code
+
+
+def test_snakemake_says_no_more_than_that_line():
+    told = run("snakemake", "-n", "--config", "jpq={lr: fast}", cwd=ROOT, ok=False)
+    assert told.splitlines()[-1].startswith("jpq.lr: 'fast' is not of type 'number'. What it is: ")
+    assert "File " not in told and "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("target", "overlay", "line"),
+    [
+        ("table1.md", "sweep={M: [16]}", "table1.M: 48 is not in sweep.M. Choose of [16], or add"),
+        ("table2.md", "sweep={M: [16]}", "table1.M: 48 is not in sweep.M. Choose of [16], or add"),
+        ("table3.md", "sweep={M: [16]}", "table1.M: 48 is not in sweep.M. Choose of [16], or add"),
+        ("figure3.pdf", "sweep={M: [24]}", "negatives.M: 16 is not in sweep.M. Choose of [24], "),
+        ("figure7.pdf", "ablation={run: [jpq-neg]}", "ablation.run: 'jpq-loss' is not in it. Fig"),
+        ("figure_scale.pdf", "scale={M: 100}", "scale.M: 100 does not divide the dimension 384."),
+        ("asi_table1.md", "asi={fresh: 200}", "asi.fresh: 200 of a batch of 256. Choose half of"),
+    ],
+)
+def test_a_report_that_cannot_be_made_is_refused_where_it_is_asked_for(target, overlay, line):
+    told = run("snakemake", "-n", f"reports/{target}", "--config", overlay, cwd=ROOT, ok=False)
+    assert told.splitlines()[-1].startswith(line)
+    assert "Traceback" not in told
+    run("snakemake", "-n", "reports/figure4.pdf", "--config", overlay, cwd=ROOT)  # not asked for
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("", "dvc_bridge.py: no command ''. Choose of write, check, clean, sync, verify"),
+        ("chekc", "dvc_bridge.py: no command 'chekc'. Choose of write, check, clean, sync, verify"),
+        ("clean", "dvc_bridge.py clean: takes one stage, not ''"),
+        ("clean corpus star", "dvc_bridge.py clean: takes one stage, not 'corpus star'"),
+        ("clean corpse", "dvc_bridge.py clean: no stage 'corpse'. Choose of download, corpus, "),
+        ("sync corpse", "dvc_bridge.py sync: no stage 'corpse'. Choose of download, corpus, "),
+        ("verify all", "dvc_bridge.py verify: takes nothing, not 'all'"),
+        ("write x", "dvc_bridge.py write: takes nothing, not 'x'"),
+    ],
+)
+def test_the_bridge_refuses_in_one_line(command, line):
+    told = bridge(command, ROOT, ok=False)
+    assert told.startswith(line) and len(told.splitlines()) == 1
+
+
+def test_the_bridge_tells_of_refused_params_in_one_line(tmp_path):
+    folder = clone(tmp_path / "project")
+    params = folder / "params/quantize.yaml"
+    params.write_text(params.read_text().replace("M: [16, 24, 32, 48, 64, 96]", "M: all"))
+    for command in ("check", "write", "clean corpus"):
+        told = bridge(command, folder, ok=False)
+        assert told.splitlines()[-1].startswith("sweep.M: 'all' is not of type 'array'. What it is")
+        assert "Traceback" not in told
+
+
+def test_files_behind_links_are_read_and_others_left_out(tmp_path):
+    """A folder that bears a file's name, a broken link, and a link to a folder."""
+    beir, encoder, elsewhere = (tmp_path / name for name in ("beir", "encoder", "elsewhere"))
+    (beir / "qrels" / "old.tsv.d").mkdir(parents=True)
+    (beir / "qrels" / "broken.tsv").symlink_to("nowhere")
+    (beir / "qrels" / "test.tsv").write_text("x")
+    (beir / "corpus.jsonl.gz").write_text("x")
+    assert beir_files(str(beir)) == [str(beir / "corpus.jsonl.gz"), str(beir / "qrels/test.tsv")]
+    (elsewhere / ".git").mkdir(parents=True)
+    (elsewhere / ".git" / "config").write_text("hidden")
+    (elsewhere / "config.json").write_text("mean")
+    encoder.mkdir()
+    (encoder / "1_Pooling").symlink_to(elsewhere)
+    (encoder / "modules.json").write_text("[]")
+    files = encoder_files(str(encoder))
+    assert files == [str(encoder / "1_Pooling/config.json"), str(encoder / "modules.json")]
+    before = contents(files)
+    stat = (elsewhere / "config.json").stat()
+    (elsewhere / "config.json").write_text("last")
+    os.utime(elsewhere / "config.json", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert contents(files) != before
+    (elsewhere / "config.json").write_text("mean")
+    assert contents(files) == before, "the content counts, not the time"
