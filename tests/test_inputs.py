@@ -241,3 +241,25 @@ def test_a_stage_refuses_while_dvc_yaml_is_stale(mine):
     assert "dvc.yaml is stale" in told
     bridge("write", folder)
     assert "systems/opq/M32/index.faiss" in (folder / "dvc.yaml").read_text()
+
+
+def test_dvc_sees_what_is_behind_a_link_and_verify_what_kept_its_time(mine):
+    beir, elsewhere = mine.parent / "it's mine", mine.parent / "elsewhere"
+    (beir / "qrels").rename(elsewhere)
+    (beir / "qrels").symlink_to(elsewhere)
+    bridge("write", mine)
+    run("dvc", "repro", "corpus", cwd=mine)
+    qrels = elsewhere / "test.tsv"
+    query, doc, grade = qrels.read_text().splitlines()[2].split("\t")
+    before, after = (f"{query}\t{doc}\t{g}".encode() for g in (grade, 7))
+    qrels.write_bytes(qrels.read_bytes().replace(before, after))
+    status = json.loads(run("dvc", "status", "--json", "corpus", cwd=mine))
+    assert status["corpus"][0]["changed deps"] == {str(elsewhere): "modified"}
+    run("dvc", "repro", "corpus", cwd=mine)
+    assert judged(mine)[query, doc] == 7
+    under_its_old_time(qrels, qrels.read_bytes().replace(after, after[:-1] + b"6"))
+    assert json.loads(run("dvc", "status", "--json", "corpus", cwd=mine)) == {}, "it looks at times"
+    assert f"changed under its old time: {qrels}" in bridge("verify", mine, ok=False)
+    run("dvc", "repro", "corpus", cwd=mine)
+    assert judged(mine)[query, doc] == 6
+    assert json.loads(run("dvc", "status", "--json", "corpus", cwd=mine)) == {}
