@@ -1,7 +1,7 @@
 """Whether a file of weights is of the model that its configuration describes."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,9 @@ def check_shapes(fit: Fit, where: str, source: str) -> None:
     """
     if fit.reshaped:
         name, (file, own) = next(iter(fit.reshaped.items()))
-        found = f"{len(fit.reshaped)} tensors of {source!r} are not as its config.json says: "
+        found = (
+            f"{source!r} has {tensors(fit.reshaped)} of other shapes than its config.json says: "
+        )
         found += f"{name} is {file} in the file, {own} in the model"
         raise InputError(where, found, TOGETHER)
     if fit.layers:
@@ -72,16 +74,15 @@ def check_missing(fit: Fit, encoder: "DualEncoder", texts: dict[str, list[str]])
         InputError: an embedding uses one.
     """
     if used := _used(fit, encoder, texts):
-        found = f"its files lack {len(used)} tensors that embeddings depend on: {some(used)}"
+        found = f"its files lack {tensors(used)} that embeddings depend on: {some(used)}"
         raise InputError(WHERE, found, TOGETHER)
     if fit.missing:
         for tensor in fit.missing.values():
             tensor.data.zero_()
-        many, names = len(fit.missing), some(list(fit.missing))
-        say(f"encoder: its files lack {many} tensors that no embedding uses, now 0: {names}")
+        many, names = tensors(fit.missing), some(list(fit.missing))
+        say(f"encoder: its files lack {many} that no embedding uses, now 0: {names}")
     if fit.unused:
-        many = len(fit.unused)
-        say(f"encoder: {many} tensors of its files are not used: {some(fit.unused)}")
+        say(f"encoder: not used of its files: {tensors(fit.unused)}, {some(fit.unused)}")
 
 
 def _used(fit: Fit, encoder: "DualEncoder", texts: dict[str, list[str]]) -> list[str]:
@@ -102,3 +103,8 @@ def some(names: list[str]) -> str:
     """Return the first of the names, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
+
+
+def tensors(which: Collection[str]) -> str:
+    """Return how many tensors these are, in words."""
+    return f"{len(which)} tensor{'s' if len(which) > 1 else ''}"

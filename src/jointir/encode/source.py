@@ -20,8 +20,8 @@ def folder_of(checkpoint: str) -> Path | None:
         return _in_package(checkpoint)
     try:
         folder = Path(checkpoint).expanduser()
-    except RuntimeError as e:  # "~name/": there is no such user
-        raise InputError(WHERE, f"{checkpoint!r} cannot be found ({e})", CORRECT) from e
+    except RuntimeError as e:
+        raise InputError(WHERE, f"there is no home folder for {checkpoint!r}", CORRECT) from e
     if folder.is_dir():
         return folder
     if checkpoint.startswith(("/", ".", "~")) or checkpoint.count("/") > 1:

@@ -16,7 +16,7 @@ from sentence_transformers.base.model import BaseModel
 from transformers import PreTrainedModel
 
 from jointir.encode.checks import CUSTOM
-from jointir.encode.fit import Fit, check_shapes
+from jointir.encode.fit import Fit, check_shapes, some, tensors
 from jointir.encode.source import WHERE
 from jointir.errors import InputError
 
@@ -59,7 +59,7 @@ def load_saved(kind: type[Model], folder: Path) -> Model:
     except Exception as e:  # of whatever classes the files name
         raise InputError(folder, f"cannot be loaded ({summary(e)})", DAMAGED) from e
     if wrong := [*fit.missing, *fit.reshaped]:
-        found = f"lacks {len(wrong)} tensors of its model, {wrong[0]} first"
+        found = f"lacks {tensors(wrong)} of its model: {some(wrong)}"
         raise InputError(folder, found, DAMAGED)
     return model
 
