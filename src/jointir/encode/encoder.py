@@ -1,45 +1,30 @@
 """The dual encoder: one transformer that embeds queries and documents for inner product search."""
 
 from pathlib import Path
-from typing import TypeVar
 
 import torch
-from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.model import BaseModel
 from sentence_transformers.sentence_transformer.modules import Dropout, Normalize
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from jointir.encode import checks
+from jointir.encode.fit import check_missing
 from jointir.encode.packed import can_pack, embed_packed
 from jointir.encode.prompts import choose_prompts
 from jointir.encode.source import folder_of
+from jointir.encode.weights import DAMAGED, load_original, load_saved
 from jointir.errors import InputError
 from jointir.files import atomic, read_json, write_json
 from jointir.progress import say
 
 SETTINGS = "jointir.json"  # beside the sentence-transformers files, which have one length for both
 logging.disable_progress_bar()  # the stages have their own
-DAMAGED = "Delete it and rerun the stage that writes it"
-# what loading files that are damaged, or of another kind, ends with
-UNLOADABLE = (ValueError, TypeError, RuntimeError, SafetensorError)
-Model = TypeVar("Model", bound=BaseModel)
 
 
 def best_device() -> torch.device:
     """Return the CUDA device where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def load_float32(kind: type[Model], source: str, **options: bool) -> Model:
-    """Load a sentence-transformers model on the CPU, its weights float32 whatever the file has.
-
-    In half precision most of a training's updates would be rounded away. Nothing of the file is
-    lost: every number of float16 and bfloat16 is one of float32.
-    """
-    exact = {"dtype": torch.float32}
-    return kind(source, device="cpu", model_kwargs=exact, **options).float()
 
 
 class Tokens(list[int]):
@@ -76,13 +61,10 @@ class DualEncoder(torch.nn.Module):
         if not (folder / SETTINGS).is_file():
             remedy = "Make it with `jointir checkpoint`"
             raise InputError(folder, f"holds no {SETTINGS}", remedy)
-        try:
-            model = load_float32(SentenceTransformer, str(folder), local_files_only=True)
-            return cls(model, read_json(folder / SETTINGS)["max_length"])
-        except InputError:
-            raise
-        except (OSError, KeyError, *UNLOADABLE) as e:
-            raise InputError(folder, f"cannot be loaded ({str(e)[:120]})", DAMAGED) from e
+        about, model = read_json(folder / SETTINGS), load_saved(SentenceTransformer, folder)
+        if "max_length" not in about:
+            raise InputError(folder / SETTINGS, "has no max_length", DAMAGED)
+        return cls(model, about["max_length"])
 
     @property
     def dim(self) -> int:
@@ -191,12 +173,12 @@ def checkpoint(
     have the dropout of its configuration, or none.
 
     Raises:
-        InputError: the checkpoint cannot be found or loaded, is of a kind that this project does
-            not know, embeds otherwise than with sentence-transformers, or has no room for the
-            lengths and prompts.
+        InputError: the checkpoint cannot be found or loaded, lacks weights or has them in a pickle,
+            is of a kind that this project does not know, embeds otherwise than with
+            sentence-transformers, or has no room for the lengths and prompts.
     """
     source = str(folder_of(checkpoint) or checkpoint)
-    model = _load_original(source)
+    model, fit = load_original(source)
     checks.check_parts(model, source)
     lengths = {"query": query_max_length, "document": document_max_length}
     given = {"query": query_prompt, "document": document_prompt}
@@ -209,6 +191,7 @@ def checkpoint(
     right = {k: checks.expected(model, texts[k], k, given[k], lengths[k]) for k in texts}
     checks.check_dimension(model, right)
     model.prompts = prompts
+    check_missing(fit, DualEncoder(model, lengths), texts)
     if not dropout:
         turn_off_dropout(model)
     with atomic(out) as scratch:
@@ -217,23 +200,6 @@ def checkpoint(
         for kind, embeddings in right.items():
             checks.compare(encoder, texts[kind], kind, embeddings)
     _describe(encoder)
-
-
-def _load_original(source: str) -> SentenceTransformer:
-    """Load what the user names, in float32.
-
-    Raises:
-        InputError: it cannot be loaded, or wants code of its own.
-    """
-    try:
-        return load_float32(SentenceTransformer, source)
-    except (OSError, ImportError, LookupError, AttributeError, *UNLOADABLE) as e:
-        if "trust_remote_code" in str(e):
-            raise InputError(
-                checks.WHERE, f"{source!r} wants code of its own", checks.CUSTOM
-            ) from e
-        remedy = "Name a folder, a hub id (with internet), or package:MODULE/FOLDER"
-        raise InputError(checks.WHERE, f"cannot load {source!r} ({e})", remedy) from e
 
 
 def _describe(encoder: DualEncoder) -> None:

@@ -2,6 +2,7 @@
 
 from sentence_transformers import SentenceTransformer
 
+from jointir.errors import InputError
 from jointir.progress import say
 
 # the names under which encode_query and encode_document of sentence-transformers look
@@ -13,11 +14,15 @@ def choose_prompts(model: SentenceTransformer, given: dict[str, str | None]) -> 
 
     given: of each kind the prompt to use, "" for none; None is the model's own, which is the one
     that `encode_query` or `encode_document` of sentence-transformers would put there.
+
+    Raises:
+        InputError: a prompt is no text that a tokenizer takes.
     """
     names = {kind: _own_name(model, kind) for kind in given}
     own = {kind: model.prompts.get(name or "") or "" for kind, name in names.items()}
     chosen = {kind: own[kind] if text is None else text for kind, text in given.items()}
     for kind, text in chosen.items():
+        _check_text(f"encoder.{kind}_prompt", text)
         if own[kind] and text != own[kind]:
             say(f"encoder.{kind}_prompt: {text!r} in place of the model's own {own[kind]!r}")
     others = sorted(n for n, text in model.prompts.items() if text and n not in names.values())
@@ -32,3 +37,12 @@ def choose_prompts(model: SentenceTransformer, given: dict[str, str | None]) -> 
 def _own_name(model: SentenceTransformer, kind: str) -> str | None:
     """Return the name of the prompt that sentence-transformers looks up for a kind of text."""
     return next((name for name in NAMES[kind] if name in model.prompts), model.default_prompt_name)
+
+
+def _check_text(where: str, text: object) -> None:
+    if not isinstance(text, str):
+        raise InputError(where, f"{text!r} is not a text", "Write a text, or leave it out")
+    bad = next((c for c in text if c == "\0" or "\ud800" <= c <= "\udfff"), None)
+    if bad:
+        found = f"{text!r} has the character {bad!r}, which no prompt can have"
+        raise InputError(where, found, "Delete it")

@@ -16,7 +16,8 @@ from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from sentence_transformers.sentence_transformer.modules import Normalize
 from sentence_transformers.util.similarity import maxsim
 
-from jointir.encode.encoder import SETTINGS, DualEncoder, load_float32
+from jointir.encode.encoder import SETTINGS, DualEncoder
+from jointir.encode.weights import load_saved
 from jointir.errors import InputError
 from jointir.files import read_json
 
@@ -57,7 +58,7 @@ class LateInteraction(DualEncoder):
         kind = read_json(about).get("model_type") if about.is_file() else None
         if kind != MultiVectorEncoder.model_type or not (folder / SETTINGS).is_file():
             raise InputError(folder, "holds no late-interaction model", "Make it with colbert")
-        model = load_float32(MultiVectorEncoder, str(folder), local_files_only=True)
+        model = load_saved(MultiVectorEncoder, folder)
         return cls(model, read_json(folder / SETTINGS)["max_length"])
 
     @property
