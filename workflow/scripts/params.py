@@ -10,7 +10,7 @@ from snakemake.utils import validate
 from jointir.data.packages import check_packages
 from jointir.encode.source import folder_of
 from jointir.errors import InputError
-from jointir.measure.names import canonicals
+from jointir.measure.names import canonicals, check_depth
 from jointir.numbers import as_number
 
 NUMBERS = ("number", "integer")
@@ -82,13 +82,14 @@ def _complete_paths(where: str, dataset: dict) -> None:
 
 
 def _check_measures(name: str, config: dict) -> None:
-    """Refuse a measure that nothing here can compute, and one that is named twice."""
+    """Refuse measures that nothing here computes, that are named twice, or look below rank k."""
     own = config["datasets"][name]
     where = f"datasets.{name}" if "measures" in own else "measure"
     given = own.get("measures", config["measure"]["measures"])
     for names in given.values() if isinstance(given, dict) else [given]:
         try:
-            canonicals(names, f"{where}.measures")
+            found = canonicals(names, f"{where}.measures")
+            check_depth(found, config["retrieve"]["k"], f"{where}.measures")
         except InputError as e:
             raise WorkflowError(str(e)) from e
 

@@ -28,7 +28,7 @@ from jointir.encode.matrix import read_embeddings
 from jointir.encode.norm import mean_squared_norm
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.processes import embed_together, from_main, is_main, place, say_once
-from jointir.encode.training import Checkpoint, fingerprint, shuffled, train
+from jointir.encode.training import Checkpoint, batch_of, fingerprint, shuffled, train
 from jointir.errors import InputError
 from jointir.progress import heartbeat
 
@@ -174,7 +174,9 @@ def star(
 
     def find() -> np.ndarray:
         embedded = embed_texts(model.eval(), pairs.texts, "query", 4096, has_bf16(model.device))
-        with heartbeat(f"mine {depth} hard negatives for {len(pairs.texts)} queries"):
+        asked = f" ({depth} were asked for)" if depth > len(matrix) else ""
+        found = min(depth, len(matrix))
+        with heartbeat(f"mine {found} hard negatives for {len(pairs.texts)} queries{asked}"):
             return mine(embedded, matrix, pairs.never, depth)
 
     mined, bodies = from_main(find), document_texts(read_corpus(collection))
@@ -204,7 +206,7 @@ class Batches:
         negatives: returns int64[Q, depth], the rows from which those of a step are drawn; -1 is
         none, and no query has these alone.
         """
-        self.model, self.batch, self.seed = model, min(batch, len(pairs.texts)), seed
+        self.model, self.batch, self.seed = model, batch_of(len(pairs.texts), batch), seed
         self.pairs, self.negatives, self.docs = pairs, negatives, docs
 
     def __call__(self, step: int) -> tuple[list[list[int]], list[list[int]], torch.Tensor]:
