@@ -14,7 +14,8 @@ LARGEST_SEED = 2**31 - 1  # that faiss takes; NumPy takes none below 0
 def as_number(value: object) -> object:
     """Return text that is a number in JSON's grammar as that number, anything else as it is.
 
-    YAML takes some for text, such as the 1e-05 that DVC writes. A whole number is an int, however it is written: 1e3 is 1000.
+    YAML takes some for text, such as the 1e-05 that DVC writes. A whole number is an int, however
+    it is written: 1e3 is 1000.
     """
     if not isinstance(value, str) or not JSON_NUMBER.fullmatch(value):
         return value

@@ -174,9 +174,10 @@ def star(
 
     def find() -> np.ndarray:
         embedded = embed_texts(model.eval(), pairs.texts, "query", 4096, has_bf16(model.device))
-        asked = f" ({depth} were asked for)" if depth > len(matrix) else ""
-        found = min(depth, len(matrix))
-        with heartbeat(f"mine {found} hard negatives for {len(pairs.texts)} queries{asked}"):
+        most = len(matrix) - min(map(len, pairs.never))
+        asked = f" ({depth} were asked for)" if depth > most else ""
+        told = f"mine {min(depth, most)} hard negatives for {len(pairs.texts)} queries{asked}"
+        with heartbeat(told):
             return mine(embedded, matrix, pairs.never, depth)
 
     mined, bodies = from_main(find), document_texts(read_corpus(collection))

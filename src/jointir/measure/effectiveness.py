@@ -52,7 +52,7 @@ def _computed(measures: list, qrels: dict, run: dict, where: object) -> list:
     try:
         return list(ir_measures.iter_calc(measures, qrels, run))
     except Exception as e:  # what each provider raises is its own
-        for one in measures[: len(measures) if measures[1:] else 0]:
+        for one in measures if measures[1:] else []:
             _computed([one], qrels, run, where)
         names = ", ".join(map(str, measures))
         found = f"{names} cannot be computed ({type(e).__name__}: {str(e)[:120]})"
@@ -108,8 +108,8 @@ def measure(
     their place for the file dev.parquet.
 
     Raises:
-        InputError: an unknown measure, one that cannot be computed of these grades, a malformed run or qrels, a run without a judged query, or
-            lists of different lengths.
+        InputError: an unknown measure, one that cannot be computed of these grades, a malformed run
+            or qrels, a run without a judged query, or lists of different lengths.
     """
     if not len(run) == len(qrels) == len(out):
         found = f"{len(run)} runs, {len(qrels)} qrels, {len(out)} files to write"
