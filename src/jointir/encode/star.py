@@ -132,6 +132,14 @@ def _told(pairs: TrainingPairs, skipped: list[str], collection: Path) -> Trainin
     return pairs
 
 
+def negatives_of(pairs: TrainingPairs, N: int, asked: int) -> int:
+    """Return how many negatives a query has: `asked`, or all of N documents; say so then."""
+    most = N - min(map(len, pairs.never))
+    if asked > most:
+        say_once(f"a query has at most {most} negatives, {asked} were asked for")
+    return min(asked, most)
+
+
 def used_pairs(collection: Path, batch: int, steps: int, seed: int) -> TrainingPairs:
     """Return the training queries that `steps` batches draw, as `training_pairs` does."""
     pairs = training_pairs(collection)
@@ -174,10 +182,8 @@ def star(
 
     def find() -> np.ndarray:
         embedded = embed_texts(model.eval(), pairs.texts, "query", 4096, has_bf16(model.device))
-        most = len(matrix) - min(map(len, pairs.never))
-        asked = f" ({depth} were asked for)" if depth > most else ""
-        told = f"mine {min(depth, most)} hard negatives for {len(pairs.texts)} queries{asked}"
-        with heartbeat(told):
+        found = negatives_of(pairs, len(matrix), depth)
+        with heartbeat(f"mine {found} hard negatives for {len(pairs.texts)} queries"):
             return mine(embedded, matrix, pairs.never, depth)
 
     mined, bodies = from_main(find), document_texts(read_corpus(collection))
