@@ -86,6 +86,28 @@ KEPT = {
         "qrels/test.tsv:3 (first of 2): judgements of documents that are not in the corpus, kept",
         {"test": [("q5", "nowhere", 1), ("q5", "no", 0)]},
     ),
+    "test queries of grade 0": (
+        {
+            "queries.jsonl": [record("q6", "x"), record("q7", "y"), record("q8", "z")],
+            "qrels/test.tsv": [
+                judged("q6", "d1", 0),
+                judged("q7", "d1", -1),
+                judged("q7", "d2", 0),
+            ],
+            "qrels/train.tsv": [judged("q8", "d1", 0)],  # nothing is measured on train
+        },
+        "queries.jsonl:6 (first of 2): dev and test queries without a relevant document that can",
+        {
+            "queries": {"q6": "x", "q7": "y", "q8": "z"},
+            "test": [("q6", "d1", 0), ("q7", "d1", -1), ("q7", "d2", 0)],
+            "train": [("q8", "d1", 0)],
+        },
+    ),
+    "dev query of grade 0": (
+        {"queries.jsonl": [record("q6", "x")], "qrels/dev.tsv": [judged("q6", "d1", 0)]},
+        "queries.jsonl:6 (first of 1): dev and test queries without a relevant document that can",
+        {"queries": {"q6": "x"}, "dev": [("q6", "d1", 0)]},
+    ),
     "same judgement": (
         {"qrels/train.tsv": [judged("q3", "d3", 2)]},
         "qrels/train.tsv:5 (first of 1): judgements that repeat one before them, left out",

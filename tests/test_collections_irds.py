@@ -99,5 +99,9 @@ def test_a_number_in_place_of_an_id_takes_dev_from_train(tmp_path, registered):
     corpus_ir_datasets("local/train", **given, out=tmp_path / "out", seed=3)
     chosen = by_hash(3)[:1]
     assert values(tmp_path / "out")["dev"] == [r for r in QRELS["train"] if r[0] in chosen]
+    for dev, words in {"1.0": "1.0 may mean one query", "inf": "inf. Set a share"}.items():
+        with pytest.raises(InputError) as caught:
+            corpus_ir_datasets("local/train", **SPLITS | {"dev": dev}, out=tmp_path / "none")
+        assert str(caught.value).startswith(f"splits.dev: {words}")
     with pytest.raises(InputError, match=r"local/train: there is no test split"):
         corpus_ir_datasets("local/train", **SPLITS | {"test": ""}, out=tmp_path / "none")

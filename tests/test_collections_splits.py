@@ -48,6 +48,12 @@ NO_SPLIT = {
     "no test": ("qrels/test.tsv", {}, r"beir: there is no test split\. Add its judgements"),
     "dev twice": ("", {"dev": 0.1}, r"beir: it has a dev split, and splits\.dev asks for 0\.1"),
     "all of train": ("qrels/dev.tsv", {"dev": 3}, "3 of train are 3 queries, of 3 with a relevant"),
+    "one or all": ("qrels/dev.tsv", {"dev": 1.0}, r"splits\.dev: 1\.0 may mean .*Write 1 for one"),
+    "one or all, otherwise": ("qrels/dev.tsv", {"dev": "1e0"}, r"splits\.dev: 1e0 may mean one"),
+    "huge": ("qrels/dev.tsv", {"dev": 1e308}, r"1e\+308 of train are 1\.00e\+308 queries, of 3"),
+    "not a number": ("qrels/dev.tsv", {"dev": "nan"}, r"splits\.dev: nan\. Set a share between"),
+    "infinite": ("qrels/dev.tsv", {"dev": "inf"}, r"splits\.dev: inf\. Set a share between"),
+    "a word": ("qrels/dev.tsv", {"dev": "some"}, r"splits\.dev: 'some' is no number\. Set a share"),
     "a share above 1": ("qrels/dev.tsv", {"dev": 1.5}, r"splits\.dev: 1\.5\. Set a share between"),
     "a negative share": ("qrels/dev.tsv", {"dev": -1}, r"splits\.dev: -1\. Set a share between"),
 }

@@ -175,9 +175,28 @@ def test_no_qrels_at_all(tmp_path: Path):
         read(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(
+    "name", ["corpus.jsonl", "queries.jsonl", "qrels/train.tsv", "qrels/test.tsv"]
+)
+def test_a_file_that_is_there_in_two_forms_is_refused(name: str, folder: Path):
+    path = folder / name
+    (folder / f"{name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(InputError) as e:
+        read(folder)
+    found = f"holds {path.name} and {path.name}.gz. Keep one of them"
+    assert str(e.value) == f"{path.parent}: {found}"
+
+
 WRITTEN = {  # the file that a line is added to, its number, and what is found there
     "duplicate": ("corpus.jsonl", 4, '{"_id": "d1", "text": "x"}', "doc_id 'd1' appears twice"),
     "empty id": ("corpus.jsonl", 4, '{"_id": "", "text": "x"}', "doc_id '' is empty"),
+    "NUL": (
+        "corpus.jsonl",
+        4,
+        r'{"_id": "d\u0000", "text": "x"}',
+        r"doc_id 'd\x00' holds a control",
+    ),
+    "judged NUL": ("qrels/test.tsv", 3, "q2\td\0\t1", r"doc_id 'd\x00' holds a control character"),
     "same query": ("queries.jsonl", 4, '{"_id": "q1", "text": "x"}', "query_id 'q1' appears twice"),
     "other grade": (
         "qrels/train.tsv",

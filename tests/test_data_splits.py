@@ -54,3 +54,9 @@ def test_too_few_queries(dev: int, test: int):
         split_queries(queries, qrels, dev, test, seed=0)
     assert f"5 have a relevant document, too few for dev={dev} and test={test}" in str(e.value)
     assert "less than 5" in str(e.value)
+
+
+def test_a_huge_number_is_told_short():
+    queries, qrels = collection(5)
+    with pytest.raises(InputError, match=r"too few for dev=1\.00e\+300 and test=2\. Let"):
+        split_queries(queries, qrels, 10**300, 2, seed=0)

@@ -82,6 +82,23 @@ def test_what_is_written_is_read_again(tmp_path: Path):
     assert sorted(p.name for p in (out / "qrels").iterdir()) == ["dev.trec", "train.trec"]
 
 
+def test_control_characters_in_texts_are_kept(tmp_path: Path):
+    """They are the source's; no line of a TREC file holds a text."""
+    text = "a\0b \x1b[1m\x7f"
+    data = dataset()
+    data.corpus[0].loc[1, ["title", "text"]] = text, text
+    data.queries.loc[1, "text"] = text
+    write_dataset(data, tmp_path / "out", "source")
+    assert read_corpus(tmp_path / "out").values.tolist()[1] == ["d2", text, text]
+    assert read_documents(tmp_path / "out", 1, 2)["text"].tolist() == [text]
+    assert read_queries(tmp_path / "out", "dev")["text"].tolist() == [text]
+    other = dataset()
+    other.corpus[0].loc[1, ["title", "text"]] = text, text
+    other.queries.loc[1, "text"] = "a"  # another text that has the same beginning
+    write_dataset(other, tmp_path / "other", "source")
+    assert content_hash(tmp_path / "out") != content_hash(tmp_path / "other")
+
+
 def test_the_hash_follows_the_values(tmp_path: Path):
     write_dataset(dataset(), tmp_path / "a", "source")
     write_dataset(dataset(), tmp_path / "b", "source")
@@ -99,6 +116,37 @@ BAD = {
     "empty query_id": (("queries", 1, "query_id", " "), "query_id ' ' is empty", "TREC file"),
     "space in an id": (("corpus", 0, "doc_id", "d 1"), "holds white space (row 0)", "TREC file"),
     "unicode space": (("corpus", 0, "doc_id", "d\u2028"), "holds white space", "TREC file"),
+    "NUL": (
+        ("corpus", 1, "doc_id", "d\0"),
+        r"doc_id 'd\x00' holds a control character (row 1)",
+        "TREC file",
+    ),
+    "NUL in a query_id": (
+        ("queries", 1, "query_id", "q2\0"),
+        r"query_id 'q2\x00' holds a control",
+        "TREC file",
+    ),
+    "a judged NUL": (
+        ("qrels", 1, "doc_id", "\0d1"),
+        r"doc_id '\x00d1' holds a control character",
+        "TREC file",
+    ),
+    "escape": (
+        ("corpus", 0, "doc_id", "\x1b[1m"),
+        r"doc_id '\x1b[1m' holds a control",
+        "TREC file",
+    ),
+    "delete": (("corpus", 0, "doc_id", "d\x7f"), r"doc_id 'd\x7f' holds a control", "TREC file"),
+    "C1 control": (
+        ("corpus", 0, "doc_id", "d\x90"),
+        r"doc_id 'd\x90' holds a control",
+        "TREC file",
+    ),
+    "next line": (
+        ("corpus", 0, "doc_id", "d\x85"),
+        r"doc_id 'd\x85' is empty or holds white",
+        "TREC",
+    ),
     "empty query": (("queries", 0, "text", ""), "'train' has no relevant", "drop the split"),
     "missing text": (("corpus", 1, "text", None), "text has no value in row 1", "Fill"),
     "unknown doc": (("qrels", 0, "doc_id", "nope"), "'train' has no relevant", "drop the split"),
@@ -152,7 +200,16 @@ def test_bad_input_leaves_the_dataset_before_it_as_it_was(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "line",
-    ["q1 0 d1", "q1 0 d1 1 x", "q1 0 d1 1.0", "q1 0 d1 --1", "q1 0 d1 ²", "q1 0 d1 " + "9" * 5000],
+    [
+        "q1 0 d1",
+        "q1 0 d\0 1",
+        "q\x7f 0 d1 1",
+        "q1 0 d1 1 x",
+        "q1 0 d1 1.0",
+        "q1 0 d1 --1",
+        "q1 0 d1 ²",
+        "q1 0 d1 " + "9" * 5000,
+    ],
 )
 def test_a_bad_judgement_names_its_line(line: str, tmp_path: Path):
     path = tmp_path / "dev.trec"

@@ -56,6 +56,14 @@ def test_queries_equal_sentence_transformers_of_an_encoder_saved_for_queries(tin
     np.testing.assert_allclose(found[:-1][held], np.load(tiny.queries), atol=1e-5)
 
 
+def test_a_control_character_in_a_text_is_a_part_of_its_word(tiny):
+    model = DualEncoder.load(tiny.encoder).eval()
+    texts = ["w1 w2\0 w3", "w1 unknown w3", "w1 w2 w3"]
+    found = embed_texts(model, texts, "document", 64, False)
+    np.testing.assert_array_equal(found[0], found[1])
+    assert np.abs(found[0] - found[2]).max() > 1e-3
+
+
 def test_prompts_and_length_limits_are_of_their_kind(tiny):
     model = DualEncoder.load(tiny.encoder)
     text = " ".join(f"w{i}" for i in range(40))

@@ -1,3 +1,5 @@
+import subprocess
+
 import ir_measures
 import numpy as np
 import pandas as pd
@@ -63,6 +65,57 @@ def test_ties_of_a_foreign_run_keep_its_order_in_every_measure():
     qrels = pd.DataFrame([("q", "b", 1)], columns=["query_id", "doc_id", "relevance"])
     values = per_query({"q": {"b": 1.0, "c": 1.0, "a": 1.0}}, qrels, NAMES)["value"]
     assert values.tolist() == [1, 1, 1]
+
+
+GRADES = {  # measure: does it take a grade of 5
+    "ERR@10": False,
+    "nDCG(dcg='exp-log2')@10": False,
+    "nDCG@10": True,
+    "AP(rel=2)": True,
+}
+
+
+@pytest.mark.parametrize("name", GRADES)
+def test_a_grade_that_a_provider_does_not_take_is_named(tmp_path, name):
+    run, qrels, out = (tmp_path / n for n in ("run.trec", "test.trec", "o.parquet"))
+    run.write_text("q1 Q0 a 1 9 t\n")
+    qrels.write_text("q1 0 a 4\nq1 0 b -3\n")
+    measure([run], [qrels], [out], [name])
+    assert pd.read_parquet(out)["value"].tolist() == [pytest.approx(0.9375 if "E" in name else 1)]
+    out.unlink()
+    qrels.write_text("q1 0 a 4\nq1 0 b 5\n")
+    if GRADES[name]:
+        measure([run], [qrels], [out], [name])
+        assert 0 < pd.read_parquet(out)["value"][0] < 1
+        return
+    with pytest.raises(InputError) as caught:
+        measure([run], [qrels], [out], ["RR@10", name])
+    assert str(caught.value) == (
+        f"{qrels}: query 'q1' has the grade 5, and {name} takes grades up to 4."
+        " Map the grades to fewer, or drop the measure"
+    )
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "error", [subprocess.CalledProcessError(25, ["perl"]), RuntimeError("no"), ValueError("x")]
+)
+def test_a_provider_that_fails_is_told_by_measure_and_file(tmp_path, qrels, monkeypatch, error):
+    run, out, calc = tmp_path / "run.trec", tmp_path / "o.parquet", ir_measures.iter_calc
+
+    def broken(measures, *more):
+        if len(more[0]) > 2 and any(m.NAME == "nDCG" for m in measures):  # not the trial of parse
+            raise error
+        return calc(measures, *more)
+
+    run.write_text("q1 Q0 a 1 9 t\n")
+    monkeypatch.setattr(ir_measures, "iter_calc", broken)
+    with pytest.raises(InputError) as caught:
+        measure([run], [qrels], [out], NAMES)
+    assert str(caught.value).startswith(
+        f"{qrels}: nDCG@10 cannot be computed ({type(error).__name__}: "
+    )
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("name", ["foo@10", "RR@"])

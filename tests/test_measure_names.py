@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT, run
 from jointir.errors import InputError
 from jointir.measure.effectiveness import measure, per_query
-from jointir.measure.names import PLAIN, canonical, canonicals, parse, reported
+from jointir.measure.names import PLAIN, canonical, canonicals, check_depth, parse, reported
 from jointir.measure.results import compare, read_results, results, wide
 from jointir.measure.trec import write_run
 from jointir.report.figure4 import render
@@ -145,6 +145,44 @@ def test_one_measure_under_two_names_is_refused(names):
     assert found in str(caught.value)
     with pytest.raises(InputError, match="m: no measure"):
         canonicals([], "m")
+
+
+DEPTHS = {  # names as they are given; k; the first that looks further, as it is told
+    "exact": (["R@100", "RR@10"], 100, None),
+    "one less": (["RR@10", "R@100"], 99, "R@100 looks at 100 documents a query"),
+    "shallow": (["RR@10"], 5, "RR@10 looks at 10 documents a query"),
+    "another spelling": (["RR(cutoff=10, rel=2)"], 9, "RR(rel=2)@10 looks at 10 documents"),
+    "gdeval": (["nDCG(dcg='exp-log2')@10"], 9, "nDCG(dcg='exp-log2')@10 looks at 10"),
+    "whole run": (["AP", "RR", "nDCG", "Rprec", "Bpref", "SetR", "NumRet", "AP(rel=2)"], 1, None),
+    "no cutoff": (["IPrec@0.1", "IPrec@1.0", "Compat(p=0.8)"], 1, None),
+}
+
+
+@pytest.mark.parametrize("case", DEPTHS)
+def test_a_measure_that_looks_below_the_run_is_refused(case):
+    names, k, found = DEPTHS[case]
+    if found is None:
+        check_depth(canonicals(names), k)
+        return
+    with pytest.raises(InputError) as caught:
+        check_depth(canonicals(names), k, "measure.measures")
+    assert str(caught.value).startswith(f"measure.measures: {found}")
+    assert f"and retrieve.k is {k}. Set retrieve.k to " in str(caught.value)
+    assert str(caught.value).endswith(f"or more, or choose a cutoff of at most {k}")
+
+
+def test_a_measure_without_a_cutoff_is_of_the_documents_of_the_run():
+    """As trec_eval has it: what is relevant and not in the run counts as missed."""
+    qrels = pd.DataFrame(
+        [("q", "a", 1), ("q", "b", 1), ("q", "c", 1)], columns=["query_id", "doc_id", "relevance"]
+    )
+    deep = {"x": 4.0, "a": 3.0, "y": 2.0, "b": 1.0}
+    found = {
+        k: per_query({"q": dict(list(deep.items())[:k])}, qrels, ["AP", "RR", "Rprec", "SetR"])
+        for k in (2, 4)
+    }
+    assert found[2]["value"].tolist() == pytest.approx([1 / 6, 1 / 2, 1 / 3, 1 / 3])
+    assert found[4]["value"].tolist() == pytest.approx([1 / 3, 1 / 2, 1 / 3, 2 / 3])
 
 
 def test_plain_names_need_no_trial_because_they_would_pass_it():
@@ -293,6 +331,13 @@ OVERLAYS = {
     "measure.measures: unknown measure 'foo@10'": {"measure": {"measures": ["RR@10", "foo@10"]}},
     "datasets.apidocs.measures: 'MRR@10' is the same measure as 'RR@10'": {
         "datasets": {"apidocs": {"measures": {"dev": ["R@5"], "test": ["RR@10", "MRR@10"]}}}
+    },
+    "measure.measures: R@1000 looks at 1000 documents a query, and retrieve.k is 100. Set": {
+        "measure": {"measures": ["RR@10", "R@1000"]}
+    },
+    "datasets.apidocs.measures: nDCG@20 looks at 20 documents a query, and retrieve.k is 10.": {
+        "retrieve": {"k": 10},
+        "datasets": {"apidocs": {"measures": {"dev": ["RR@10"], "test": ["AP", "NDCG@20"]}}},
     },
 }
 

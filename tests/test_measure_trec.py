@@ -71,7 +71,8 @@ def test_write_run_refuses(tmp_path, queries, docs, scores, found):
 
 
 @pytest.mark.parametrize(
-    "bad", ["q Q0 d 1 0.5", "q Q0 d 1 high x", "q Q0 d 1 nan x", "q Q0 a 2 0.5 x"]
+    "bad",
+    ["q Q0 d 1 0.5", "q Q0 d 1 high x", "q Q0 d 1 nan x", "q Q0 a 2 0.5 x", "q Q0 d\0 2 0.5 x"],
 )
 def test_read_run_names_the_bad_line(tmp_path, bad):
     path = tmp_path / "run.trec"

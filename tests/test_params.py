@@ -61,6 +61,16 @@ def test_dev_may_be_a_part_of_train(params, dataset):
         ({"encoder": {"query_prompt": 1}}, ["1 is not of type 'string', 'null'", "query_prompt"]),
         ({"encoder": {"document_prompt": "null"}}, ["'null' should not be valid", "document_pr"]),
         ({"star": {"seed": -1}}, ["-1 is less than the minimum of 0", "seed"]),
+        (
+            {"star": {"seed": 2**31}},
+            ["2147483648 is greater than the maximum of 2147483647", "seed"],
+        ),
+        (
+            {"datasets": {"mine": BEIR | {"splits": {"dev": 2, "seed": 2**31}}}},
+            ["2147483648 is greater than the maximum of 2147483647", "seed", "mine"],
+        ),
+        ({"asi": {"seeds": [1, 2**31]}}, ["2147483648 is greater than the maximum", "seeds"]),
+        ({"asi": {"beam": 9}}, ["9 is less than the minimum of 10", "beam"]),
         ({"star": {"batch": 1}}, ["1 is less than the minimum of 2", "batch"]),
         ({"embed": {"dtype": "int8"}}, ["'int8' is not one of ['float16', 'float32']", "dtype"]),
         ({"sweep": {"M": []}}, ["[]", "M"]),

@@ -115,5 +115,7 @@ def test_they_are_chosen_by_the_measure_that_is_asked_for(tiny, tmp_path):
         bm25(tiny.collection, [out], meta, "tiny", [0.1, 9.0], [0.0, 1.0], k=10, measure=name)
         measure([out], [qrels], [tmp_path / "v.parquet"], [name])
         assert pd.read_parquet(tmp_path / "v.parquet")["value"].mean() == max(tried.values())
+    with pytest.raises(InputError, match="--measure: RR@10 looks at 10 documents a query, and"):
+        bm25(tiny.collection, [out], meta, "tiny", [1.0, 2.0], [0.5], k=9)
     with pytest.raises(InputError, match="unknown measure 'foo'"):
         bm25(tiny.collection, [out], meta, "tiny", [1.0, 2.0], [0.5], measure="foo")

@@ -14,6 +14,7 @@ from jointir.encode import star as module
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.star import Batches, mine, star, star_loss, training_pairs
+from jointir.encode.training import batch_of
 from tiny import make
 
 OPTIONS = {"steps": 30, "batch": 8, "lr": 1e-3, "warmup": 3, "scale": 20.0}
@@ -132,6 +133,22 @@ def test_training_lowers_the_loss_and_saves_a_standard_encoder(tiny, tmp_path, m
     before = embed_texts(DualEncoder.load(tiny.encoder).eval(), texts, "document", 64, False)
     np.testing.assert_allclose(ours, plain, atol=1e-5)
     assert np.abs(ours - before).max() > 1e-3
+
+
+def test_a_batch_or_depth_above_the_data_is_told_as_what_it_is(tiny, tmp_path, capsys):
+    batch_of.cache_clear()
+    paths = (tiny.collection, tiny.encoder, tiny.docs, tmp_path / "star", tmp_path / "scratch")
+    star(*paths, **OPTIONS | {"steps": 2, "batch": 1000, "depth": 100_000})
+    log = capsys.readouterr().err.splitlines()
+    batches = [line for line in log if "a batch has" in line]
+    assert batches == ["a batch has all 40 rows there are to train on, 1000 were asked for"]
+    mined = [line for line in log if line.startswith("mine ")]
+    assert len(mined) == 1 and mined[0].startswith("mine 319 hard negatives for 40 queries: done")
+    asked = "a query has at most 319 negatives, 100000 were asked for"  # 1 of 320 is relevant
+    assert log.count(asked) == 1
+    star(*paths, **OPTIONS | {"steps": 2})
+    log = capsys.readouterr().err
+    assert "mine 20 hard negatives for 16 queries: done" in log and "asked for" not in log
 
 
 def test_the_same_seed_gives_the_same_bytes_another_seed_others(tiny, tmp_path):

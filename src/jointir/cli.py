@@ -21,6 +21,7 @@ import typer
 
 from jointir.errors import InputError
 from jointir.faults import told
+from jointir.numbers import check_number, check_seed
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
@@ -114,12 +115,23 @@ def with_options(stage: Callable[..., None], name: str) -> Callable[..., None]:
     @functools.wraps(stage)
     def command(**values: object) -> None:
         with told(name):
+            for parameter, value in values.items():
+                _check_numbers(parameter, value)
             stage(**values)
             sys.stdout.flush()  # at the end of Python, an error would have no line
 
     command.__signature__ = signature.replace(parameters=parameters)
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
+
+
+def _check_numbers(parameter: str, value: object) -> None:
+    """Refuse numbers that no stage can work with, by the name of the option."""
+    option = f"--{parameter.replace('_', '-')}"
+    for one in value if isinstance(value, list) else [value]:
+        check_number(option, one)
+        if parameter in ("seed", "seeds"):
+            check_seed(option, one)
 
 
 def _check_processes(name: str) -> None:

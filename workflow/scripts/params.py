@@ -12,8 +12,8 @@ from jsonschema.validators import extend
 from jointir.data.packages import check_packages
 from jointir.encode.source import folder_of
 from jointir.errors import InputError
-from jointir.measure.names import canonicals
-from jointir.numbers import as_number
+from jointir.measure.names import canonicals, check_depth
+from jointir.numbers import as_number, check_finite
 
 NUMBERS = ("number", "integer")
 FOLDERS, FILES = ("folder",), ("requirements", "archives", "groups")  # paths that a dataset names
@@ -35,6 +35,7 @@ def prepare(config: dict, schema: Path) -> None:
 def _prepare(config: dict, validator: Validator) -> None:
     for error in list(validator.iter_errors(config)):
         _read_number(config, error)
+    check_finite(config)
     if errors := sorted(validator.iter_errors(config), key=lambda e: list(map(str, e.path))):
         raise _told(errors[0], validator.schema)
     _check_names(config)
@@ -44,7 +45,8 @@ def _prepare(config: dict, validator: Validator) -> None:
         if own.get("groups"):
             _check_groups(f"{where}.groups", own)
         for names, home in _measures(name, config):
-            canonicals(names, f"{home}.measures")
+            found = canonicals(names, f"{home}.measures")
+            check_depth(found, config["retrieve"]["k"], f"{home}.measures")
     config["encoder"]["checkpoint"] = _encoder(config["encoder"]["checkpoint"], config)
 
 

@@ -25,9 +25,15 @@ FILES = {"train": ("train",), "dev": ("dev", "validation", "val"), "test": ("tes
 
 
 def _plain_or_gz(path: Path) -> Path:
-    """Return the path, or that of its compressed form where this alone is there."""
+    """Return the path, or that of its compressed form.
+
+    Raises:
+        InputError: both are there; which one is meant cannot be told.
+    """
     packed = path.with_name(f"{path.name}.gz")
-    return packed if packed.is_file() and not path.is_file() else path
+    if packed.is_file() and path.is_file():
+        raise InputError(path.parent, f"holds {path.name} and {packed.name}", "Keep one of them")
+    return packed if packed.is_file() else path
 
 
 def _id(where: str, record: dict, oddities: Oddities) -> None:
@@ -145,9 +151,9 @@ def read_beir(folder: Path) -> Dataset:
     `write_dataset`, which reads the corpus.
 
     Raises:
-        InputError: a file is missing, or a line is not UTF-8, not JSON, not a record of strings, or
-            not a judgement, or a query is in two splits; it names file and line. What is wrong with
-            a document is told when the corpus is read.
+        InputError: a file is missing or is there plain and compressed, or a line is not UTF-8, not
+            JSON, not a record of strings, or not a judgement, or a query is in two splits; it names
+            file and line. What is wrong with a document is told when the corpus is read.
     """
     oddities = Oddities()
     qrels = _read_qrels(folder / "qrels", oddities)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from jointir.data.dataset import Choices, Dataset, write_dataset
-from jointir.data.splits import check_dev
+from jointir.data.splits import read_dev
 from jointir.data.store import SPLITS, content_hash, count_documents, read_queries
 from jointir.errors import InputError
 from jointir.files import atomic
@@ -12,7 +12,6 @@ from jointir.progress import say
 
 def _check_splits(source: Dataset, where: Path | str, choices: Choices) -> None:
     """Raise InputError for a split that the pipeline needs and that is not there, or twice."""
-    check_dev(choices.dev)
     present = set(source.qrels["split"])
     if "dev" in present and choices.dev:
         found = f"it has a dev split, and splits.dev asks for {choices.dev:g} of train"
@@ -73,19 +72,18 @@ def corpus_beir(
     out: Path,
     sha256: str = "",
     drop_identical_ids: bool = False,
-    dev: float = 0,
+    dev: str = "0",
     seed: int = 13,
 ) -> None:
     """Convert a BEIR folder (corpus.jsonl, queries.jsonl, qrels/*.tsv) to a dataset.
 
-    dev: of a folder without dev queries, the share or the number of train's that become dev, drawn
-    by a hash of `seed` and id. drop_identical_ids: queries are documents, and no answers to
-    themselves.
+    dev: of a folder without dev queries, the share (0.1) or the number (1, 500) of train's that
+    become dev, drawn by a hash of `seed` and id. drop_identical_ids: queries are documents, and
+    no answers to themselves.
     """
     from jointir.data.beir import read_beir
 
-    choices = Choices(drop_identical_ids, dev, seed)
-    check_dev(dev)
+    choices = Choices(drop_identical_ids, read_dev(dev), seed)
     _build(read_beir(folder), out, folder, sha256, choices)
 
 
@@ -107,17 +105,17 @@ def corpus_ir_datasets(
     from jointir.data.irds import read_ir_datasets
 
     splits = {"train": train, "dev": dev, "test": test}
-    number = _number(dev)
+    number = read_dev(dev) if _is_number(dev) else 0
     if number:
-        check_dev(number)
         del splits["dev"]
     source = read_ir_datasets(corpus_id, {s: i for s, i in splits.items() if i})
     _build(source, out, corpus_id, sha256, Choices(drop_identical_ids, number, seed))
 
 
-def _number(dev: str) -> float:
-    """Return the number that stands in place of an id, 0 where it is an id."""
+def _is_number(dev: str) -> bool:
+    """Tell a number that stands in place of an id."""
     try:
-        return float(dev)
+        float(dev)
     except ValueError:
-        return 0
+        return False
+    return True

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from jointir.data.documents import Documents, write_documents
 from jointir.data.judged import asked, check_splits
-from jointir.data.oddities import NOT_IN_CORPUS, SAME_ID, Oddities
+from jointir.data.oddities import NOT_IN_CORPUS, NOTHING_TO_FIND, SAME_ID, Oddities
 from jointir.data.splits import take_dev
 from jointir.data.store import CHUNK_ROWS, QUERIES, About, write_about
 from jointir.errors import InputError
@@ -106,6 +106,7 @@ def write_dataset(
         check_splits(where, splits, relevant)
         _write_judged(queries, qrels, scratch)
         _write_about(qrels, about, choices, scratch)
+    data.oddities.add_all(NOTHING_TO_FIND, _without_answer(queries, qrels, relevant))
     data.oddities.add_all(NOT_IN_CORPUS, qrels[~qrels["doc_id"].isin(about.known)])
     if not choices.drop_identical_ids:
         data.oddities.add_all(SAME_ID, queries[queries["query_id"].isin(about.known)])
@@ -118,6 +119,14 @@ def _relevant(qrels: pd.DataFrame, about: Documents, choices: Choices) -> pd.Dat
     without_text = qrels["split"].eq("train") & qrels["doc_id"].isin(about.empty)
     own = choices.drop_identical_ids & qrels["doc_id"].eq(qrels["query_id"])
     return qrels[there & ~without_text & ~own & qrels["relevance"].gt(0)]
+
+
+def _without_answer(
+    queries: pd.DataFrame, qrels: pd.DataFrame, relevant: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the dev and test queries that are measured and that no ranking can answer."""
+    measured = queries["split"].ne("train") & queries["query_id"].isin(qrels["query_id"])
+    return queries[measured & ~queries["query_id"].isin(relevant["query_id"])]
 
 
 def _write_judged(queries: pd.DataFrame, qrels: pd.DataFrame, folder: Path) -> None:

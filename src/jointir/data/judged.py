@@ -1,12 +1,19 @@
 """Queries and judgements of any source: doubles and queries that nobody can ask are left out."""
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from jointir.data.oddities import NO_TEXT, NOT_ASKED, SAME_JUDGEMENT, SAME_QUERY, Oddities
-from jointir.data.store import SPLITS
+from jointir.data.store import CONTROL, SPLITS
 from jointir.errors import InputError
 
 PAIR = ["query_id", "doc_id"]
+# what an id must not have; str.split knows all the white space that would break a line
+BREAKS: dict[str, Callable[[str], bool]] = {
+    "is empty or holds white space": lambda name: name.split() != [name],
+    "holds a control character": lambda name: CONTROL.search(name) is not None,
+}
 
 
 def blank(text: pd.Series) -> pd.Series:
@@ -25,11 +32,12 @@ def check_values(frame: pd.DataFrame, place: pd.Series) -> None:
 
 def check_ids(kind: str, ids: pd.Series, place: pd.Series) -> None:
     """Raise InputError for an id that no line of a run or qrels file can hold."""
-    # str.split knows all the white space that would break such a line
-    bad = ids[ids.map(lambda i: i.split() != [i]).astype(bool)]
-    if len(bad):
-        found = f"{kind} {bad.iloc[0]!r} is empty or holds white space (row {bad.index[0]})"
-        raise InputError(place[bad.index[0]], found, "Give every record an id that fits TREC files")
+    for held, wrong in BREAKS.items():
+        bad = ids[ids.map(wrong).astype(bool)]
+        if len(bad):
+            found = f"{kind} {bad.iloc[0][:80]!r} {held} (row {bad.index[0]})"
+            remedy = "Give every record an id that fits TREC files"
+            raise InputError(place[bad.index[0]], found, remedy)
 
 
 def home_splits(qrels: pd.DataFrame) -> dict[str, str]:

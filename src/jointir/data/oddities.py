@@ -10,6 +10,10 @@ SAME_DOCUMENT = "documents that repeat one before them, left out"
 SAME_QUERY = "queries that repeat one before them, left out"
 SAME_JUDGEMENT = "judgements that repeat one before them, left out"
 NOT_IN_CORPUS = "judgements of documents that are not in the corpus, kept: nothing finds those"
+NOTHING_TO_FIND = (
+    "dev and test queries without a relevant document that can be found, kept as trec_eval keeps"
+    " them: each scores 0 in a mean"
+)
 NOT_ASKED = "judged queries that are not among the queries, left out with their judgements"
 NO_TEXT = "judged queries without text, left out with their judgements"
 SAME_ID = (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jointir.errors import InputError
+from jointir.numbers import shown
 
 if TYPE_CHECKING:
     from jointir.data.dataset import Choices
@@ -29,7 +30,8 @@ def split_queries(
         key=lambda query_id: hashlib.sha256(f"{seed}:{query_id}".encode()).digest(),
     )
     if min(dev, test) < 0 or len(drawn) <= dev + test:
-        found = f"{len(drawn)} have a relevant document, too few for dev={dev} and test={test}"
+        found = f"{len(drawn)} have a relevant document, too few for dev={shown(dev)}"
+        found += f" and test={shown(test)}"
         raise InputError("queries", found, f"Let dev and test add up to less than {len(drawn)}")
     split = dict.fromkeys(drawn[:test], "test") | dict.fromkeys(drawn[test : test + dev], "dev")
     return queries["query_id"].map(lambda query_id: split.get(query_id, "train")).rename("split")
@@ -40,6 +42,25 @@ def check_dev(dev: float) -> None:
     if dev and not (0 < dev < 1 or (dev >= 1 and float(dev).is_integer())):
         remedy = "Set a share between 0 and 1, or a whole number of queries"
         raise InputError("splits.dev", f"{dev:g}", remedy)
+
+
+def read_dev(given: str | float) -> float:
+    """Return the share or the number of queries that is given; 0 is none.
+
+    Raises:
+        InputError: it is neither, or 1.0, which may be meant as all queries and as one.
+    """
+    text = str(given)
+    try:
+        dev = float(text)
+    except ValueError as e:
+        remedy = "Set a share between 0 and 1, or a whole number of queries"
+        raise InputError("splits.dev", f"{text[:80]!r} is no number", remedy) from e
+    check_dev(dev)
+    if dev == 1 and not text.strip().isdecimal():
+        found = f"{text[:80]} may mean one query or all of them"
+        raise InputError("splits.dev", found, "Write 1 for one query, or a share below 1")
+    return dev
 
 
 def take_dev(
@@ -61,7 +82,9 @@ def take_dev(
     n = train["query_id"].isin(relevant["query_id"]).sum()
     dev = int(choices.dev) if choices.dev >= 1 else max(1, round(choices.dev * n))
     if dev >= n:
-        found = f"{choices.dev:g} of train are {dev} queries, of {n} with a relevant document"
+        found = (
+            f"{choices.dev:g} of train are {shown(dev)} queries, of {n} with a relevant document"
+        )
         raise InputError(where, found, "Set `splits: {dev: ...}` to fewer, or name a dev split")
     drawn = split_queries(train, relevant, dev, 0, choices.seed)
     chosen = set(train.loc[drawn.eq("dev"), "query_id"])

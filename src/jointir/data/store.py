@@ -17,6 +17,8 @@ from jointir.files import read_json, sha256, write_json
 from jointir.readers import of_types, parquet_batches, parquet_rows, read_parquet
 
 SPLITS = ("train", "dev", "test")
+# not white space, and no part of an id: trec_eval's C takes NUL for the end of a string
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x9f]")
 GRADE = re.compile(r"-?[0-9]{1,9}")  # what every TREC tool reads as an integer
 CHUNK_ROWS = 100_000
 CORPUS, QUERIES = ["doc_id", "title", "text"], ["query_id", "text", "split"]
@@ -159,14 +161,14 @@ def read_qrels(path: Path) -> pd.DataFrame:
     """Read a TREC qrels file into the columns query_id, doc_id, relevance.
 
     Raises:
-        InputError: there is no such file, a line is not UTF-8 or has not four fields, or its grade
-            is not an integer.
+        InputError: there is no such file, a line is not UTF-8, has not four fields or holds a
+            control character, or its grade is not an integer.
     """
     rows = []
     for where, line in numbered_lines(path):
         fields = line.split()
-        if len(fields) != 4 or not GRADE.fullmatch(fields[3]):
-            remedy = "Write 'query_id 0 doc_id grade' on each line"
+        if len(fields) != 4 or not GRADE.fullmatch(fields[3]) or CONTROL.search(line):
+            remedy = "Write 'query_id 0 doc_id grade' on each line, without control characters"
             raise InputError(where, f"{line[:80]!r} is no TREC judgement", remedy)
         rows.append((fields[0], fields[2], int(fields[3])))
     return qrels_frame(rows, ["query_id", "doc_id", "relevance"])

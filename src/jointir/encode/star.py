@@ -28,7 +28,7 @@ from jointir.encode.matrix import read_embeddings
 from jointir.encode.norm import mean_squared_norm
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.processes import embed_together, from_main, is_main, place, say_once
-from jointir.encode.training import Checkpoint, fingerprint, shuffled, train
+from jointir.encode.training import Checkpoint, batch_of, fingerprint, shuffled, train
 from jointir.errors import InputError
 from jointir.progress import heartbeat
 
@@ -132,6 +132,14 @@ def _told(pairs: TrainingPairs, skipped: list[str], collection: Path) -> Trainin
     return pairs
 
 
+def negatives_of(pairs: TrainingPairs, N: int, asked: int) -> int:
+    """Return how many negatives a query has: `asked`, or all of N documents; say so then."""
+    most = N - min(map(len, pairs.never))
+    if asked > most:
+        say_once(f"a query has at most {most} negatives, {asked} were asked for")
+    return min(asked, most)
+
+
 def used_pairs(collection: Path, batch: int, steps: int, seed: int) -> TrainingPairs:
     """Return the training queries that `steps` batches draw, as `training_pairs` does."""
     pairs = training_pairs(collection)
@@ -174,7 +182,8 @@ def star(
 
     def find() -> np.ndarray:
         embedded = embed_texts(model.eval(), pairs.texts, "query", 4096, has_bf16(model.device))
-        with heartbeat(f"mine {depth} hard negatives for {len(pairs.texts)} queries"):
+        found = negatives_of(pairs, len(matrix), depth)
+        with heartbeat(f"mine {found} hard negatives for {len(pairs.texts)} queries"):
             return mine(embedded, matrix, pairs.never, depth)
 
     mined, bodies = from_main(find), document_texts(read_corpus(collection))
@@ -204,7 +213,7 @@ class Batches:
         negatives: returns int64[Q, depth], the rows from which those of a step are drawn; -1 is
         none, and no query has these alone.
         """
-        self.model, self.batch, self.seed = model, min(batch, len(pairs.texts)), seed
+        self.model, self.batch, self.seed = model, batch_of(len(pairs.texts), batch), seed
         self.pairs, self.negatives, self.docs = pairs, negatives, docs
 
     def __call__(self, step: int) -> tuple[list[list[int]], list[list[int]], torch.Tensor]:

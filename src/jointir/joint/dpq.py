@@ -32,7 +32,7 @@ from jointir.encode.matrix import read_embeddings
 from jointir.encode.norm import mean_squared_norm
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.star import TrainingPairs, training_pairs
-from jointir.encode.training import Checkpoint, fingerprint, shuffled, train
+from jointir.encode.training import Checkpoint, batch_of, fingerprint, shuffled, train
 from jointir.errors import InputError
 from jointir.progress import progress
 from jointir.quantize.pq import PQ, read_index, read_pq, replace_centroids, write_index
@@ -120,7 +120,7 @@ def sampler(
 ) -> Callable[[int], tuple[list[str], np.ndarray, torch.Tensor]]:
     """Return a function of the step: B texts, int64[B] relevant rows, bool[B, B] as `dpq_loss`."""
     texts, positives, never = pairs
-    batch = min(batch, len(texts))
+    batch = batch_of(len(texts), batch)
 
     def draw(step: int) -> tuple[list[str], np.ndarray, torch.Tensor]:
         chosen = shuffled(len(texts), batch, step, seed)

@@ -28,7 +28,7 @@ from jointir.encode.matrix import read_embeddings
 from jointir.encode.norm import mean_squared_norm
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.processes import is_main, mean_of_all, place, share
-from jointir.encode.star import TrainingPairs, training_pairs
+from jointir.encode.star import TrainingPairs, negatives_of, training_pairs
 from jointir.encode.training import Checkpoint, fingerprint, shuffled, train
 from jointir.errors import InputError
 from jointir.joint.index import TrainablePQ
@@ -179,7 +179,9 @@ def jpq(
     unit = mean_squared_norm(model.encoder, collection)
     criterion = Criterion(negatives, lambda_cut, scale / unit, exact, reconstruction / unit)
     matrix = _docs(docs, collection, model.encoder.dim, criterion)
-    draw = drawn(training_pairs(collection), model, batch, seed)
+    pairs = training_pairs(collection)
+    negatives_of(pairs, len(model.index.codes), negatives)
+    draw = drawn(pairs, model, batch, seed)
     bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:

@@ -7,6 +7,7 @@ from jointir.errors import InputError
 # computed by what ir-measures always installs, so that they need no trial: to import ir-measures
 # takes a quarter of a second, and the workflow checks its params whenever it is read
 PLAIN = re.compile(r"(RR|R|P|AP|nDCG|Judged|Success)@[1-9]\d{0,5}")
+CUTOFF = re.compile(r"@([0-9]+)$")  # of a canonical name
 AVERAGED = re.compile(r"^(RR|AP)(?=[(@]|$)")
 MOST = 1_000_000  # of a rank or a grade: pytrec-eval ends the process where a number overflows
 KNOWN = "Use names such as RR@10, R@100, nDCG@10, RR(rel=2)@10, AP (see ir-measur.es)"
@@ -47,6 +48,23 @@ def canonicals(names: list[str], where: str = "measures") -> list[str]:
             raise InputError(where, same, "Name each measure once")
         found[own] = name
     return list(found)
+
+
+def check_depth(names: list[str], k: int, where: str = "measures") -> None:
+    """Refuse a measure that looks further down a ranking than a run goes.
+
+    names: canonical. k: documents a query of a run. A measure without a cutoff is of these k
+    documents, as in trec_eval.
+
+    Raises:
+        InputError: a cutoff is above k.
+    """
+    for name in names:
+        cutoff = CUTOFF.search(name)
+        if cutoff and int(cutoff[1]) > k:
+            found = f"{name} looks at {cutoff[1]} documents a query, and retrieve.k is {k}"
+            remedy = f"Set retrieve.k to {cutoff[1]} or more, or choose a cutoff of at most {k}"
+            raise InputError(where, found, remedy)
 
 
 def parse(name: str, where: str = "measures"):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jointir.data.store import CONTROL
 from jointir.errors import InputError
 from jointir.files import atomic
 
@@ -86,8 +87,8 @@ def read_run(path: Path) -> dict[str, dict[str, float]]:
     """Read a TREC run, compressed or not, into {query_id: {doc_id: score}} in the file's order.
 
     Raises:
-        InputError: a line has not six fields, its score is not a finite number, or it repeats a
-            document for a query; or the file is not text.
+        InputError: a line has not six fields, holds a control character, its score is not a finite
+            number, or it repeats a document for a query; or the file is not text.
     """
     opener = gzip.open if path.suffix == ".gz" else open
     run: dict[str, dict[str, float]] = {}
@@ -100,7 +101,11 @@ def read_run(path: Path) -> dict[str, dict[str, float]]:
                     value = float(score)
                 except ValueError:
                     value = math.nan
-                if not math.isfinite(value) or doc in run.setdefault(query, {}):
+                if (
+                    not math.isfinite(value)
+                    or CONTROL.search(line)
+                    or doc in run.setdefault(query, {})
+                ):
                     raise InputError(f"{path}:{number}", f"bad line {line[:80]!r}", remedy)
                 run[query][doc] = value
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as e:

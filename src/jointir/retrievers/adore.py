@@ -15,7 +15,7 @@ from jointir.encode.matrix import read_embeddings
 from jointir.encode.norm import mean_squared_norm
 from jointir.encode.precision import has_bf16
 from jointir.encode.processes import is_main, place
-from jointir.encode.star import training_pairs
+from jointir.encode.star import negatives_of, training_pairs
 from jointir.encode.training import Checkpoint, fingerprint, train
 from jointir.joint.jpq import JPQ, Criterion, drawn
 from jointir.joint.uncompressed import Uncompressed
@@ -52,7 +52,9 @@ def adore(
     model.index.centroids.requires_grad_(False)
     factor = scale / mean_squared_norm(model.encoder, collection)
     criterion = Criterion(negatives, lambda_cut, factor)
-    draw = drawn(training_pairs(collection), model, batch, seed)
+    pairs = training_pairs(collection)
+    negatives_of(pairs, len(matrix), negatives)
+    draw = drawn(pairs, model, batch, seed)
     bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:

@@ -20,7 +20,7 @@ from jointir.encode.matrix import read_embeddings
 from jointir.encode.norm import mean_squared_norm
 from jointir.encode.precision import has_bf16
 from jointir.encode.processes import is_main, place
-from jointir.encode.star import Batches, fit, used_pairs
+from jointir.encode.star import Batches, fit, negatives_of, used_pairs
 from jointir.encode.training import Checkpoint, fingerprint
 from jointir.errors import InputError
 from jointir.retrievers.negatives import Periodic, bm25_negatives, random_negatives, refreshed
@@ -77,6 +77,7 @@ def dual(
     pairs = used_pairs(collection, batch, steps, seed)
     texts, _, never = pairs
     bodies = document_texts(read_corpus(collection))
+    negatives_of(pairs, len(bodies), depth)
 
     def own(step: int) -> np.ndarray:
         known = None if step else read_embeddings(docs, collection, model.dim)

@@ -13,7 +13,7 @@ from jointir.errors import InputError
 from jointir.files import write_json
 from jointir.measure.effectiveness import per_query
 from jointir.measure.identical import top
-from jointir.measure.names import parse, reported
+from jointir.measure.names import canonical, check_depth, parse, reported
 from jointir.measure.trec import write_run
 from jointir.progress import progress, say
 
@@ -59,11 +59,12 @@ def tuned(
 ) -> tuple[float, float]:
     """Return the k1 and b of the highest mean of `measure` on dev; of equals, the first.
 
-    k: documents a query of a run: the measure sees no more.
+    k: documents a query of a run.
     """
-    depth = min(k, parse(measure).params.get("cutoff", k))
+    depth = parse(measure).params.get("cutoff", k)
     if len(k1) * len(b) == 1:
         return k1[0], b[0]
+    check_depth([canonical(measure)], k, "--measure")
     topics = read_queries(collection, "dev")
     qrels = read_qrels(collection / "qrels" / "dev.trec")
     best, chosen = -1.0, (k1[0], b[0])
@@ -99,7 +100,7 @@ def bm25(
     A document without any word of the query is not retrieved.
 
     Raises:
-        InputError: no k1 or no b is given, or the measure is unknown.
+        InputError: no k1 or no b is given, or the measure is unknown or looks below rank k.
     """
     if not k1 or not b:
         raise InputError("bm25", "no k1 or no b", "Name at least one of each")
