@@ -21,7 +21,7 @@ SHORTER = [
     ("./run python benchmarks/corpus_scale.py", "--n 3000 --layers 1 --train 500 --queries 20"),
     ("./run python benchmarks/search_negatives.py", "--N 5000 --D 64 --M 8 --rounds 1"),
     ("./run python benchmarks/gpu_negatives.py", "--N 5000 --D 64 --M 8 --rounds 1"),
-    ("./run jointir scale", "--sizes 2000 --dims 64 --M 8 --seconds 0.2 --rounds 1"),
+    ("./run jointir scale", "--help"),  # a list of sizes grows with each that is added
 ]
 
 
@@ -65,7 +65,9 @@ def prepare(folder: Path) -> None:
     made_from = "cat requirements.lock pyproject.toml | git hash-object --stdin"
     wanted = subprocess.run(made_from, cwd=folder, shell=True, capture_output=True, check=True)
     (folder / ".venv").mkdir()
-    (folder / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    for part in Path(sys.prefix).iterdir():
+        (folder / ".venv" / part.name).symlink_to(part)
+    (folder / ".venv/made-from").unlink(missing_ok=True)  # a link
     (folder / ".venv/made-from").write_bytes(wanted.stdout)
 
 

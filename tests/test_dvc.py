@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from conftest import bridge, configure, edit_params, run
+from conftest import ENV, bridge, configure, edit_params, run
 from documented import OF_DVC, commands, do, prepare, shorter
 from faults.harm import flip, largest, truncate, under_its_old_time
 
@@ -134,20 +134,33 @@ def _restored(folder: Path, results: str) -> None:
     idle(folder)
 
 
-def test_one_failed_training_costs_one(adopted, tmp_path):
+def failing(folder: Path) -> Path:
+    """Return a folder with a `jointir` that cannot build PQ and OPQ at M = 24."""
+    folder.mkdir()
+    cases = " | ".join(f'*"--system {system} "*"--M 24 "*' for system in ("opq", "pq"))
+    jointir = Path(sys.executable).parent / "jointir"
+    (folder / "jointir").write_text(
+        f"""#!/bin/sh
+case "$*" in {cases}) echo "a failure that passes" >&2; exit 1 ;; esac
+exec '{jointir}' "$@"
+"""
+    )
+    (folder / "jointir").chmod(0o755)
+    return folder
+
+
+def test_one_failed_training_costs_one(adopted, tmp_path, monkeypatch):
     folder = copy(adopted, tmp_path / "failed")
     kept = mtimes(folder, f"{DATA}/systems/[op]*q/M16/*")
     edit_params(folder, {"sweep": {"M": [16, 24]}})
     bridge("write", folder)
-    in_the_way = [folder / DATA / "systems" / system / "M24" for system in ("opq", "pq")]
-    for path in in_the_way:
-        path.write_text("a file where a folder has to be")
-    run("dvc", "repro", "quantize", cwd=folder, ok=False)
+    with monkeypatch.context() as patch:
+        patch.setitem(ENV, "PATH", f"{failing(tmp_path / 'bin')}:{ENV['PATH']}")
+        log = run("dvc", "repro", "quantize", cwd=folder, ok=False)
+    assert log.count("a failure that passes") >= 2
     made = mtimes(folder, f"{DATA}/systems/lsh/M24/*")
     assert kept == mtimes(folder, f"{DATA}/systems/[op]*q/M16/*")
     assert made, "the other trainings went on"
-    for path in in_the_way:
-        path.unlink()
     run("dvc", "repro", "quantize", cwd=folder)
     assert kept == mtimes(folder, f"{DATA}/systems/[op]*q/M16/*")
     assert len(mtimes(folder, f"{DATA}/systems/[op]*q/M24/*")) == 2

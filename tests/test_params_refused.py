@@ -78,7 +78,7 @@ MINE = {"figure4": {"datasets": ["mine"]}, "asi": {"dataset": "mine"}}
          f"datasets.mine.folder: 'data/mine' is in {ROOT}/data/mine, which this pipeline writes."),
         ({"datasets": {"mine": {"kind": "beir", "folder": "no/such"}}} | MINE,
          "datasets.mine.folder: there is no folder 'no/such'. Correct it"),
-        ({"encoder": {"checkpoint": "~no-such-user/x"}}, "encoder.checkpoint: '~no-such-user/x'"),
+        ({"encoder": {"checkpoint": "~no-such-user/x"}}, "encoder.checkpoint: there is no home"),
         ({"encoder": {"checkpoint": "/no/such"}}, "encoder.checkpoint: there is no folder '/no/s"),
         ({"measure": {"measures": ["nDCG@10", "fun@3"]}}, "measure.measures: "),
     ],

@@ -19,7 +19,7 @@ def test_a_cluster_is_told_what_every_job_needs(monkeypatch):
     jobs = {job.rule.name: job for mine in dvc_yaml.load().jobs.values() for job in mine}
     local = {name for name in jobs if name in jobs[name].rule.workflow._localrules}
     reports = {name for name in jobs if all(o.startswith("reports/") for o in jobs[name].output)}
-    assert local == {"download", "corpus", "checkpoint"} | reports
+    assert local == {"download", "corpus", "checkpoint", "fits"} | reports
     on_device = re.compile(r"(?<!def )best_device\(\)|place\(\)\.device")
     gpu = {
         name

@@ -21,7 +21,7 @@ EVERY_STEP = {name: {"checkpoint_minutes": 0} for name in ("star", "jpq")}
 TARGET = "reports/figure4.pdf"
 LONGEST = 600  # seconds that a test waits for anything
 # what a disturbed run starts from; and what the undisturbed one left
-GIVEN = ["source", "collection", "pretrained/model", "fits"]
+GIVEN = ["source", "collection", "pretrained/model"]
 SYSTEMS = ["brute-force", "brute-force-pretrained", "opq", "jpq"]
 MADE = ["source", "collection", "pretrained", "fits", "star", "systems/opq/M16", "systems/jpq/M16"]
 MADE += [f"{kind}/{s}" for kind in ("runs", "measures") for s in SYSTEMS]

@@ -26,6 +26,7 @@ rule fits:
         code=code("search.preflight"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/pretrained/model",
+        divided=all_divided,
     output:
         facts="data/{dataset}/fits/{figure}.json",
     log:
@@ -111,7 +112,6 @@ rule star:
         collection="data/{dataset}/collection",
         model="data/{dataset}/pretrained/model",
         docs="data/{dataset}/pretrained/docs.npy",
-        fits=fitting,
     output:
         model=directory("data/{dataset}/star/model"),
     log:

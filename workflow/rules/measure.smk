@@ -95,6 +95,7 @@ rule results:
         code=code("measure.results"),
         values=expand(each_system(MEASURED), split=SPLITS),
         meta=each_system(rules.retrieve.output.meta),
+        fits=each_dataset("data/{dataset}/fits/figure4.json"),
     output:
         table="reports/tables/results.csv",
         # The table is in git, and to Snakemake a file is a file: without this flag, which is not, a

@@ -5,7 +5,9 @@ from types import SimpleNamespace
 # Which systems are run, at which settings, and where their indexes are. A setting's folder is named
 # by its size: flat, M48, efSearch64, or M48-nprobe8.
 
+from jointir.encode.source import dimension, folder_of
 from jointir.search.ann.registry import SYSTEMS as ANN, missing
+from jointir.search.fits import check_width
 
 TRAINED_WITH = {"jpq": "opq", "jpq-4bit": "opq-4bit", "dpq": "opq"}  # and what each starts from
 # JPQ's ablation: what is left out or trained in another way, each with its own M and seeds.
@@ -150,13 +152,23 @@ def build_settings(wildcards):
 CHECKED = {"figure1": FIGURE1, "figure4": FIGURE4, "figure5": FIGURE5, "figure7": ABLATION}
 
 
-def fitting(wildcards):
-    """Return the proof that figure 4's systems fit a dataset that it shows.
+def all_divided(wildcards):
+    """Return no file, or refuse a system that does not fit the encoder's dimension.
 
-    Ancient: what is trained does not depend on the systems that are checked.
+    Before anything is run, where the dimension is known: that of a model of the hub is not.
     """
-    shown = wildcards.dataset in DATASETS
-    return [ancient(f"data/{wildcards.dataset}/fits/figure4.json")] if shown else []
+    name = config["encoder"]["checkpoint"]
+    D = dimension(folder_of(name))
+    for told in all_settings(wildcards.figure) if D else []:
+        system, *given = told.split()
+        M = dict(setting.split("=") for setting in given).get("M")
+        if M and system not in ANN:
+            try:
+                check_width(system, int(M), D)
+            except InputError as e:
+                where, found, remedy = e.parts
+                refuse(f"{system}, {where}", found, remedy)
+    return []
 
 
 def all_settings(figure):

@@ -155,11 +155,13 @@ def refuse_stale() -> None:
         return  # to derive it takes seconds, and each stage asks
     from dvc_yaml import BRIDGE, pipeline
 
-    if Path("dvc.yaml").read_text() != pipeline():
-        sys.exit(
-            "dvc.yaml is stale: the params or the rules ask for other jobs than it lists. Renew it:"
-            f" {BRIDGE} write"
-        )
+    stale = f"dvc.yaml is stale: the params or the rules changed. Renew it: {BRIDGE} write"
+    try:
+        current = pipeline()
+    except SystemExit as e:  # the params are refused
+        sys.exit(f"{e}. And {stale}")
+    if Path("dvc.yaml").read_text() != current:
+        sys.exit(stale)
     CURRENT.parent.mkdir(exist_ok=True)
     CURRENT.write_text(known)
 

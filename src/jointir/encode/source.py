@@ -1,5 +1,6 @@
 """Where the encoder that a user names has its files; a module of its own, which loads at once."""
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,3 +42,37 @@ def _in_package(checkpoint: str) -> Path:
         remedy = "Install the package that carries it, or name a folder or a hub id"
         raise InputError(WHERE, f"{checkpoint!r} is not installed", remedy)
     return folder
+
+
+def dimension(folder: Path | None) -> int | None:
+    """Return D as the configuration files in a checkpoint's folder tell it, None where they do not.
+
+    Of a plain transformer, and of one with pooling, dense layers and normalization behind it. The
+    stage `checkpoint` finds out for any other, and refuses files that are wrong.
+    """
+    try:
+        parts = json.loads((folder / "modules.json").read_text())
+        kinds = [part["type"].rpartition(".")[2] for part in parts]
+        D = _read(folder / parts[0]["path"], "config.json")["hidden_size"]
+        for kind, part in zip(kinds[1:], parts[1:], strict=True):
+            own = {} if kind == "Normalize" else _read(folder / part["path"], "config.json")
+            modes = [k for k, v in own.items() if k.startswith("pooling_mode_") and v]
+            if kind == "Dense":
+                D = own["out_features"]
+            several = len(modes) > 1 or not isinstance(own.get("pooling_mode", ""), str)
+            if kind not in ("Normalize", "Pooling", "Dense") or several:
+                return None
+        return _cut(folder, D)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return None
+
+
+def _read(folder: Path, name: str) -> dict:
+    return json.loads((folder / name).read_text())
+
+
+def _cut(folder: Path, D: int) -> int | None:
+    """Return D, or None where a model of Matryoshka's kind may cut it."""
+    settings = folder / "config_sentence_transformers.json"
+    cut = json.loads(settings.read_text()).get("truncate_dim") if settings.exists() else None
+    return D if cut is None and isinstance(D, int) and D > 0 else None
