@@ -195,7 +195,7 @@ def test_the_commands_of_the_readme_run(adopted, tmp_path):
     (experiment,) = (c for c in asked if "dvc exp run" in c)
     assert "jpq.lr=1e-5" in experiment and "Ran experiment" in told[experiment]
     (compared,) = (text for c, text in told.items() if "jointir compare" in c)
-    assert "jpq.lr 0.0001 1e-05" in " ".join(compared.split())
+    assert "jpq.lr 0.0001 0.00001" in " ".join(compared.split())
     assert "jpq" in compared.split("difference")[1], "metrics of JPQ differ"
 
 

@@ -239,6 +239,7 @@ def test_a_stage_refuses_while_dvc_yaml_is_stale(mine):
     run("git", *who, "commit", "--quiet", "--message", "state", cwd=folder)
     told = run("dvc", "exp", "run", "quantize", "-S", change, cwd=folder, ok=False)
     assert "dvc.yaml is stale" in told
+    params.write_text(yaml.safe_dump(yaml.safe_load(text) | {"sweep": {"M": [16, 32]}}))
     bridge("write", folder)
     assert "systems/opq/M32/index.faiss" in (folder / "dvc.yaml").read_text()
 

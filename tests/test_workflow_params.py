@@ -84,7 +84,8 @@ def stages_now(overrides: dict) -> dict[str, set]:
 # few jobs: the DAG is built once for every parameter
 FEW = {
     "asi": {"run": ["asi", "asi++", "asi-unseen", "asi++-unseen"], "seeds": [1]},
-    **{name: {"M": [16]} for name in ("sweep", "opq-4bit", "jpq-4bit", "itq-lsh", "dpq")},
+    "sweep": {"M": [16, 24]},  # a table's M is one of them
+    **{name: {"M": [16]} for name in ("opq-4bit", "jpq-4bit", "itq-lsh", "dpq")},
     "ivf-jpq": {"M": [16], "nprobe": [2]},
     "table1": {"M": 16},
     "ablation": {
