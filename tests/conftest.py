@@ -80,6 +80,13 @@ def bridge(command: str, cwd: Path, ok: bool = True) -> str:
     return run(sys.executable, "workflow/scripts/dvc_bridge.py", *command.split(), cwd=cwd, ok=ok)
 
 
+def commit(folder: Path) -> None:
+    """Commit what git does not ignore."""
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+    run("git", "add", "--all", cwd=folder)
+    run("git", *who, "commit", "--quiet", "--message", "state", cwd=folder)
+
+
 def clone(to: Path) -> Path:
     """Copy the repository's files, not its results, to `to`."""
     skip = shutil.ignore_patterns("__pycache__", "*.egg-info", "cache", "tmp", "config.local")

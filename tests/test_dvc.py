@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from conftest import ENV, bridge, configure, edit_params, run
+from conftest import ENV, bridge, commit, configure, edit_params, run
 from documented import OF_DVC, commands, do, prepare, shorter
 from faults.harm import flip, largest, truncate, under_its_old_time
 
@@ -28,13 +28,6 @@ def copy(of: Path, to: Path) -> Path:
     """Copy a folder, times included: Snakemake and DVC look at them."""
     run("cp", "-a", of, to, cwd=of)
     return to
-
-
-def commit(folder: Path) -> None:
-    """Commit what git does not ignore."""
-    who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-    run("git", "add", "--all", cwd=folder)
-    run("git", *who, "commit", "--quiet", "--message", "state", cwd=folder)
 
 
 def metrics(folder: Path) -> dict:

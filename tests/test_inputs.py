@@ -1,7 +1,6 @@
 """What a user brings is compared by content, by both tools, and a wrong path is refused."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
-from conftest import ENV, bridge, clone, configure, run
+from conftest import ENV, bridge, clone, commit, configure, run
+from faults.harm import under_its_old_time
 from jointir.data.store import read_corpus, read_qrels, read_queries
 from tiny import N, save_collection, save_encoder
 
@@ -44,11 +44,9 @@ def write_lines(path: Path, lines) -> None:
     path.write_text("".join(f"{line}\n" for line in lines))
 
 
-def under_its_old_time(path: Path, text: bytes) -> None:
+def replaced(path: Path, text: bytes) -> None:
     """Replace a file as `cp -p` and `rsync -a` do."""
-    before = path.stat()
-    path.write_bytes(text)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    under_its_old_time(lambda file: file.write_bytes(text), path)
 
 
 @pytest.fixture(scope="module")
@@ -90,14 +88,12 @@ def test_a_changed_judgement_and_a_new_document_are_noticed(mine):
     assert "Nothing to be done" in run("snakemake", "-n", COLLECTION, cwd=mine)
     qrels.touch()
     assert "Nothing to be done" in run("snakemake", "-n", COLLECTION, cwd=mine), "equal content"
-    under_its_old_time(
-        qrels, text.replace(f"{query}\t{doc}\t{grade}", f"{query}\t{doc}\t3").encode()
-    )
+    replaced(qrels, text.replace(f"{query}\t{doc}\t{grade}", f"{query}\t{doc}\t3").encode())
     run("snakemake", "--cores", "1", COLLECTION, cwd=mine)
     assert judged(mine)[query, doc] == 3
     corpus = beir / "corpus.jsonl"
     new = json.dumps({"_id": "new", "title": "", "text": "w1 w2"})
-    under_its_old_time(corpus, corpus.read_bytes() + f"{new}\n".encode())
+    replaced(corpus, corpus.read_bytes() + f"{new}\n".encode())
     run("snakemake", "--cores", "1", COLLECTION, cwd=mine)
     assert read_corpus(mine / COLLECTION)["doc_id"].tolist()[N:] == ["new"]
 
@@ -114,9 +110,7 @@ def test_an_encoder_whose_weights_were_overwritten_is_read_again(mine):
         name: 2 * tensor for name, tensor in load_file(encoder / "model.safetensors").items()
     }
     save_file(changed, mine.parent / "changed.safetensors", {"format": "pt"})
-    under_its_old_time(
-        encoder / "model.safetensors", (mine.parent / "changed.safetensors").read_bytes()
-    )
+    replaced(encoder / "model.safetensors", (mine.parent / "changed.safetensors").read_bytes())
     run("snakemake", "--cores", "1", MODEL, cwd=mine)
     assert torch.equal(weight(mine / MODEL), weight(encoder))
 
@@ -234,9 +228,7 @@ def test_a_stage_refuses_while_dvc_yaml_is_stale(mine):
         assert "dvc.yaml is stale" in told
         assert "python workflow/scripts/dvc_bridge.py write" in told
         params.write_text(text)
-    who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-    run("git", "add", "--all", cwd=folder)
-    run("git", *who, "commit", "--quiet", "--message", "state", cwd=folder)
+    commit(folder)
     told = run("dvc", "exp", "run", "quantize", "-S", change, cwd=folder, ok=False)
     assert "dvc.yaml is stale" in told
     params.write_text(yaml.safe_dump(yaml.safe_load(text) | {"sweep": {"M": [16, 32]}}))
@@ -258,7 +250,7 @@ def test_dvc_sees_what_is_behind_a_link_and_verify_what_kept_its_time(mine):
     assert status["corpus"][0]["changed deps"] == {str(elsewhere): "modified"}
     run("dvc", "repro", "corpus", cwd=mine)
     assert judged(mine)[query, doc] == 7
-    under_its_old_time(qrels, qrels.read_bytes().replace(after, after[:-1] + b"6"))
+    replaced(qrels, qrels.read_bytes().replace(after, after[:-1] + b"6"))
     assert json.loads(run("dvc", "status", "--json", "corpus", cwd=mine)) == {}, "it looks at times"
     assert f"changed under its old time: {qrels}" in bridge("verify", mine, ok=False)
     run("dvc", "repro", "corpus", cwd=mine)

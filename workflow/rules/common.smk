@@ -23,11 +23,7 @@ SPLITS = ["dev", "test"]  # tuned on dev, reported on test
 MEASURED = "data/{dataset}/measures/{system}/{size}/{split}.parquet"
 
 # The file of packages of each dataset that has one: by these its queries are told apart.
-PACKAGES = {
-    d: config["datasets"][d]["groups"]
-    for d in DATASETS
-    if "groups" in config["datasets"][d] and config["datasets"][d]["groups"]
-}
+PACKAGES = {d: path for d in DATASETS if (path := config["datasets"][d].get("groups"))}
 
 
 def measures_of(dataset, split):

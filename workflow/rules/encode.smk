@@ -16,7 +16,7 @@ rule checkpoint:
         runtime=30,
     params:
         settings=lambda w: options(config["encoder"]),  # a prompt may hold braces
-        contents=contents(encoder_files(config["encoder"]["checkpoint"])),
+        contents=lambda w: contents(encoder_files(config["encoder"]["checkpoint"])),
     shell:
         "jointir checkpoint --out {output.model} {params.settings} 2>&1 | tee {log}"
 

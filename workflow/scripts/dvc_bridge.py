@@ -139,20 +139,14 @@ def derived_from() -> str:
     folders = (Path("params").glob("*.yaml"), Path("workflow").rglob("*"), Path("src").rglob("*"))
     files = {p for found in folders for p in found if p.suffix in (".py", ".smk", ".yaml")}
     digest = hashlib.sha256()
-    for path in sorted(files | {Path("dvc.yaml"), Path("Snakefile")}):
+    files |= {path for path in map(Path, ("dvc.yaml", "Snakefile")) if path.exists()}
+    for path in sorted(files):
         digest.update(f"{path}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
-def refuse_stale() -> None:
-    """Exit when dvc.yaml is not that of the params and rules as they are now.
-
-    Its stages would run other jobs than it lists: outputs that it does not know would stay, and
-    others would be recorded beside params that they were not made with.
-    """
-    known = derived_from()
-    if CURRENT.exists() and CURRENT.read_text() == known:
-        return  # to derive it takes seconds, and each stage asks
+def check() -> None:
+    """Exit when dvc.yaml is not that of the params and rules as they are now."""
     from dvc_yaml import BRIDGE, pipeline
 
     stale = f"dvc.yaml is stale: the params or the rules changed. Renew it: {BRIDGE} write"
@@ -160,19 +154,22 @@ def refuse_stale() -> None:
         current = pipeline()
     except SystemExit as e:  # the params are refused
         sys.exit(f"{e}. And {stale}")
-    if Path("dvc.yaml").read_text() != current:
+    if not Path("dvc.yaml").exists() or Path("dvc.yaml").read_text() != current:
         sys.exit(stale)
+
+
+def refuse_stale() -> None:
+    """Do `check`, unless nothing that dvc.yaml is derived from has changed since the last time.
+
+    Stages of a stale one would run other jobs than it lists: outputs that it does not know would
+    stay, and others would be recorded beside params that they were not made with.
+    """
+    known = derived_from()
+    if CURRENT.exists() and CURRENT.read_text() == known:
+        return  # to derive it takes seconds, and each stage asks
+    check()
     CURRENT.parent.mkdir(exist_ok=True)
     CURRENT.write_text(known)
-
-
-def check() -> None:
-    """Exit 1 when dvc.yaml is not what `write` would write."""
-    from dvc_yaml import BRIDGE, pipeline
-
-    path = Path("dvc.yaml")
-    if not path.exists() or path.read_text() != pipeline():
-        sys.exit(f"dvc.yaml is stale: {BRIDGE} write")
 
 
 def write() -> None:

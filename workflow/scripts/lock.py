@@ -1,7 +1,7 @@
 """Write requirements.lock and environment.yml: the exact versions that this environment has.
 
 environment.yml names no file of the project: Snakemake copies it elsewhere, and conda installs from
-there. The project itself need not be installed for the rules, which find it in src/ (Snakefile).
+there. The project itself need not be installed for the rules, which find it in src/ (command.py).
 """
 
 import tomllib

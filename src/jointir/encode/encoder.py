@@ -173,9 +173,9 @@ def checkpoint(
     have the dropout of its configuration, or none.
 
     Raises:
-        InputError: the checkpoint cannot be found or loaded, lacks weights or has them in a pickle,
-            is of a kind that this project does not know, embeds otherwise than with
-            sentence-transformers, or has no room for the lengths and prompts.
+        InputError: the checkpoint cannot be found or loaded, lacks weights or has them in another
+            format than safetensors, is of a kind that this project does not know, embeds otherwise
+            than with sentence-transformers, or has no room for the lengths and prompts.
     """
     source = str(folder_of(checkpoint) or checkpoint)
     model, fit = load_original(source)

@@ -73,6 +73,6 @@ def _read(folder: Path, name: str) -> dict:
 
 def _cut(folder: Path, D: int) -> int | None:
     """Return D, or None where a model of Matryoshka's kind may cut it."""
-    settings = folder / "config_sentence_transformers.json"
-    cut = json.loads(settings.read_text()).get("truncate_dim") if settings.exists() else None
+    name = "config_sentence_transformers.json"
+    cut = _read(folder, name).get("truncate_dim") if (folder / name).exists() else None
     return D if cut is None and isinstance(D, int) and D > 0 else None
