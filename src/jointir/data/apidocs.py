@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from jointir.data.dataset import Dataset
-from jointir.data.splits import split_queries
+from jointir.data.splits import split_by_group, split_queries
 from jointir.errors import InputError
 from jointir.progress import progress
 from jointir.readers import ZIP_ERRORS
@@ -125,8 +125,13 @@ def _entries(path: Path) -> list[Entry]:
     return list(parse_wheel(path))
 
 
-def read_apidocs(wheels: Path, documents: int, dev: int, test: int, seed: int) -> Dataset:
+def read_apidocs(
+    wheels: Path, documents: int, dev: int, test: int, seed: int, by_package: bool = False
+) -> Dataset:
     """Parse a folder of wheels into `documents` pairs drawn by hash, and split their queries.
+
+    by_package: the queries of a package are all of one split, so that dev and test ask for what
+    no training query asks for; a package is what a doc_id begins with.
 
     Raises:
         InputError: the wheels hold fewer pairs, or too few for the splits.
@@ -150,6 +155,11 @@ def read_apidocs(wheels: Path, documents: int, dev: int, test: int, seed: int) -
     ids = [f"q{hashlib.sha256(e.name.encode()).hexdigest()[:12]}" for e in entries]
     queries = pd.DataFrame({"query_id": ids, "text": [e.summary for e in entries]})
     qrels = pd.DataFrame({"query_id": ids, "doc_id": corpus["doc_id"], "relevance": 1})
-    queries["split"] = split_queries(queries, qrels, dev, test, seed)
+    if by_package:
+        packages = corpus["doc_id"].str.split(".").str[0]
+        queries["split"] = split_by_group(queries, packages, dev, test, seed)
+    else:
+        queries["split"] = split_queries(queries, qrels, dev, test, seed)
     qrels["split"] = queries["split"]
-    return Dataset([corpus], queries, qrels)
+    asked = queries["split"].ne("")
+    return Dataset([corpus], queries[asked], qrels[asked])

@@ -45,11 +45,15 @@ def corpus_apidocs(
     seed: int,
     sha256: str = "",
     drop_identical_ids: bool = False,
+    by_package: bool = False,
 ) -> None:
-    """Build the `apidocs` dataset from downloaded wheels; its content must hash to `sha256`."""
+    """Build the `apidocs` dataset from downloaded wheels; its content must hash to `sha256`.
+
+    by_package: dev's and test's queries are of packages that have no train query.
+    """
     from jointir.data.apidocs import read_apidocs
 
-    source = read_apidocs(wheels, documents, dev, test, seed)
+    source = read_apidocs(wheels, documents, dev, test, seed, by_package)
     _build(source, out, wheels, sha256, Choices(drop_identical_ids))
 
 

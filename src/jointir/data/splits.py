@@ -37,6 +37,39 @@ def split_queries(
     return queries["query_id"].map(lambda query_id: split.get(query_id, "train")).rename("split")
 
 
+def split_by_group(
+    queries: pd.DataFrame, groups: pd.Series, dev: int, test: int, seed: int
+) -> pd.Series:
+    """Return "train", "dev", "test" or "" for each row of `queries`: no group is in two splits.
+
+    Groups are sorted by the SHA-256 of "seed:group": the first that hold `test` queries together
+    are test's, the next that hold `dev` are dev's, the others train's. Of a group that has more
+    queries than its split still needs, those that a hash of their ids puts last are in no split.
+
+    groups: the group of each row, on the index of `queries`.
+
+    Raises:
+        InputError: no group is left to train on.
+    """
+    hashed = {g: hashlib.sha256(f"{seed}:{g}".encode()).digest() for g in groups.unique()}
+    order = queries["query_id"].map(
+        lambda query_id: hashlib.sha256(f"{seed}:{query_id}".encode()).digest()
+    )
+    split = pd.Series("train", index=queries.index, name="split")
+    left = sorted(hashed, key=hashed.__getitem__)
+    for name, wanted in (("test", test), ("dev", dev)):
+        own: list[str] = []
+        while left and groups.isin(own).sum() < wanted:
+            own.append(left.pop(0))
+        drawn = order[groups.isin(own)].sort_values().index
+        split[drawn] = ""
+        split[drawn[:wanted]] = name
+    if not split.eq("train").any():
+        found = f"of {len(hashed)} groups none is left to train on, after dev={shown(dev)}"
+        raise InputError("queries", f"{found} and test={shown(test)}", "Lower dev or test")
+    return split
+
+
 def check_dev(dev: float) -> None:
     """Raise InputError where `dev` is neither 0, nor a share of queries, nor a count."""
     if dev and not (0 < dev < 1 or (dev >= 1 and float(dev).is_integer())):

@@ -5,35 +5,23 @@ L = L_hard + w L_random, a pair-wise RankNet loss over negatives that the starti
 high and over the other documents of the batch.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-import faiss
 import numpy as np
 import torch
 from torch.nn.functional import softplus
 
-from jointir.data.store import (
-    document_texts,
-    read_about,
-    read_corpus,
-    read_doc_ids,
-    read_qrels,
-    read_queries,
-)
+from jointir.data.store import document_texts, read_corpus
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.norm import mean_squared_norm
+from jointir.encode.pairs import LABELLED, TrainingPairs, mine, negatives_of, used_pairs
 from jointir.encode.precision import autocast, has_bf16
-from jointir.encode.processes import embed_together, from_main, is_main, place, say_once
+from jointir.encode.processes import embed_together, from_main, is_main, place
 from jointir.encode.training import Checkpoint, batch_of, fingerprint, shuffled, train
-from jointir.errors import InputError
 from jointir.progress import heartbeat
-
-CHUNK = 65_536  # documents made float32 at a time: memory does not grow with N
-RANKED = 2**26  # pairs of a query and a document that are ranked at a time
 
 
 def star_loss(scores: torch.Tensor, relevant: torch.Tensor, random_weight: float) -> torch.Tensor:
@@ -51,103 +39,6 @@ def star_loss(scores: torch.Tensor, relevant: torch.Tensor, random_weight: float
     return hard.mean() + random_weight * (pairs * random).sum() / random.sum().clamp(min=1)
 
 
-def blocks(Q: int, width: int) -> Iterator[slice]:
-    """Yield slices of Q queries; of `width` documents a query, a slice has at most RANKED."""
-    size = max(1, RANKED // width)
-    for at in range(0, Q, size):
-        yield slice(at, at + size)
-
-
-def mine(queries: np.ndarray, docs: np.ndarray, never: list[np.ndarray], depth: int) -> np.ndarray:
-    """Return int64[Q, depth]: the rows of the highest inner products, -1 where there are no more.
-
-    queries: float32[Q, D]; docs: [N, D]; never: the rows that are no negatives of each query.
-    """
-    width = min(depth + max(len(n) for n in never), len(docs))
-    found = np.full((len(queries), min(depth, len(docs))), -1)
-    for block in blocks(len(queries), width):
-        best = faiss.ResultHeap(len(queries[block]), width, keep_max=True)
-        for at in range(0, len(docs), CHUNK):
-            index = faiss.IndexFlatIP(docs.shape[1])
-            index.add(docs[at : at + CHUNK].astype(np.float32))
-            scores, rows = index.search(queries[block], min(width, index.ntotal))
-            best.add_result(scores, rows + at)
-        best.finalize()
-        for own, ranked, left_out in zip(found[block], best.I, never[block], strict=True):
-            kept = ranked[~np.isin(ranked, left_out)][:depth]
-            own[: len(kept)] = kept
-    return found
-
-
-class TrainingPairs(NamedTuple):
-    """Training queries and rows of the corpus: the one place that says what is a negative of what.
-
-    texts: of Q queries. positives: of each, the rows that are relevant and have text, at least one.
-    never: of each, the rows that no training takes as its negatives: all that are relevant and,
-    where the collection drops identical ids, its own document.
-    """
-
-    texts: list[str]
-    positives: list[np.ndarray]
-    never: list[np.ndarray]
-
-
-def training_pairs(collection: Path) -> TrainingPairs:
-    """Return the training queries that have a positive and a possible negative.
-
-    Raises:
-        InputError: there is none.
-    """
-    qrels = read_qrels(collection / "qrels" / "train.trec")
-    relevant = qrels[qrels["relevance"] > 0].groupby("query_id")["doc_id"].agg(list).to_dict()
-    about, doc_ids = read_about(collection), read_doc_ids(collection)
-    judged = {d for docs in relevant.values() for d in docs}  # of a large corpus a small part
-    wanted = judged | set(relevant) if about.drop_identical_ids else judged
-    row = {d: i for i, d in enumerate(doc_ids) if d in wanted}
-    pairs, skipped = TrainingPairs([], [], []), []
-    queries = read_queries(collection, "train")
-    for query_id, text in zip(queries["query_id"], queries["text"], strict=True):
-        own = {query_id} if about.drop_identical_ids else set()
-        docs = [d for d in relevant.get(query_id, ()) if d in row]
-        positives = [row[d] for d in docs if d not in about.empty and d not in own]
-        never = [row[d] for d in docs] + [row[d] for d in own.difference(docs) if d in row]
-        if positives and len(never) < len(doc_ids):
-            for kept, value in zip(
-                pairs, (text, np.array(positives), np.array(never)), strict=True
-            ):
-                kept.append(value)
-        elif query_id in relevant:
-            skipped.append(query_id)
-    return _told(pairs, skipped, collection)
-
-
-def _told(pairs: TrainingPairs, skipped: list[str], collection: Path) -> TrainingPairs:
-    """Return the pairs; say how many queries are not among them, or that none is left."""
-    why = "no document in the corpus to learn from, or none to learn against"
-    if not pairs.texts:
-        remedy = "Add documents that are not relevant, or judgements of documents with text"
-        raise InputError(collection, f"every training query has {why}", remedy)
-    if skipped:
-        say_once(f"{len(skipped)} training queries are skipped, {skipped[0]!r} first: {why}")
-    return pairs
-
-
-def negatives_of(pairs: TrainingPairs, N: int, asked: int) -> int:
-    """Return how many negatives a query has: `asked`, or all of N documents; say so then."""
-    most = N - min(map(len, pairs.never))
-    if asked > most:
-        say_once(f"a query has at most {most} negatives, {asked} were asked for")
-    return min(asked, most)
-
-
-def used_pairs(collection: Path, batch: int, steps: int, seed: int) -> TrainingPairs:
-    """Return the training queries that `steps` batches draw, as `training_pairs` does."""
-    pairs = training_pairs(collection)
-    n = len(pairs.texts)
-    used = np.unique(np.concatenate([shuffled(n, batch, s, seed) for s in range(steps)]))
-    return TrainingPairs(*([values[i] for i in used] for values in pairs))
-
-
 def star(
     collection: Path,
     encoder: Path,
@@ -162,29 +53,30 @@ def star(
     random_weight: float,
     depth: int,
     seed: int,
+    mined_from: str = LABELLED,
     checkpoint_minutes: float = 5,
 ) -> None:
     """Train `encoder` and write the STAR encoder to the folder `out`.
 
     docs: the collection's embeddings by `encoder`, from which the hard negatives are mined once;
-    one of the top `depth` is drawn each time a query comes up. scale: multiplies inner products
-    inside the loss, which are divided by the encoder's mean squared norm (logistic losses over
-    cosines would hardly train; rankings do not see it). Training stops after `steps`, a budget
-    chosen on dev (reports/LOG.md).
+    one of the top `depth` is drawn each time a query comes up. mined_from: as for
+    `training_pairs`. scale: multiplies inner products inside the loss, which are divided by the
+    encoder's mean squared norm (logistic losses over cosines would hardly train; rankings do not
+    see it). Training stops after `steps`, a budget chosen on dev (reports/LOG.md).
 
     Raises:
         InputError: `docs` are of another collection, or not of the encoder's dimension.
     """
     same = fingerprint(locals())
     model = DualEncoder.load(encoder).to(place().device)
-    pairs = used_pairs(collection, batch, steps, seed)
+    pairs = used_pairs(collection, batch, steps, seed, mined_from)
     matrix = read_embeddings(docs, collection, model.dim)
 
     def find() -> np.ndarray:
         embedded = embed_texts(model.eval(), pairs.texts, "query", 4096, has_bf16(model.device))
-        found = negatives_of(pairs, len(matrix), depth)
+        found = negatives_of(pairs, depth)
         with heartbeat(f"mine {found} hard negatives for {len(pairs.texts)} queries"):
-            return mine(embedded, matrix, pairs.never, depth)
+            return mine(embedded, matrix, pairs, depth)
 
     mined, bodies = from_main(find), document_texts(read_corpus(collection))
     batches = Batches(model, pairs, lambda _: mined, bodies, batch, seed)
@@ -217,7 +109,7 @@ class Batches:
         self.pairs, self.negatives, self.docs = pairs, negatives, docs
 
     def __call__(self, step: int) -> tuple[list[list[int]], list[list[int]], torch.Tensor]:
-        texts, positives, never = self.pairs
+        texts, positives, never, _ = self.pairs
         rows = shuffled(len(texts), self.batch, step, self.seed)
         rng = np.random.default_rng([self.seed, 1, step])
         positive = [rng.choice(positives[i]) for i in rows]

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from jointir.encode.processes import check_same, dropout_seed, is_main, say_once, sum_gradients
+from jointir.encode.validation import Validation
 from jointir.errors import InputError
 from jointir.files import atomic, sha256
 from jointir.progress import progress
@@ -56,8 +57,14 @@ class Checkpoint:
     def _path(self) -> Path:
         return self.folder / "checkpoint.safetensors"
 
-    def save(self, step: int, module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Write weights and optimizer state after `step` steps, when `minutes` have passed.
+    def save(
+        self,
+        step: int,
+        module: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        validation: Validation | None = None,
+    ) -> None:
+        """Write weights, optimizer and validation after `step` steps, when `minutes` have passed.
 
         The main process alone does: the others have the same.
         """
@@ -65,11 +72,19 @@ class Checkpoint:
             return
         tensors = dict(_state(module, optimizer))
         about = {"step": str(step), "fingerprint": _canonical(self.fingerprint)}
+        if validation:
+            kept, about["curve"] = validation.state()
+            tensors |= {f"validation/{name}": t for name, t in kept.items()}
         with atomic(self._path) as scratch:
             save_file(tensors, scratch, about)
         self._saved = time.monotonic()
 
-    def load(self, module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    def load(
+        self,
+        module: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        validation: Validation | None = None,
+    ) -> int:
         """Restore the last checkpoint of this very training; return how many steps it had done.
 
         Raises:
@@ -88,6 +103,10 @@ class Checkpoint:
             remedy = "Delete it: the training begins again"
             raise InputError(self._path, f"is damaged ({e})", remedy) from e
         _restore(module, optimizer, tensors)
+        if validation:
+            names = [name for name in tensors if name.startswith("validation/")]
+            kept = {name.removeprefix("validation/"): tensors[name] for name in names}
+            validation.restore(kept, about["curve"], next(module.parameters()).device)
         say_once(f"{self._path}: resumed after step {about['step']}")
         return int(about["step"])
 
@@ -171,6 +190,7 @@ def train(
     clip: list[torch.nn.Parameter],
     checkpoint: Checkpoint,
     name: str,
+    validation: Validation | None = None,
 ) -> list[float]:
     """Minimize `loss_of(step)` for `steps` steps; gradients of `clip` are cut to norm 1.
 
@@ -178,15 +198,20 @@ def train(
     Of several processes, each differentiates its part of the loss (see processes.py) and draws
     dropout of its own; a training may be resumed by another number of them.
 
+    validation: measures the module at step 0 and on its way; the weights that it chooses are those
+    that the module has at the end, in a resumed training, too.
+
     Returns: the losses of the steps done here. Raises: FloatingPointError when a loss is not
     finite.
     """
     rates = [group["lr"] for group in optimizer.param_groups]
     module.train()
-    first = checkpoint.load(module, optimizer)
+    first = checkpoint.load(module, optimizer, validation)
     check_same(first, checkpoint.folder)
+    if validation and not validation.curve:
+        validation.look(0, module)
     losses: list[float] = []
-    todo = range(first, steps)
+    todo = range(first, first if validation and validation.exhausted() else steps)
     for step in progress(todo, name, steps, "steps", first) if is_main() else todo:
         torch.manual_seed(dropout_seed(seed, step))
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -202,6 +227,12 @@ def train(
             raise FloatingPointError(f"{name}: the loss of step {step} is {losses[-1]}")
         if step % 20 == 19:
             say_once(f"{name}: step {step + 1} loss {np.mean(losses[-20:]):.4f}")
-        checkpoint.save(step + 1, module, optimizer)
+        if validation and validation.due(step + 1, steps):
+            validation.look(step + 1, module)
+        checkpoint.save(step + 1, module, optimizer, validation)
+        if validation and validation.exhausted():
+            break
+    if validation:
+        validation.choose(module)
     module.eval()
     return losses

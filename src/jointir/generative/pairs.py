@@ -7,7 +7,7 @@ import numpy as np
 
 from jointir.data.store import document_texts, read_corpus
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.star import training_pairs
+from jointir.encode.pairs import training_pairs
 from jointir.encode.training import shuffled
 from jointir.errors import InputError
 
@@ -40,7 +40,7 @@ class Pairs:
         self._docs = [corpus[row] for row in kept]
         place = np.full(len(corpus), -1)
         place[kept] = np.arange(len(kept))
-        texts, relevant, never = training_pairs(collection)
+        texts, relevant, never, _ = training_pairs(collection)
         seen = [i for i, rows in enumerate(relevant) if (place[rows] >= 0).all()]
         if len(seen) < 2:
             found = f"{len(seen)} training queries have all their documents among those seen"

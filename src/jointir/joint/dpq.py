@@ -30,8 +30,8 @@ from torch.nn.functional import cross_entropy
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.norm import mean_squared_norm
+from jointir.encode.pairs import TrainingPairs, training_pairs
 from jointir.encode.precision import autocast, has_bf16
-from jointir.encode.star import TrainingPairs, training_pairs
 from jointir.encode.training import Checkpoint, batch_of, fingerprint, shuffled, train
 from jointir.errors import InputError
 from jointir.progress import progress
@@ -119,7 +119,7 @@ def sampler(
     pairs: TrainingPairs, batch: int, seed: int
 ) -> Callable[[int], tuple[list[str], np.ndarray, torch.Tensor]]:
     """Return a function of the step: B texts, int64[B] relevant rows, bool[B, B] as `dpq_loss`."""
-    texts, positives, never = pairs
+    texts, positives, never, _ = pairs
     batch = batch_of(len(texts), batch)
 
     def draw(step: int) -> tuple[list[str], np.ndarray, torch.Tensor]:

@@ -1,7 +1,9 @@
 """The PQ index as JPQ trains it: eq. 14, 15 and 20 over fixed codes."""
 
+import numpy as np
 import torch
 
+from jointir.encode.pairs import Candidates
 from jointir.joint.search import top_rows
 from jointir.quantize.pq import PQ
 
@@ -14,6 +16,13 @@ class TrainablePQ(torch.nn.Module):
         self.centroids = torch.nn.Parameter(torch.from_numpy(pq.centroids.copy()))  # [M, K, D/M]
         self.register_buffer("rotation", torch.from_numpy(pq.rotation.copy()))  # [D, D]
         self.register_buffer("codes", torch.from_numpy(pq.codes.copy()))  # uint8[N, M]
+        self.mined: torch.Tensor | None = None  # int64[n], ascending; None: all N
+
+    def mine_from(self, among: Candidates) -> None:
+        """Let negatives be found among these documents alone."""
+        if len(among.rows) < len(self.codes):
+            self.register_buffer("mined", torch.from_numpy(among.rows).to(self.codes.device))
+            self.register_buffer("mined_codes", self.codes[self.mined])
 
     def tables(self, queries: torch.Tensor) -> torch.Tensor:
         """Return tau of eq. 11: float[B, D] queries, not yet rotated, to float[B, M, K]."""
@@ -46,11 +55,33 @@ class TrainablePQ(torch.nn.Module):
     ) -> torch.Tensor:
         """Return eq. 20: int64[B, n], the highest-scored rows but for those of `never`, best first.
 
+        They are found among all documents, or among those that `mine_from` was told.
+
         never: int64[B, P], the relevant rows of each query and others that are no negatives,
         padded; valid: bool[B, P]. Exact: every document is scored. A query with fewer than n
         documents left has -1 at the end of its list.
         """
-        if n > len(self.codes) - never.shape[1]:
-            n = min(n, len(self.codes) - int(valid.sum(1).min()))
         left_out = torch.where(valid, never, -1)
-        return top_rows(self.codes, self.tables(queries.float()), left_out, n)
+        tables = self.tables(queries.float())
+        if self.mined is None:
+            return top_rows(self.codes, tables, left_out, _at_most(n, left_out, len(self.codes)))
+        at = torch.searchsorted(self.mined, left_out).clamp(max=len(self.mined) - 1)
+        places = torch.where(self.mined[at] == left_out, at, -1)
+        n = _at_most(n, places, len(self.mined))
+        found = top_rows(self.mined_codes, tables, places, n)
+        return torch.where(found < 0, -1, self.mined[found])
+
+    @torch.no_grad()
+    def search(self, queries: np.ndarray, k: int) -> np.ndarray:
+        """Return int64[Q, k], the best of all documents for queries float32[Q, D], best first."""
+        device = self.centroids.device
+        none = torch.full((len(queries), 1), -1, device=device)
+        tables = self.tables(torch.from_numpy(queries).to(device))
+        return top_rows(self.codes, tables, none, k).cpu().numpy()
+
+
+def _at_most(n: int, left_out: torch.Tensor, N: int) -> int:
+    """Return n, or how many of N documents are left for the query that has the most."""
+    if n <= N - left_out.shape[1]:
+        return n
+    return min(n, N - int((left_out >= 0).sum(1).min()))

@@ -26,9 +26,9 @@ import torch
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.norm import mean_squared_norm
+from jointir.encode.pairs import LABELLED, TrainingPairs, negatives_of, training_pairs
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.processes import is_main, mean_of_all, place, share
-from jointir.encode.star import TrainingPairs, negatives_of, training_pairs
 from jointir.encode.training import Checkpoint, fingerprint, shuffled, train
 from jointir.errors import InputError
 from jointir.joint.index import TrainablePQ
@@ -119,7 +119,7 @@ def drawn(
     pairs: TrainingPairs, model: JPQ, batch: int, seed: int
 ) -> Callable[[int], tuple[list[list[int]], tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]]:
     """Return a function of the step: tokens of B queries, and of `pad` positives and never."""
-    texts, *rows_of = pairs
+    texts, *rows_of = pairs[:3]
     device = model.encoder.device
 
     def draw(step: int) -> tuple:
@@ -156,6 +156,7 @@ def jpq(
     lambda_cut: int,
     scale: float,
     seed: int,
+    mined_from: str = LABELLED,
     checkpoint_minutes: float = 5,
     exact: bool = False,
     reconstruction: float = 0,
@@ -179,8 +180,9 @@ def jpq(
     unit = mean_squared_norm(model.encoder, collection)
     criterion = Criterion(negatives, lambda_cut, scale / unit, exact, reconstruction / unit)
     matrix = _docs(docs, collection, model.encoder.dim, criterion)
-    pairs = training_pairs(collection)
-    negatives_of(pairs, len(model.index.codes), negatives)
+    pairs = training_pairs(collection, mined_from)
+    model.index.mine_from(pairs.among)
+    negatives_of(pairs, negatives)
     draw = drawn(pairs, model, batch, seed)
     bf16 = has_bf16(device)
 

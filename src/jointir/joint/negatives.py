@@ -9,8 +9,8 @@ import torch
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
+from jointir.encode.pairs import LABELLED, Candidates, training_pairs
 from jointir.encode.precision import has_bf16
-from jointir.encode.star import training_pairs
 from jointir.errors import InputError
 from jointir.files import atomic
 from jointir.joint.index import TrainablePQ
@@ -24,10 +24,16 @@ KINDS = ("query", "relevant", "both", "jpq", "brute-force")
 
 
 def negatives_of(
-    index: TrainablePQ, queries: np.ndarray, never: list[np.ndarray], n: int, label: str
+    index: TrainablePQ,
+    queries: np.ndarray,
+    never: list[np.ndarray],
+    among: Candidates,
+    n: int,
+    label: str,
 ) -> np.ndarray:
-    """Return int64[Q, n]: the best rows of each query but for `never`, best first, -1 for none."""
-    n = min(n, len(index.codes) - min(map(len, never)))
+    """Return int64[Q, n]: each query's best candidates but for `never`, best first, -1 for none."""
+    index.mine_from(among)
+    n = min(n, max(map(among.left, never)))
     found = np.full((len(queries), n), -1)
     for at in progress(range(0, len(queries), BATCH), label, unit="batches"):
         left_out = pad(never[at : at + BATCH])
@@ -93,6 +99,7 @@ def negatives(
     n: int = 200,
     M: int = 16,
     seed: int = 1,
+    mined_from: str = LABELLED,
     batch_tokens: int = 1024,
 ) -> None:
     """Compare the negatives that JPQ begins with to brute force's, over all training queries.
@@ -108,6 +115,7 @@ def negatives(
         n: negatives of a query, eq. 20.
         M: of the index that is drawn.
         seed: of the drawing.
+        mined_from: as for `training_pairs`, and as JPQ has it.
         batch_tokens: padded tokens of a batch that is embedded.
 
     Raises:
@@ -123,12 +131,13 @@ def negatives(
     for path, pq in zip(index, pqs.values(), strict=True):
         if len(pq.codes) != len(matrix) or len(pq.rotation) != matrix.shape[1]:
             raise InputError(path, f"is not of {docs}", "Build it from these embeddings")
-    texts, relevant, never = training_pairs(collection)
+    pairs = training_pairs(collection, mined_from)
+    texts, relevant, never, among = pairs
     queries = embed_texts(model, texts, "query", batch_tokens, has_bf16(device))
-    exact = negatives_of(Uncompressed(matrix).to(device), queries, never, n, "brute force")
+    exact = negatives_of(Uncompressed(matrix).to(device), queries, never, among, n, "brute force")
     rows = []
     for size, pq in sorted(pqs.items()):
-        found = negatives_of(TrainablePQ(pq).to(device), queries, never, n, f"M={size}")
+        found = negatives_of(TrainablePQ(pq).to(device), queries, never, among, n, f"M={size}")
         shares = overlap(exact, found)
         low, high = np.percentile(shares, [5, 95])
         rows.append((size, exact.shape[1], len(texts), shares.mean(), low, high))

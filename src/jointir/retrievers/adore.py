@@ -13,9 +13,9 @@ import torch
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.norm import mean_squared_norm
+from jointir.encode.pairs import LABELLED, negatives_of, training_pairs
 from jointir.encode.precision import has_bf16
 from jointir.encode.processes import is_main, place
-from jointir.encode.star import negatives_of, training_pairs
 from jointir.encode.training import Checkpoint, fingerprint, train
 from jointir.joint.jpq import JPQ, Criterion, drawn
 from jointir.joint.uncompressed import Uncompressed
@@ -35,6 +35,7 @@ def adore(
     lambda_cut: int,
     scale: float,
     seed: int,
+    mined_from: str = LABELLED,
     checkpoint_minutes: float = 5,
 ) -> None:
     """Train STAR's `encoder` for queries and write it to the folder `out`; `docs` are its own.
@@ -52,8 +53,9 @@ def adore(
     model.index.centroids.requires_grad_(False)
     factor = scale / mean_squared_norm(model.encoder, collection)
     criterion = Criterion(negatives, lambda_cut, factor)
-    pairs = training_pairs(collection)
-    negatives_of(pairs, len(matrix), negatives)
+    pairs = training_pairs(collection, mined_from)
+    model.index.mine_from(pairs.among)
+    negatives_of(pairs, negatives)
     draw = drawn(pairs, model, batch, seed)
     bf16 = has_bf16(device)
 

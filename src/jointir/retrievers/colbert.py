@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from jointir.encode.encoder import DualEncoder, best_device
+from jointir.encode.pairs import LABELLED
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.star import star_loss
 from jointir.encode.training import Checkpoint, fingerprint, train
@@ -26,6 +27,7 @@ def colbert(
     random_weight: float,
     depth: int,
     seed: int,
+    mined_from: str = LABELLED,
     checkpoint_minutes: float = 5,
 ) -> None:
     """Train a ColBERT from `encoder` and write it to the folder `out`.
@@ -37,7 +39,7 @@ def colbert(
     same = fingerprint(locals())
     device = best_device()
     model = LateInteraction.start(DualEncoder.load(encoder), dim, seed).to(device)
-    sampler = bm25_batches(model, collection, batch, steps, depth, seed)
+    sampler = bm25_batches(model, collection, batch, steps, depth, seed, mined_from)
     bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:

@@ -18,9 +18,10 @@ from jointir.data.store import document_texts, read_corpus
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.norm import mean_squared_norm
+from jointir.encode.pairs import LABELLED, negatives_of, used_pairs
 from jointir.encode.precision import has_bf16
 from jointir.encode.processes import is_main, place
-from jointir.encode.star import Batches, fit, negatives_of, used_pairs
+from jointir.encode.star import Batches, fit
 from jointir.encode.training import Checkpoint, fingerprint
 from jointir.errors import InputError
 from jointir.retrievers.negatives import Periodic, bm25_negatives, random_negatives, refreshed
@@ -29,12 +30,18 @@ NEGATIVES = ("random", "bm25", "own")
 
 
 def bm25_batches(
-    model: DualEncoder, collection: Path, batch: int, steps: int, depth: int, seed: int
+    model: DualEncoder,
+    collection: Path,
+    batch: int,
+    steps: int,
+    depth: int,
+    seed: int,
+    mined_from: str,
 ) -> Batches:
     """Return batches whose hard negatives are drawn from BM25's top `depth`."""
-    pairs = used_pairs(collection, batch, steps, seed)
+    pairs = used_pairs(collection, batch, steps, seed, mined_from)
     docs = document_texts(read_corpus(collection))
-    negatives = bm25_negatives(pairs.texts, docs, pairs.never, depth, seed)
+    negatives = bm25_negatives(pairs, docs, depth, seed)
     return Batches(model, pairs, lambda _: negatives, docs, batch, seed)
 
 
@@ -52,6 +59,7 @@ def dual(
     random_weight: float,
     depth: int,
     seed: int,
+    mined_from: str = LABELLED,
     refresh: int = 0,
     batch_tokens: int = 1024,
     checkpoint_minutes: float = 5,
@@ -74,19 +82,18 @@ def dual(
         raise InputError("docs", "an encoder's own negatives need it", "Name docs.npy")
     same = fingerprint(locals())
     model = DualEncoder.load(encoder).to(place().device)
-    pairs = used_pairs(collection, batch, steps, seed)
-    texts, _, never = pairs
+    pairs = used_pairs(collection, batch, steps, seed, mined_from)
     bodies = document_texts(read_corpus(collection))
-    negatives_of(pairs, len(bodies), depth)
+    negatives_of(pairs, depth)
 
     def own(step: int) -> np.ndarray:
         known = None if step else read_embeddings(docs, collection, model.dim)
         bf16 = has_bf16(model.device)
-        return refreshed(model, texts, bodies, never, depth, batch_tokens, bf16, known)
+        return refreshed(model, pairs, bodies, depth, batch_tokens, bf16, known)
 
     find: dict[str, Callable[[int], np.ndarray]] = {
-        "random": lambda _: random_negatives(never, len(bodies), depth, seed),
-        "bm25": lambda _: bm25_negatives(texts, bodies, never, depth, seed),
+        "random": lambda _: random_negatives(pairs, depth, seed),
+        "bm25": lambda _: bm25_negatives(pairs, bodies, depth, seed),
         "own": own,
     }
     name = hashlib.sha256(str(same).encode()).hexdigest()[:12]

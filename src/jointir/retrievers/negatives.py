@@ -8,46 +8,50 @@ import numpy as np
 
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
+from jointir.encode.pairs import TrainingPairs, blocks, mine
 from jointir.encode.processes import from_main
-from jointir.encode.star import blocks, mine
 from jointir.files import atomic
 from jointir.progress import heartbeat
 from jointir.readers import read_npy
 
 
-def random_negatives(never: list[np.ndarray], N: int, depth: int, seed: int) -> np.ndarray:
-    """Return int64[Q, depth]: rows of N drawn evenly, with repetition, none of a query's `never`.
+def random_negatives(pairs: TrainingPairs, depth: int, seed: int) -> np.ndarray:
+    """Return int64[Q, depth]: candidates drawn evenly, with repetition, none of a query's `never`.
 
-    never: of each query fewer than N rows, no row twice.
+    A query without a candidate has -1.
     """
-    rng = np.random.default_rng([seed, 2])
-    found = []
-    for left_out in never:
-        drawn = rng.integers(0, N - len(left_out), depth)
-        for row in np.sort(left_out):
-            drawn += drawn >= row  # from the first of these rows on, each is the next that is none
-        found.append(drawn)
-    return np.stack(found)
+    rng, among = np.random.default_rng([seed, 2]), pairs.among
+    found = np.full((len(pairs.never), depth), -1)
+    for own, never in zip(found, pairs.never, strict=True):
+        left_out = among.places(never)
+        left_out = np.sort(left_out[left_out >= 0])
+        if len(left_out) == len(among.rows):
+            continue
+        drawn = rng.integers(0, len(among.rows) - len(left_out), depth)
+        for place in left_out:
+            drawn += drawn >= place  # from the first of them on, each is the next that is none
+        own[:] = among.corpus(drawn)
+    return found
 
 
-def bm25_negatives(
-    queries: list[str], docs: list[str], never: list[np.ndarray], depth: int, seed: int
-) -> np.ndarray:
-    """Return int64[Q, depth]: the rows that BM25 ranks highest, none of each query's `never`.
+def bm25_negatives(pairs: TrainingPairs, docs: list[str], depth: int, seed: int) -> np.ndarray:
+    """Return int64[Q, depth]: the candidates that BM25 ranks highest, none of a query's `never`.
 
     Where fewer share a word with the query, random ones fill the row.
     """
     quiet = {"show_progress": False}
     index = bm25s.BM25(method="lucene")
     index.index(bm25s.tokenize(docs, stopwords="en", **quiet), **quiet)
-    words = bm25s.tokenize(queries, stopwords="en", return_ids=False, **quiet)
-    depth = min(depth, len(docs))
-    width = min(depth + max(len(n) for n in never), len(docs))
-    found = random_negatives(never, len(docs), depth, seed)
-    with heartbeat(f"BM25's {depth} negatives for {len(queries)} queries"):
-        for block in blocks(len(queries), width):
-            rows, scores = index.retrieve(words[block], k=width, **quiet)  # [q, width]
-            own_rows = zip(found[block], rows, scores, never[block], strict=True)
+    words = bm25s.tokenize(pairs.texts, stopwords="en", return_ids=False, **quiet)
+    mask = np.zeros(len(docs), np.float32)  # which makes all other scores 0
+    mask[pairs.among.rows] = 1
+    depth = min(depth, len(pairs.among.rows))
+    width = min(depth + max(len(n) for n in pairs.never), len(docs))
+    found = random_negatives(pairs, depth, seed)
+    with heartbeat(f"BM25's {depth} negatives for {len(pairs.texts)} queries"):
+        for block in blocks(len(pairs.texts), width):
+            best = index.retrieve(words[block], k=width, weight_mask=mask, **quiet)
+            own_rows = zip(found[block], *best, pairs.never[block], strict=True)
             for own, ranked, score, left_out in own_rows:
                 kept = ranked[(score > 0) & ~np.isin(ranked, left_out)][:depth]
                 own[: len(kept)] = kept
@@ -56,15 +60,14 @@ def bm25_negatives(
 
 def refreshed(
     model: DualEncoder,
-    queries: list[str],
+    pairs: TrainingPairs,
     docs: list[str],
-    never: list[np.ndarray],
     depth: int,
     batch_tokens: int,
     bf16: bool,
     matrix: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return int64[Q, depth]: the rows that `model`, as it is now, ranks highest, as `mine`.
+    """Return int64[Q, depth]: the candidates that `model` now ranks highest, as `mine`.
 
     matrix: [N, D], the embeddings of `docs` by this very model, where they are known.
     """
@@ -72,9 +75,9 @@ def refreshed(
     model.eval()
     if matrix is None:
         matrix = embed_texts(model, docs, "document", batch_tokens, bf16)
-    embedded = embed_texts(model, queries, "query", batch_tokens, bf16)
+    embedded = embed_texts(model, pairs.texts, "query", batch_tokens, bf16)
     model.train(training)
-    return mine(embedded, matrix, never, depth)
+    return mine(embedded, matrix, pairs, depth)
 
 
 class Periodic:

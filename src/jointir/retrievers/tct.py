@@ -12,6 +12,7 @@ from torch.nn.functional import kl_div, log_softmax, nll_loss
 
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.norm import mean_squared_norm
+from jointir.encode.pairs import LABELLED
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.training import Checkpoint, fingerprint, train
 from jointir.retrievers.dual import bm25_batches
@@ -55,6 +56,7 @@ def tct(
     scale: float,
     depth: int,
     seed: int,
+    mined_from: str = LABELLED,
     checkpoint_minutes: float = 5,
 ) -> None:
     """Train `encoder` towards the scores of `teacher`, a folder of the `colbert` stage.
@@ -70,7 +72,7 @@ def tct(
     guide = LateInteraction.load(teacher).to(device).eval().requires_grad_(False)
     model = DualEncoder.load(encoder).to(device)
     factor = scale / mean_squared_norm(model, collection)
-    sampler = bm25_batches(model, collection, batch, steps, depth, seed)
+    sampler = bm25_batches(model, collection, batch, steps, depth, seed, mined_from)
     bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:

@@ -1,0 +1,194 @@
+"""Dev as trainings measure it: its queries, or a sample of them, and a ranking of documents."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pandas as pd
+
+from jointir.data.store import (
+    document_texts,
+    read_about,
+    read_corpus,
+    read_doc_ids,
+    read_qrels,
+    read_queries,
+)
+from jointir.encode.embed import embed_texts
+from jointir.encode.encoder import DualEncoder
+from jointir.encode.pairs import TrainingPairs, training_pairs
+from jointir.encode.precision import has_bf16
+from jointir.encode.validation import Validation
+from jointir.measure.effectiveness import per_query
+from jointir.measure.names import canonical
+
+DEPTH = 100  # documents of a ranking
+BATCH_TOKENS = 4096
+LEAST = 50  # queries of a group: the mean of fewer tells little
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How dev is measured in a training.
+
+    measure: of ir-measures. every, patience: as for `Validation`; every 0: dev is not measured.
+    queries: of dev at most, drawn by a hash of their ids. documents: that an encoder of documents
+    ranks at most: to embed the whole corpus again would cost more than the training.
+    """
+
+    measure: str
+    every: int
+    patience: int
+    queries: int
+    documents: int = 0
+
+
+@dataclass(frozen=True)
+class Dev:
+    """Q queries of dev with a relevant document in the corpus, and what they are told apart by.
+
+    own: the row of the document that is no answer to each query, -1 for none. groups: int64[Q], 1
+    where all relevant documents are relevant to a train query, too; 0 for all others.
+    """
+
+    texts: list[str]
+    qrels: pd.DataFrame
+    query_ids: list[str]
+    own: np.ndarray
+    groups: np.ndarray
+    doc_ids: pd.Series
+    measure: str
+
+    def values(self, rows: np.ndarray) -> np.ndarray:
+        """Return float64[Q], the measure of rankings int64[Q, k], best first, -1 for none."""
+        run = {}
+        for query_id, ranked, own in zip(self.query_ids, rows, self.own, strict=True):
+            kept = ranked[(ranked >= 0) & (ranked != own)]
+            names = self.doc_ids.iloc[kept]
+            run[query_id] = {d: float(len(kept) - i) for i, d in enumerate(names)}
+        found = per_query(run, self.qrels, [self.measure])
+        return found.set_index("query_id")["value"][self.query_ids].to_numpy(np.float64)
+
+    def of(self, queries: np.ndarray) -> "Dev":
+        """Return dev with the queries bool[Q] alone."""
+        ids = [i for i, kept in zip(self.query_ids, queries, strict=True) if kept]
+        texts = [t for t, kept in zip(self.texts, queries, strict=True) if kept]
+        qrels = self.qrels[self.qrels["query_id"].isin(ids)]
+        own, groups = self.own[queries], _groups(self.groups[queries])
+        return Dev(texts, qrels, ids, own, groups, self.doc_ids, self.measure)
+
+
+def _groups(groups: np.ndarray) -> np.ndarray:
+    """Return the groups, or one of all where a group has too few queries to tell anything."""
+    return groups if np.bincount(groups, minlength=2).min() >= LEAST else np.zeros_like(groups)
+
+
+def _hashed(ids: pd.Series) -> pd.Series:
+    return ids.map(lambda i: hashlib.sha256(i.encode()).digest())
+
+
+def read_dev(collection: Path, settings: Settings, pairs: TrainingPairs) -> Dev:
+    """Return dev's queries, at most `settings.queries`, those that a hash of their ids puts first.
+
+    pairs: of all training queries.
+    """
+    doc_ids, about = read_doc_ids(collection), read_about(collection)
+    qrels = read_qrels(collection / "qrels" / "dev.trec")
+    queries = read_queries(collection, "dev")
+    relevant = qrels[qrels["relevance"].gt(0) & qrels["doc_id"].isin(doc_ids)]
+    queries = queries[queries["query_id"].isin(relevant["query_id"])]
+    queries = queries.sort_values("query_id", key=_hashed)[: settings.queries]
+    qrels = qrels[qrels["query_id"].isin(queries["query_id"])]
+    row = pd.Series(np.arange(len(doc_ids)), index=doc_ids)
+    own = queries["query_id"].map(row) if about.drop_identical_ids else pd.Series(dtype=float)
+    own = own.reindex(queries.index).fillna(-1).to_numpy(np.int64)
+    labelled = set(doc_ids.iloc[np.unique(np.concatenate(pairs.positives))])
+    known = relevant["doc_id"].isin(labelled).groupby(relevant["query_id"]).all()
+    groups = _groups(known[queries["query_id"]].to_numpy(np.int64))
+    return Dev(
+        queries["text"].tolist(),
+        qrels,
+        queries["query_id"].tolist(),
+        own,
+        groups,
+        doc_ids,
+        canonical(settings.measure),
+    )
+
+
+def validation(
+    collection: Path,
+    settings: Settings,
+    pairs: TrainingPairs,
+    encoder: DualEncoder,
+    search: Callable[[np.ndarray, int], np.ndarray],
+) -> Validation | None:
+    """Return how a training is validated whose documents, or their index, stay where they are.
+
+    search: returns the rows of the k best documents, int64[Q, k], for query embeddings [Q, D].
+    None where nothing is to be measured.
+    """
+    if not settings.every:
+        return None
+    dev = read_dev(collection, settings, pairs)
+
+    def values() -> np.ndarray:
+        bf16 = has_bf16(encoder.device)
+        embedded = embed_texts(encoder.eval(), dev.texts, "query", BATCH_TOKENS, bf16)
+        return dev.values(search(embedded, min(DEPTH + 1, len(dev.doc_ids))))
+
+    return Validation(values, dev.groups, dev.measure, settings.every, settings.patience)
+
+
+def sample(dev: Dev, documents: int) -> tuple[Dev, np.ndarray]:
+    """Return dev with as many queries as it can have, and rows int64[n] of at most `documents`.
+
+    Of the corpus: all documents that are relevant to the queries, which may be half of the rows,
+    and others that a hash of their ids puts first. Every row of a corpus that is small enough.
+    """
+    if len(dev.doc_ids) <= documents:
+        return dev, np.arange(len(dev.doc_ids))
+    row = pd.Series(np.arange(len(dev.doc_ids)), index=dev.doc_ids)
+    relevant = dev.qrels[dev.qrels["relevance"].gt(0) & dev.qrels["doc_id"].isin(dev.doc_ids)]
+    of_query = relevant.groupby("query_id")["doc_id"].agg(list)[dev.query_ids]
+    total = np.cumsum([len(docs) for docs in of_query])
+    kept = total <= max(documents // 2, total[0])
+    rows = row[sorted({d for docs in of_query[kept] for d in docs})].to_numpy()
+    others = dev.doc_ids[~dev.doc_ids.index.isin(rows)]
+    others = _hashed(others).sort_values().index[: max(0, documents - len(rows))]
+    return dev.of(kept), np.sort(np.concatenate([rows, others.to_numpy()]))
+
+
+def dual_validation(
+    collection: Path, settings: Settings, encoder: DualEncoder
+) -> Validation | None:
+    """Return how a training is validated that moves the documents' embeddings, too.
+
+    Queries and documents are a sample: what it measures is an easier task than the whole corpus,
+    and the same one at each step.
+    """
+    if not settings.every:
+        return None
+    dev = read_dev(collection, settings, training_pairs(collection))
+    dev, rows = sample(dev, settings.documents)
+    bodies = document_texts(read_corpus(collection))
+    bodies = [bodies[row] for row in rows]
+
+    def values() -> np.ndarray:
+        bf16 = has_bf16(encoder.device)
+        encoder.eval()
+        docs = embed_texts(encoder, bodies, "document", BATCH_TOKENS, bf16)
+        queries = embed_texts(encoder, dev.texts, "query", BATCH_TOKENS, bf16)
+        return dev.values(rows[exact_search(docs)(queries, min(DEPTH + 1, len(rows)))])
+
+    return Validation(values, dev.groups, dev.measure, settings.every, settings.patience)
+
+
+def exact_search(docs: np.ndarray) -> Callable[[np.ndarray, int], np.ndarray]:
+    """Return a function that finds the k rows of float32[N, D] of the highest inner products."""
+    index = faiss.IndexFlatIP(docs.shape[1])
+    index.add(docs)
+    return lambda queries, k: index.search(queries, k)[1]

@@ -1,0 +1,172 @@
+"""Training queries, their relevant documents, and what is a negative of what.
+
+Every training takes both from here, so that one place says it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import faiss
+import numpy as np
+
+from jointir.data.store import read_about, read_doc_ids, read_qrels, read_queries
+from jointir.encode.processes import say_once
+from jointir.encode.training import shuffled
+from jointir.errors import InputError
+
+CHUNK = 65_536  # documents made float32 at a time: memory does not grow with N
+RANKED = 2**26  # pairs of a query and a document that are ranked at a time
+LABELLED, ALL = "labelled", "all"  # what negatives are mined from
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The documents that negatives are mined from, among a corpus of N.
+
+    rows: int64[n], ascending.
+    """
+
+    rows: np.ndarray
+    N: int
+
+    def places(self, rows: np.ndarray) -> np.ndarray:
+        """Return where corpus rows, int64[...], are among the candidates, -1 where they are not."""
+        at = np.searchsorted(self.rows, rows).clip(max=len(self.rows) - 1)
+        return np.where(self.rows[at] == rows, at, -1)
+
+    def corpus(self, places: np.ndarray) -> np.ndarray:
+        """Return the corpus rows of candidates, int64[...]; -1 stays -1."""
+        return np.where(places < 0, -1, self.rows[places])
+
+    def left(self, never: np.ndarray) -> int:
+        """Return how many candidates are not among the rows `never`, which holds none twice."""
+        return len(self.rows) - int((self.places(never) >= 0).sum())
+
+
+class TrainingPairs(NamedTuple):
+    """Training queries and rows of the corpus.
+
+    texts: of Q queries. positives: of each, the rows that are relevant and have text, at least one.
+    never: of each, the rows that no training takes as its negatives: all that are relevant and,
+    where the collection drops identical ids, its own document. among: what negatives are mined
+    from.
+    """
+
+    texts: list[str]
+    positives: list[np.ndarray]
+    never: list[np.ndarray]
+    among: Candidates
+
+    def of(self, queries: np.ndarray) -> "TrainingPairs":
+        """Return those of the queries int64[n]."""
+        return TrainingPairs(*([v[i] for i in queries] for v in self[:3]), self.among)
+
+
+def training_pairs(collection: Path, mined_from: str = LABELLED) -> TrainingPairs:
+    """Return the training queries that have a positive and a possible negative.
+
+    mined_from: "labelled": negatives are documents that are relevant to some training query. A
+    document without one can never be a positive; as a negative it would be pushed away from every
+    query, and new queries ask for just such documents (reports/LOG.md). "all": any document. Where
+    a query would have no negative among the labelled, they are mined from all.
+
+    Raises:
+        InputError: `mined_from` is neither, or there is no such query.
+    """
+    if mined_from not in (LABELLED, ALL):
+        remedy = f"Choose {LABELLED} or {ALL}"
+        raise InputError("mined_from", f"{mined_from!r} is unknown", remedy)
+    qrels = read_qrels(collection / "qrels" / "train.trec")
+    relevant = qrels[qrels["relevance"] > 0].groupby("query_id")["doc_id"].agg(list).to_dict()
+    about, doc_ids = read_about(collection), read_doc_ids(collection)
+    judged = {d for docs in relevant.values() for d in docs}  # of a large corpus a small part
+    wanted = judged | set(relevant) if about.drop_identical_ids else judged
+    row = {d: i for i, d in enumerate(doc_ids) if d in wanted}
+    texts, positives, never, without = [], [], [], []
+    queries = read_queries(collection, "train")
+    for query_id, text in zip(queries["query_id"], queries["text"], strict=True):
+        own = {query_id} if about.drop_identical_ids else set()
+        docs = [d for d in relevant.get(query_id, ()) if d in row]
+        found = [row[d] for d in docs if d not in about.empty and d not in own]
+        left_out = [row[d] for d in docs] + [row[d] for d in own.difference(docs) if d in row]
+        if found and len(left_out) < len(doc_ids):
+            texts.append(text)
+            positives.append(np.array(found))
+            never.append(np.array(left_out))
+        elif query_id in relevant:
+            without.append(query_id)
+    _told(texts, without, collection)
+    among = _candidates(positives, never, len(doc_ids), mined_from)
+    return TrainingPairs(texts, positives, never, among)
+
+
+def _candidates(
+    positives: list[np.ndarray], never: list[np.ndarray], N: int, mined_from: str
+) -> Candidates:
+    """Return the labelled documents where each query has a negative among them, or all."""
+    everything = Candidates(np.arange(N), N)
+    if mined_from == ALL:
+        return everything
+    labelled = Candidates(np.unique(np.concatenate(positives)), N)
+    if min(map(labelled.left, never)) > 0:
+        return labelled
+    say_once("a query has no negative among the labelled documents: negatives are mined from all")
+    return everything
+
+
+def _told(texts: list[str], without: list[str], collection: Path) -> None:
+    """Say how many queries are left out; raise InputError where none is left."""
+    why = "no document in the corpus to learn from, or none to learn against"
+    if not texts:
+        remedy = "Add documents that are not relevant, or judgements of documents with text"
+        raise InputError(collection, f"every training query has {why}", remedy)
+    if without:
+        say_once(f"{len(without)} training queries are skipped, {without[0]!r} first: {why}")
+
+
+def negatives_of(pairs: TrainingPairs, asked: int) -> int:
+    """Return how many negatives a query has: `asked`, or all that it can have; say so then."""
+    most = max(map(pairs.among.left, pairs.never))
+    if asked > most:
+        say_once(f"a query has at most {most} negatives, {asked} were asked for")
+    return min(asked, most)
+
+
+def used_pairs(
+    collection: Path, batch: int, steps: int, seed: int, mined_from: str = LABELLED
+) -> TrainingPairs:
+    """Return the training queries that `steps` batches draw, as `training_pairs` does."""
+    pairs = training_pairs(collection, mined_from)
+    n = len(pairs.texts)
+    return pairs.of(np.unique(np.concatenate([shuffled(n, batch, s, seed) for s in range(steps)])))
+
+
+def blocks(Q: int, width: int) -> Iterator[slice]:
+    """Yield slices of Q queries; of `width` documents a query, a slice has at most RANKED."""
+    size = max(1, RANKED // width)
+    for at in range(0, Q, size):
+        yield slice(at, at + size)
+
+
+def mine(queries: np.ndarray, docs: np.ndarray, pairs: TrainingPairs, depth: int) -> np.ndarray:
+    """Return int64[Q, depth]: the candidates of the highest inner products, -1 for no more.
+
+    queries: float32[Q, D], those of `pairs`, whose `never` are left out. docs: [N, D].
+    """
+    rows, never = pairs.among.rows, [pairs.among.places(n) for n in pairs.never]
+    width = min(depth + max(len(n) for n in never), len(rows))
+    found = np.full((len(queries), min(depth, len(rows))), -1)
+    for block in blocks(len(queries), width):
+        best = faiss.ResultHeap(len(queries[block]), width, keep_max=True)
+        for at in range(0, len(rows), CHUNK):
+            index = faiss.IndexFlatIP(docs.shape[1])
+            index.add(docs[rows[at : at + CHUNK]].astype(np.float32))
+            scores, places = index.search(queries[block], min(width, index.ntotal))
+            best.add_result(scores, places + at)
+        best.finalize()
+        for own, ranked, left_out in zip(found[block], best.I, never[block], strict=True):
+            kept = ranked[~np.isin(ranked, left_out)][:depth]
+            own[: len(kept)] = kept
+    return pairs.among.corpus(found)
