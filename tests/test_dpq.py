@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from jointir.encode import training
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.star import training_pairs
+from jointir.encode.pairs import training_pairs
 from jointir.errors import InputError
 from jointir.files import sha256
 from jointir.joint import dpq as module
@@ -159,7 +159,7 @@ def test_gradients_reach_the_query_encoder_and_every_centroid(tiny):
 
 def test_batches_pair_every_query_with_one_of_its_documents(tiny):
     pairs = training_pairs(tiny.collection)
-    texts, positives, _ = pairs
+    texts, positives, *_ = pairs
     draw = sampler(pairs, 20, 0)
     drawn = set()
     for step in range(40):
@@ -223,7 +223,7 @@ def test_documents_are_assigned_anew_whatever_the_chunk(tiny, monkeypatch, chunk
 
 
 def test_training_ranks_relevant_documents_higher(tiny, trained):
-    texts, relevant, _ = training_pairs(tiny.collection)
+    texts, relevant, *_ = training_pairs(tiny.collection)
 
     def mean_reciprocal_rank(index, encoder) -> float:
         queries = embed_texts(DualEncoder.load(encoder).eval(), texts, "query", 256, False)

@@ -11,7 +11,7 @@ from sentence_transformers import SentenceTransformer
 
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.star import training_pairs
+from jointir.encode.pairs import training_pairs
 from jointir.errors import InputError
 from jointir.files import sha256
 from jointir.joint.index import TrainablePQ
@@ -23,7 +23,7 @@ from test_lambdarank import pair_weights
 from tiny import LENGTHS, D, M, N, make, save_encoder
 
 OPTIONS = {"steps": 30, "batch": 8, "negatives": 20, "lr": 1e-3, "centroid_lr": 1e-2}
-OPTIONS |= {"warmup": 3, "lambda_cut": 10, "scale": 20.0, "seed": 5}
+OPTIONS |= {"warmup": 3, "lambda_cut": 10, "scale": 20.0, "seed": 5, "mined_from": "all"}
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +197,7 @@ def test_what_needs_the_embeddings_says_so(tiny, tmp_path):
 
 
 def test_training_ranks_relevant_documents_higher(tiny, trained):
-    texts, relevant, _ = training_pairs(tiny.collection)
+    texts, relevant, *_ = training_pairs(tiny.collection)
 
     def mean_reciprocal_rank(index, encoder) -> float:
         queries = embed_texts(DualEncoder.load(encoder).eval(), texts, "query", 256, False)

@@ -12,7 +12,7 @@ from jointir.data.store import document_texts, read_corpus
 from jointir.encode import star as module
 from jointir.encode.embed import embed, embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.star import mine, training_pairs
+from jointir.encode.pairs import mine, training_pairs
 from jointir.errors import InputError
 from jointir.joint.uncompressed import Uncompressed
 from jointir.retrievers import adore as adore_module
@@ -20,7 +20,7 @@ from jointir.retrievers.adore import adore
 from jointir.retrievers.dual import dual
 from jointir.retrievers.negatives import Periodic, bm25_negatives, random_negatives, refreshed
 from test_search_bm25 import scores
-from tiny import D, N, make, save_encoder
+from tiny import D, N, make, pairs_of, save_encoder
 
 OPTIONS = {"steps": 30, "batch": 8, "lr": 1e-3, "warmup": 3, "scale": 20.0}
 OPTIONS |= {"random_weight": 0.1, "depth": 20, "seed": 3}
@@ -38,50 +38,57 @@ def tiny(tmp_path_factory):
 def test_random_negatives_are_all_rows_but_the_relevant(seed, N, depth):
     rng = np.random.default_rng(seed)
     positives = [rng.permutation(N)[: rng.integers(0, N)] for _ in range(4)]
-    found = random_negatives(positives, N, depth, seed)
+    among = np.sort(rng.permutation(N)[: rng.integers(1, N + 1)])
+    pairs = pairs_of(positives, N, among=among)
+    found = random_negatives(pairs, depth, seed)
     assert found.shape == (4, depth)
     for relevant, row in zip(positives, found, strict=True):
-        assert set(row) <= set(range(N)) - set(relevant)
-    assert np.array_equal(found, random_negatives(positives, N, depth, seed))
+        possible = set(among) - set(relevant)
+        assert set(row) <= possible if possible else set(row) == {-1}
+    assert np.array_equal(found, random_negatives(pairs, depth, seed))
 
 
 def test_random_negatives_are_drawn_evenly():
-    found = random_negatives([np.array([2, 0])] * 500, 6, 20, 1)
+    found = random_negatives(pairs_of([np.array([2, 0])] * 500, 6), 20, 1)
     counts = np.bincount(found.ravel(), minlength=6)
     assert counts[0] == counts[2] == 0
     np.testing.assert_allclose(counts[[1, 3, 4, 5]], 2500, rtol=0.05)
 
 
-def test_bm25s_negatives_rank_highest_and_share_a_word(tiny):
-    texts, positives, _ = training_pairs(tiny.collection)
+@pytest.mark.parametrize("mined_from", ["all", "labelled"])
+def test_bm25s_negatives_rank_highest_and_share_a_word(tiny, mined_from):
+    pairs = training_pairs(tiny.collection, mined_from)
+    texts, positives, _, among, _ = pairs
     docs = document_texts(read_corpus(tiny.collection))
-    depth = 90
-    found = bm25_negatives(texts, docs, positives, depth, 1)
-    filled = random_negatives(positives, N, depth, 1)
+    depth = 90 if mined_from == "all" else 30
+    found = bm25_negatives(pairs, docs, depth, 1)
+    filled = random_negatives(pairs, depth, 1)
     short = 0
     for text, relevant, row, rest in zip(texts, positives, found, filled, strict=True):
         right = scores(docs, text, k1=1.5, b=0.75)
         right[relevant] = 0
+        right[np.setdiff1d(np.arange(N), among.rows)] = 0
+        assert set(row) <= set(among.rows)
         matching = min(depth, (right > 0).sum())
         assert not set(row) & set(relevant)
         best = np.sort(right)[::-1][:matching]
         np.testing.assert_allclose(right[row[:matching]], best, rtol=1e-4)
         assert np.array_equal(row[matching:], rest[matching:])
         short += matching < depth
-    assert 0 < short < len(texts)
+    assert 0 < short < len(texts) or mined_from == "labelled"
 
 
 def test_refreshed_negatives_are_those_of_the_encoder_as_it_is(tiny):
-    texts, positives, _ = training_pairs(tiny.collection)
+    pairs = training_pairs(tiny.collection)
     docs = document_texts(read_corpus(tiny.collection))
     model = DualEncoder.load(tiny.encoder).train()
-    found = refreshed(model, texts, docs, positives, 10, 256, False)
+    found = refreshed(model, pairs, docs, 10, 256, False)
     assert model.training
-    queries = embed_texts(model.eval(), texts, "query", 256, False)
-    assert np.array_equal(found, mine(queries, np.load(tiny.docs), positives, 10))
+    queries = embed_texts(model.eval(), pairs.texts, "query", 256, False)
+    assert np.array_equal(found, mine(queries, np.load(tiny.docs), pairs, 10))
     others = np.load(tiny.docs)[::-1]
-    known = refreshed(model, texts, docs, positives, 10, 256, False, others)
-    assert np.array_equal(known, mine(queries, others, positives, 10))
+    known = refreshed(model, pairs, docs, 10, 256, False, others)
+    assert np.array_equal(known, mine(queries, others, pairs, 10))
 
 
 def test_periodic_negatives_are_found_once_a_period_and_outlive_a_crash(tmp_path):
@@ -176,13 +183,13 @@ def test_adore_learns_from_brute_forces_ranking(tiny, tmp_path, monkeypatch):
     train = adore_module.train
     monkeypatch.setattr(adore_module, "train", lambda *args: losses.extend(train(*args)))
     paths = (tiny.collection, tiny.encoder, tiny.docs, tmp_path / "model", tmp_path / "scratch")
-    adore(*paths, **JPQS)
+    adore(*paths, **JPQS, mined_from="all")
     assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
     before, after = tmp_path / "before.npy", tmp_path / "after.npy"
     for encoder, out in ((tiny.encoder, before), (tmp_path / "model", after)):
         embed(tiny.collection, encoder, out, "query", ["train"], dtype="float32")
-    docs, (_, relevant, _) = np.load(tiny.docs), training_pairs(tiny.collection)
+    docs, (_, relevant, *_) = np.load(tiny.docs), training_pairs(tiny.collection)
 
     def reciprocal_rank(queries: np.ndarray) -> float:
         order = np.argsort(-(queries @ docs.T), axis=1)

@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 
 from jointir.data.store import document_texts, read_corpus, read_qrels, read_queries
+from jointir.encode import pairs as pairs_module
 from jointir.encode import star as module
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.star import Batches, mine, star, star_loss, training_pairs
+from jointir.encode.pairs import mine, training_pairs
+from jointir.encode.star import Batches, star, star_loss
 from jointir.encode.training import batch_of
-from tiny import make
+from jointir.errors import InputError
+from tiny import make, pairs_of
 
 OPTIONS = {"steps": 30, "batch": 8, "lr": 1e-3, "warmup": 3, "scale": 20.0}
 OPTIONS |= {"random_weight": 0.1, "depth": 20, "seed": 3}
@@ -66,20 +69,21 @@ def test_relevant_documents_get_no_gradient_as_negatives():
 @given(st.integers(0, 10**6), st.integers(1, 20), st.sampled_from([1, 30, 10**6]))
 @settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
 def test_mined_rows_equal_a_naive_ranking(monkeypatch, seed, depth, ranked_at_a_time):
-    monkeypatch.setattr(module, "RANKED", ranked_at_a_time)
+    monkeypatch.setattr(pairs_module, "RANKED", ranked_at_a_time)
     rng = np.random.default_rng(seed)
     docs, queries = rng.normal(size=(15, 4)).astype("f2"), rng.normal(size=(3, 4)).astype("f4")
     positives = [rng.permutation(15)[: rng.integers(1, 16)] for _ in queries]
-    found = mine(queries, docs, positives, depth)
-    assert found.shape == (3, min(depth, 15))
+    among = np.sort(rng.permutation(15)[: rng.integers(1, 16)])
+    found = mine(queries, docs, pairs_of(positives, 15, among=among), depth)
+    assert found.shape == (3, min(depth, len(among)))
     for query, relevant, row in zip(queries, positives, found, strict=True):
         ranked = np.argsort(-(docs.astype("f4") @ query), kind="stable")
-        expected = [r for r in ranked if r not in relevant] + [-1] * len(relevant)
+        expected = [r for r in ranked if r in among and r not in relevant] + [-1] * 15
         assert row.tolist() == expected[: len(row)]
 
 
 def test_training_pairs_are_the_relevant_ones_of_the_training_split(tiny):
-    texts, rows, never = training_pairs(tiny.collection)
+    texts, rows, never, among, _ = training_pairs(tiny.collection)
     queries = read_queries(tiny.collection, "train")
     assert texts == queries["text"].tolist()
     qrels = read_qrels(tiny.collection / "qrels" / "train.trec")
@@ -90,14 +94,19 @@ def test_training_pairs_are_the_relevant_ones_of_the_training_split(tiny):
     assert (qrels["relevance"] == 0).sum() == 1  # there is something to leave out
     assert {len(r) for r in rows} == {1, 2}
     assert all(map(np.array_equal, rows, never))  # nothing else is no negative
+    assert among.N == len(ids) and among.rows.tolist() == sorted({r for own in rows for r in own})
+    everything = training_pairs(tiny.collection, "all").among
+    assert everything.rows.tolist() == list(range(len(ids)))
+    with pytest.raises(InputError, match="mined_from: 'some' is unknown"):
+        training_pairs(tiny.collection, "some")
 
 
 def test_a_batch_knows_every_relevant_pair(tiny):
     model = DualEncoder.load(tiny.encoder)
     pairs = training_pairs(tiny.collection)
-    texts, positives, _ = pairs
+    texts, positives, *_ = pairs
     queries = embed_texts(model.eval(), texts, "query", 256, False)
-    negatives = mine(queries, np.load(tiny.docs), positives, 5)
+    negatives = mine(queries, np.load(tiny.docs), pairs, 5)
     corpus = read_corpus(tiny.collection)
     everything = (corpus["title"] + " " + corpus["text"]).str.strip().tolist()
     assert document_texts(corpus) == everything
@@ -143,8 +152,8 @@ def test_a_batch_or_depth_above_the_data_is_told_as_what_it_is(tiny, tmp_path, c
     batches = [line for line in log if "a batch has" in line]
     assert batches == ["a batch has all 40 rows there are to train on, 1000 were asked for"]
     mined = [line for line in log if line.startswith("mine ")]
-    assert len(mined) == 1 and mined[0].startswith("mine 319 hard negatives for 40 queries: done")
-    asked = "a query has at most 319 negatives, 100000 were asked for"  # 1 of 320 is relevant
+    assert len(mined) == 1 and mined[0].startswith("mine 46 hard negatives for 40 queries: done")
+    asked = "a query has at most 46 negatives, 100000 were asked for"  # of 47 that are labelled
     assert log.count(asked) == 1
     star(*paths, **OPTIONS | {"steps": 2})
     log = capsys.readouterr().err

@@ -24,6 +24,7 @@ from jointir.data.dataset import Dataset, write_dataset
 from jointir.encode import precision
 from jointir.encode.embed import embed
 from jointir.encode.encoder import DualEncoder
+from jointir.encode.pairs import Candidates, TrainingPairs
 from jointir.search.build import build
 
 faiss.omp_set_num_threads(1)
@@ -33,6 +34,18 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "query:", "passage:"]
 N, D, M = 320, 32, 8
 LENGTHS = {"query": 8, "document": 16}
 PROMPTS = {"query": "query: ", "document": "passage: "}
+
+
+def pairs_of(
+    never: list[np.ndarray],
+    N: int,
+    texts: list[str] | None = None,
+    among: np.ndarray | None = None,
+) -> TrainingPairs:
+    """Return pairs whose positives are what is no negative; `among`: all of N rows if None."""
+    candidates = Candidates(np.arange(N) if among is None else among, N)
+    rows = np.arange(len(never))
+    return TrainingPairs(texts or [""] * len(never), never, never, candidates, rows)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:

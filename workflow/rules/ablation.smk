@@ -95,12 +95,13 @@ rule negatives:
         runtime=240,
     params:
         **config["negatives"],
+        mined_from=config["jpq"]["mined_from"],
         batch_tokens=config["embed"]["batch_tokens"],
         index=lambda w, input: repeat("index", input.index),
     shell:
         "jointir negatives --collection {input.collection} --encoder {input.model}"
         " --docs {input.docs} {params.index} --out {output.overlap} --drawn {output.drawn}"
-        " --n {params.n} --M {params.M} --seed {params.seed}"
+        " --n {params.n} --M {params.M} --seed {params.seed} --mined-from {params.mined_from}"
         " --batch-tokens {params.batch_tokens} 2>&1 | tee {log}"
 
 

@@ -131,6 +131,17 @@ def options(settings):
     )
 
 
+def validation(wildcards, *more):
+    """Return the options of a training that say how it is measured on dev.
+
+    more: settings of `validation` that the training has beside the number of queries.
+    """
+    own = config["validation"]
+    told = {"validate_every": own["every"], "patience": own["patience"]}
+    told |= {f"dev_{name}": own[name] for name in ("queries", *more)}
+    return options(told | {"dev_measure": measures_of(wildcards.dataset, "dev")[0]})
+
+
 # The kinds of dataset that are downloaded: the parameter that pins the files, the stage that gets
 # them and its code, and the option by which the corpus stage is told where they are.
 DOWNLOADED = {

@@ -114,6 +114,7 @@ rule star:
         docs="data/{dataset}/pretrained/docs.npy",
     output:
         model=directory("data/{dataset}/star/model"),
+        curve="data/{dataset}/star/training.csv",
     log:
         "logs/{dataset}/star.log",
     benchmark:
@@ -126,18 +127,15 @@ rule star:
         mem_mb=memory(6000, collection=5),
         runtime=1440,
     params:
-        **config["star"],
+        training=options(config["star"]),
+        validation=lambda w: validation(w, "documents"),
         scratch="data/{dataset}/scratch/star",
     shell:
         "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
         " --num_processes {resources.gpu} -m) jointir star"
         " --collection {input.collection} --encoder {input.model}"
-        " --docs {input.docs} --out {output.model} --scratch {params.scratch}"
-        " --steps {params.steps} --batch {params.batch} --lr {params.lr}"
-        " --warmup {params.warmup} --scale {params.scale}"
-        " --random-weight {params.random_weight} --depth {params.depth}"
-        " --seed {params.seed} --checkpoint-minutes {params.checkpoint_minutes}"
-        " 2>&1 | tee {log}"
+        " --docs {input.docs} --out {output.model} --out-curve {output.curve}"
+        " --scratch {params.scratch} {params.training} {params.validation} 2>&1 | tee {log}"
 
 
 rule embed_queries:
@@ -179,3 +177,16 @@ use rule embed_queries as embed_queries_trained with:
         "logs/{dataset}/{system}/{size}-queries.log",
     benchmark:
         "logs/{dataset}/{system}/{size}-queries.tsv"
+
+
+use rule embed_queries as embed_train_queries with:
+    output:
+        queries="data/{dataset}/{encoder}/train.npy",
+        facts="data/{dataset}/{encoder}/train.json",
+    log:
+        "logs/{dataset}/{encoder}/train-queries.log",
+    benchmark:
+        "logs/{dataset}/{encoder}/train-queries.tsv"
+    params:
+        **config["embed"],
+        splits=repeat("split", ["train"]),

@@ -3,10 +3,13 @@ rule jpq:
         code=code("joint.jpq"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/star/model",
+        docs="data/{dataset}/star/docs.npy",
+        teacher="data/{dataset}/star/train.npy",
         index=start_of,
     output:
         index="data/{dataset}/systems/{system}/M{M}/index.faiss",
         model=directory("data/{dataset}/systems/{system}/M{M}/query_encoder"),
+        curve="data/{dataset}/systems/{system}/M{M}/training.csv",
     log:
         "logs/{dataset}/{system}/M{M}.log",
     benchmark:
@@ -23,13 +26,16 @@ rule jpq:
         runtime=1440,
     params:
         training=options(config["jpq"]),
+        validation=validation,
         scratch="data/{dataset}/scratch/{system}-M{M}",
     shell:
         "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
         " --num_processes {resources.gpu} -m) jointir jpq"
         " --collection {input.collection} --encoder {input.model}"
+        " --docs {input.docs} --teacher {input.teacher}"
         " --index {input.index} --out-index {output.index} --out-encoder {output.model}"
-        " --scratch {params.scratch} {params.training} 2>&1 | tee {log}"
+        " --out-curve {output.curve} --scratch {params.scratch} {params.training}"
+        " {params.validation} 2>&1 | tee {log}"
 
 
 use rule jpq as jpq_variant with:
@@ -38,10 +44,12 @@ use rule jpq as jpq_variant with:
         collection="data/{dataset}/collection",
         model="data/{dataset}/star/model",
         docs="data/{dataset}/star/docs.npy",
+        teacher="data/{dataset}/star/train.npy",
         index=start_of,
     output:
         index="data/{dataset}/systems/{system}/M{M}-seed{seed}/index.faiss",
         model=directory("data/{dataset}/systems/{system}/M{M}-seed{seed}/query_encoder"),
+        curve="data/{dataset}/systems/{system}/M{M}-seed{seed}/training.csv",
     log:
         "logs/{dataset}/{system}/M{M}-seed{seed}.log",
     benchmark:
@@ -50,6 +58,7 @@ use rule jpq as jpq_variant with:
         system=any_of(["jpq", *VARIANTS_OF_JPQ]),
     params:
         training=variant_options,
+        validation=validation,
         scratch="data/{dataset}/scratch/{system}-M{M}-seed{seed}",
 
 
@@ -63,6 +72,7 @@ rule dpq:
     output:
         index="data/{dataset}/systems/{system}/M{M}/index.faiss",
         model=directory("data/{dataset}/systems/{system}/M{M}/query_encoder"),
+        curve="data/{dataset}/systems/{system}/M{M}/training.csv",
     log:
         "logs/{dataset}/{system}/M{M}.log",
     benchmark:
@@ -77,13 +87,11 @@ rule dpq:
         mem_mb=memory(4000, index=2),
         runtime=1440,
     params:
-        **{k: v for k, v in config["dpq"].items() if k != "M"},
+        training=options({k: v for k, v in config["dpq"].items() if k != "M"}),
+        validation=validation,
         scratch="data/{dataset}/scratch/{system}-M{M}",
     shell:
         "jointir dpq --collection {input.collection} --encoder {input.model} --docs {input.docs}"
         " --index {input.index} --out-index {output.index} --out-encoder {output.model}"
-        " --scratch {params.scratch} --steps {params.steps} --batch {params.batch}"
-        " --lr {params.lr} --pq-lr {params.pq_lr} --warmup {params.warmup}"
-        " --scale {params.scale} --temperature {params.temperature}"
-        " --reconstruction {params.reconstruction} --seed {params.seed}"
-        " --checkpoint-minutes {params.checkpoint_minutes} 2>&1 | tee {log}"
+        " --out-curve {output.curve} --scratch {params.scratch} {params.training}"
+        " {params.validation} 2>&1 | tee {log}"

@@ -9,6 +9,7 @@ rule dual:
         docs=docs_of_dual,
     output:
         model=directory("data/{dataset}/{encoder}/model"),
+        curve="data/{dataset}/{encoder}/training.csv",
     log:
         "logs/{dataset}/{encoder}.log",
     benchmark:
@@ -25,6 +26,7 @@ rule dual:
         runtime=1440,
     params:
         training=lambda w: dual_options(w.encoder, leave_out=["start"]),
+        validation=lambda w: validation(w, "documents"),
         docs=lambda w, input: repeat("docs", input.docs),
         batch_tokens=config["embed"]["batch_tokens"],
         scratch="data/{dataset}/scratch/{encoder}",
@@ -33,7 +35,7 @@ rule dual:
         " --num_processes {resources.gpu} -m) jointir dual"
         " --collection {input.collection} --encoder {input.model}"
         " --out {output.model} --scratch {params.scratch} --batch-tokens {params.batch_tokens}"
-        " {params.docs} {params.training} 2>&1 | tee {log}"
+        " --out-curve {output.curve} {params.docs} {params.training} {params.validation} 2>&1 | tee {log}"
 
 
 rule colbert:
@@ -70,6 +72,7 @@ rule tct_colbert:
         teacher=rules.colbert.output.model,
     output:
         model=directory("data/{dataset}/tct-colbert/model"),
+        curve="data/{dataset}/tct-colbert/training.csv",
     log:
         "logs/{dataset}/tct-colbert.log",
     benchmark:
@@ -83,11 +86,12 @@ rule tct_colbert:
         runtime=1440,
     params:
         training=dual_options("tct-colbert", leave_out=["random_weight"]),
+        validation=lambda w: validation(w, "documents"),
         scratch="data/{dataset}/scratch/tct-colbert",
     shell:
         "jointir tct-colbert --collection {input.collection} --encoder {input.model}"
-        " --teacher {input.teacher} --out {output.model} --scratch {params.scratch}"
-        " {params.training} 2>&1 | tee {log}"
+        " --teacher {input.teacher} --out {output.model} --out-curve {output.curve}"
+        " --scratch {params.scratch} {params.training} {params.validation} 2>&1 | tee {log}"
 
 
 rule adore:
@@ -98,6 +102,7 @@ rule adore:
         docs="data/{dataset}/star/docs.npy",
     output:
         model=directory("data/{dataset}/adore/model"),
+        curve="data/{dataset}/adore/training.csv",
     log:
         "logs/{dataset}/adore.log",
     benchmark:
@@ -112,13 +117,14 @@ rule adore:
         runtime=1440,
     params:
         training=adore_options(),
+        validation=validation,
         scratch="data/{dataset}/scratch/adore",
     shell:
         "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
         " --num_processes {resources.gpu} -m) jointir adore"
         " --collection {input.collection} --encoder {input.model}"
-        " --docs {input.docs} --out {output.model} --scratch {params.scratch}"
-        " {params.training} 2>&1 | tee {log}"
+        " --docs {input.docs} --out {output.model} --out-curve {output.curve}"
+        " --scratch {params.scratch} {params.training} {params.validation} 2>&1 | tee {log}"
 
 
 ruleorder: late_search > retrieve

@@ -205,7 +205,7 @@ def variant_options(wildcards, input):
     """Return the options of `jointir jpq` for a variant of the ablation and its seed."""
     own = VARIANTS_OF_JPQ.get(wildcards.system, {})
     changed = {k: v for k, v in own.items() if k not in ("M", "seeds")}
-    return options(config["jpq"] | changed | {"seed": wildcards.seed, "docs": input.docs})
+    return options(config["jpq"] | changed | {"seed": wildcards.seed})
 
 
 def index_of(wildcards):
@@ -315,4 +315,5 @@ def dual_options(name, leave_out):
 def adore_options():
     """Return the training options of ADORE: those of `jpq`, which has an index, and its own."""
     settings = config["jpq"] | config["retrievers"]["adore"]
-    return options({k: v for k, v in settings.items() if k != "centroid_lr"})
+    of_index = ("centroid_lr", "ranking", "distillation")
+    return options({k: v for k, v in settings.items() if k not in of_index})

@@ -51,17 +51,19 @@ class TrainingPairs(NamedTuple):
     texts: of Q queries. positives: of each, the rows that are relevant and have text, at least one.
     never: of each, the rows that no training takes as its negatives: all that are relevant and,
     where the collection drops identical ids, its own document. among: what negatives are mined
-    from.
+    from. rows: int64[Q], where they are among all training queries, as `read_queries` returns them.
     """
 
     texts: list[str]
     positives: list[np.ndarray]
     never: list[np.ndarray]
     among: Candidates
+    rows: np.ndarray
 
     def of(self, queries: np.ndarray) -> "TrainingPairs":
         """Return those of the queries int64[n]."""
-        return TrainingPairs(*([v[i] for i in queries] for v in self[:3]), self.among)
+        own = ([values[i] for i in queries] for values in self[:3])
+        return TrainingPairs(*own, self.among, self.rows[queries])
 
 
 def training_pairs(collection: Path, mined_from: str = LABELLED) -> TrainingPairs:
@@ -84,14 +86,16 @@ def training_pairs(collection: Path, mined_from: str = LABELLED) -> TrainingPair
     judged = {d for docs in relevant.values() for d in docs}  # of a large corpus a small part
     wanted = judged | set(relevant) if about.drop_identical_ids else judged
     row = {d: i for i, d in enumerate(doc_ids) if d in wanted}
-    texts, positives, never, without = [], [], [], []
+    texts, positives, never, rows, without = [], [], [], [], []
     queries = read_queries(collection, "train")
-    for query_id, text in zip(queries["query_id"], queries["text"], strict=True):
+    both = zip(queries["query_id"], queries["text"], strict=True)
+    for at, (query_id, text) in enumerate(both):
         own = {query_id} if about.drop_identical_ids else set()
         docs = [d for d in relevant.get(query_id, ()) if d in row]
         found = [row[d] for d in docs if d not in about.empty and d not in own]
         left_out = [row[d] for d in docs] + [row[d] for d in own.difference(docs) if d in row]
         if found and len(left_out) < len(doc_ids):
+            rows.append(at)
             texts.append(text)
             positives.append(np.array(found))
             never.append(np.array(left_out))
@@ -99,7 +103,7 @@ def training_pairs(collection: Path, mined_from: str = LABELLED) -> TrainingPair
             without.append(query_id)
     _told(texts, without, collection)
     among = _candidates(positives, never, len(doc_ids), mined_from)
-    return TrainingPairs(texts, positives, never, among)
+    return TrainingPairs(texts, positives, never, among, np.array(rows))
 
 
 def _candidates(

@@ -13,6 +13,7 @@ import torch
 from torch.nn.functional import softplus
 
 from jointir.data.store import document_texts, read_corpus
+from jointir.encode.dev import Settings, dual_validation
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
@@ -20,7 +21,8 @@ from jointir.encode.norm import mean_squared_norm
 from jointir.encode.pairs import LABELLED, TrainingPairs, mine, negatives_of, used_pairs
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.processes import embed_together, from_main, is_main, place
-from jointir.encode.training import Checkpoint, batch_of, fingerprint, shuffled, train
+from jointir.encode.training import Checkpoint, batch_of, decayed, fingerprint, shuffled, train
+from jointir.encode.validation import Validation, write_curve
 from jointir.progress import heartbeat
 
 
@@ -55,6 +57,12 @@ def star(
     seed: int,
     mined_from: str = LABELLED,
     checkpoint_minutes: float = 5,
+    out_curve: Path | None = None,
+    dev_measure: str = "RR@10",
+    validate_every: int = 0,
+    patience: int = 0,
+    dev_queries: int = 1000,
+    dev_documents: int = 2000,
 ) -> None:
     """Train `encoder` and write the STAR encoder to the folder `out`.
 
@@ -63,6 +71,10 @@ def star(
     `training_pairs`. scale: multiplies inner products inside the loss, which are divided by the
     encoder's mean squared norm (logistic losses over cosines would hardly train; rankings do not
     see it). Training stops after `steps`, a budget chosen on dev (reports/LOG.md).
+
+    Every `validate_every` steps `dev_measure` is taken over a sample of dev (see
+    `dual_validation`), and the best weights are kept, those of the start among them; 0: the last
+    ones are. `out_curve` gets what was measured, as CSV.
 
     Raises:
         InputError: `docs` are of another collection, or not of the encoder's dimension.
@@ -82,8 +94,11 @@ def star(
     batches = Batches(model, pairs, lambda _: mined, bodies, batch, seed)
     keeper = Checkpoint(scratch, checkpoint_minutes, same)
     factor = scale / mean_squared_norm(model, collection)
-    fit(batches, keeper, "star", steps, lr, warmup, factor, random_weight)
+    settings = Settings(dev_measure, validate_every, patience, dev_queries, dev_documents)
+    chooser = dual_validation(collection, settings, model)
+    fit(batches, keeper, "star", steps, lr, warmup, factor, random_weight, chooser)
     if is_main():
+        write_curve(chooser, out_curve)
         model.save(out)
         keeper.remove()
 
@@ -109,7 +124,7 @@ class Batches:
         self.pairs, self.negatives, self.docs = pairs, negatives, docs
 
     def __call__(self, step: int) -> tuple[list[list[int]], list[list[int]], torch.Tensor]:
-        texts, positives, never, _ = self.pairs
+        texts, positives, never = self.pairs[:3]
         rows = shuffled(len(texts), self.batch, step, self.seed)
         rng = np.random.default_rng([self.seed, 1, step])
         positive = [rng.choice(positives[i]) for i in rows]
@@ -131,10 +146,11 @@ def fit(
     warmup: int,
     factor: float,
     random_weight: float,
+    chooser: Validation | None = None,
 ) -> None:
     """Train the model of `batches` on them with `star_loss`; settings as in `star`.
 
-    factor: on inner products as they are.
+    factor: on inner products as they are. chooser: of the weights that are kept.
     """
     model, bf16 = batches.model, has_bf16(batches.model.device)
 
@@ -145,5 +161,5 @@ def fit(
         return star_loss(factor * scores.float(), relevant.to(model.device), random_weight)
 
     weights = list(model.parameters())
-    optimizer = torch.optim.AdamW(weights, lr=lr, fused=True)
-    train(model, optimizer, loss_of, steps, warmup, batches.seed, weights, keeper, name)
+    optimizer = torch.optim.AdamW(decayed(weights), lr=lr, fused=True)
+    train(model, optimizer, loss_of, steps, warmup, batches.seed, weights, keeper, name, chooser)

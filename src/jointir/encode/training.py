@@ -146,6 +146,15 @@ def _restore(
                 optimizer.state[p][key] = value.clone() if key == "step" else value.to(p.device)
 
 
+UNDECAYED = {"weight_decay": 0.0}
+
+
+def decayed(weights: list[torch.nn.Parameter]) -> list[dict[str, object]]:
+    """Return groups of AdamW: its decay acts on matrices, not on biases and weights of norms."""
+    matrices = [w for w in weights if w.ndim > 1]
+    return [{"params": matrices}, {"params": [w for w in weights if w.ndim < 2]} | UNDECAYED]
+
+
 def warmup_linear(step: int, warmup: int, steps: int) -> float:
     """Return the factor of the learning rate: linear up over `warmup` steps, then down to 0."""
     if step < warmup:

@@ -82,15 +82,13 @@ class Validation:
         why = "the start: no step is better on dev" if step == 0 else f"gain {gain:+.4f}"
         say_once(f"kept step {step}, {self.measure} on dev {value:.4f} ({why})")
 
-    def write(self, out: Path) -> None:
-        """Write the curve as CSV: step, measure, value (mean over dev), gain, kept (0 or 1)."""
+    def rows(self) -> list[tuple[int, str, str, str, int]]:
+        """Return COLUMNS of each measurement."""
         kept = self._kept() if self.curve else -1
-        rows = [
+        return [
             (step, self.measure, f"{value:.6f}", f"{gain:.6f}", int(i == kept))
             for i, (step, value, gain) in enumerate(self.curve)
         ]
-        with atomic(out) as scratch:
-            pd.DataFrame(rows, columns=COLUMNS).to_csv(scratch, index=False)
 
     def state(self) -> tuple[dict[str, torch.Tensor], str]:
         """Return what a checkpoint must hold: tensors, and the rest as text."""
@@ -110,3 +108,15 @@ class Validation:
 
 def _learned(module: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:
     return [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+
+
+def write_curve(validation: Validation | None, out: Path | None) -> None:
+    """Write what a training measured as CSV: step, measure, value, gain, kept (0 or 1).
+
+    value: the mean over dev. gain: as for `Validation`. Nothing was measured: no row.
+    """
+    if out is None:
+        return
+    rows = validation.rows() if validation else []
+    with atomic(out) as scratch:
+        pd.DataFrame(rows, columns=COLUMNS).to_csv(scratch, index=False)

@@ -40,7 +40,7 @@ class Pairs:
         self._docs = [corpus[row] for row in kept]
         place = np.full(len(corpus), -1)
         place[kept] = np.arange(len(kept))
-        texts, relevant, never, _ = training_pairs(collection)
+        texts, relevant, never = training_pairs(collection)[:3]
         seen = [i for i, rows in enumerate(relevant) if (place[rows] >= 0).all()]
         if len(seen) < 2:
             found = f"{len(seen)} training queries have all their documents among those seen"

@@ -27,12 +27,22 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from jointir.encode.dev import Settings, validation
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.norm import mean_squared_norm
 from jointir.encode.pairs import TrainingPairs, training_pairs
 from jointir.encode.precision import autocast, has_bf16
-from jointir.encode.training import Checkpoint, batch_of, fingerprint, shuffled, train
+from jointir.encode.training import (
+    UNDECAYED,
+    Checkpoint,
+    batch_of,
+    decayed,
+    fingerprint,
+    shuffled,
+    train,
+)
+from jointir.encode.validation import write_curve
 from jointir.errors import InputError
 from jointir.progress import progress
 from jointir.quantize.pq import PQ, read_index, read_pq, replace_centroids, write_index
@@ -119,7 +129,7 @@ def sampler(
     pairs: TrainingPairs, batch: int, seed: int
 ) -> Callable[[int], tuple[list[str], np.ndarray, torch.Tensor]]:
     """Return a function of the step: B texts, int64[B] relevant rows, bool[B, B] as `dpq_loss`."""
-    texts, positives, never, _ = pairs
+    texts, positives, never = pairs[:3]
     batch = batch_of(len(texts), batch)
 
     def draw(step: int) -> tuple[list[str], np.ndarray, torch.Tensor]:
@@ -157,6 +167,11 @@ def dpq(
     reconstruction: float,
     seed: int,
     checkpoint_minutes: float = 5,
+    out_curve: Path | None = None,
+    dev_measure: str = "RR@10",
+    validate_every: int = 0,
+    patience: int = 0,
+    dev_queries: int = 1000,
 ) -> None:
     """Train from STAR's `encoder` and an OPQ `index`; write a faiss index and a query encoder.
 
@@ -179,7 +194,8 @@ def dpq(
     model = DPQ(start, pq).to(device)
     unit = mean_squared_norm(model.encoder, collection)
     settings = (scale / unit, temperature * unit, reconstruction / unit)
-    draw = sampler(training_pairs(collection), batch, seed)
+    pairs = training_pairs(collection)
+    draw = sampler(pairs, batch, seed)
     bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:
@@ -188,12 +204,21 @@ def dpq(
         embedded = torch.from_numpy(matrix[rows].astype(np.float32)).to(device)
         return model.loss(tokens, embedded, relevant.to(device), *settings, bf16)
 
+    trained = read_index(index)
+
+    def search(queries: np.ndarray, k: int) -> np.ndarray:
+        replace_centroids(trained, model.centroids.detach().cpu().numpy())
+        assign(trained, matrix)
+        return trained.search(queries, k)[1]
+
+    measured = Settings(dev_measure, validate_every, patience, dev_queries)
+    chooser = validation(collection, measured, pairs, model.encoder, search)
     weights = list(model.encoder.parameters())
-    groups = [{"params": weights}, {"params": [model.centroids], "lr": pq_lr}]
+    groups = [*decayed(weights), {"params": [model.centroids], "lr": pq_lr} | UNDECAYED]
     optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
     keeper = Checkpoint(scratch, checkpoint_minutes, same)
-    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "dpq")
-    trained = read_index(index)
+    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "dpq", chooser)
+    write_curve(chooser, out_curve)
     replace_centroids(trained, model.centroids.detach().cpu().numpy())
     assign(trained, matrix)
     write_index(faiss.downcast_index(trained), out_index)

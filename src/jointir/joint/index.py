@@ -16,12 +16,12 @@ class TrainablePQ(torch.nn.Module):
         self.centroids = torch.nn.Parameter(torch.from_numpy(pq.centroids.copy()))  # [M, K, D/M]
         self.register_buffer("rotation", torch.from_numpy(pq.rotation.copy()))  # [D, D]
         self.register_buffer("codes", torch.from_numpy(pq.codes.copy()))  # uint8[N, M]
-        self.mined: torch.Tensor | None = None  # int64[n], ascending; None: all N
+        self.register_buffer("mined", None)  # int64[n], ascending; None: all N
 
     def mine_from(self, among: Candidates) -> None:
         """Let negatives be found among these documents alone."""
         if len(among.rows) < len(self.codes):
-            self.register_buffer("mined", torch.from_numpy(among.rows).to(self.codes.device))
+            self.mined = torch.from_numpy(among.rows).to(self.codes.device)
             self.register_buffer("mined_codes", self.codes[self.mined])
 
     def tables(self, queries: torch.Tensor) -> torch.Tensor:
@@ -74,10 +74,14 @@ class TrainablePQ(torch.nn.Module):
     @torch.no_grad()
     def search(self, queries: np.ndarray, k: int) -> np.ndarray:
         """Return int64[Q, k], the best of all documents for queries float32[Q, D], best first."""
-        device = self.centroids.device
-        none = torch.full((len(queries), 1), -1, device=device)
-        tables = self.tables(torch.from_numpy(queries).to(device))
-        return top_rows(self.codes, tables, none, k).cpu().numpy()
+        given = torch.from_numpy(queries).to(self.centroids.device)
+        return self.best(given, k).cpu().numpy()
+
+    @torch.no_grad()
+    def best(self, queries: torch.Tensor, k: int) -> torch.Tensor:
+        """Return `search` of queries on the index's device; k is N at most."""
+        none = torch.full((len(queries), 1), -1, device=queries.device)
+        return top_rows(self.codes, self.tables(queries), none, min(k, len(self.codes)))
 
 
 def _at_most(n: int, left_out: torch.Tensor, N: int) -> int:

@@ -23,17 +23,22 @@ import faiss
 import numpy as np
 import torch
 
+from jointir.data.store import read_queries
+from jointir.encode.dev import Settings, validation
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.norm import mean_squared_norm
 from jointir.encode.pairs import LABELLED, TrainingPairs, negatives_of, training_pairs
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.processes import is_main, mean_of_all, place, share
-from jointir.encode.training import Checkpoint, fingerprint, shuffled, train
+from jointir.encode.training import UNDECAYED, Checkpoint, decayed, fingerprint, shuffled, train
+from jointir.encode.validation import write_curve
 from jointir.errors import InputError
+from jointir.joint.distillation import distillation as distillation_loss
 from jointir.joint.index import TrainablePQ
 from jointir.joint.lambdarank import lambdarank
 from jointir.quantize.pq import read_index, read_pq, replace_centroids, searchable, write_index
+from jointir.readers import read_npy
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class Criterion:
     as they are.
     exact: score documents' own embeddings, s of eq. 2, and not the quantized ones, s-dagger.
     reconstruction: weight of |d - d-dagger|^2 of the relevant documents; JPQ has 0.
+    ranking: weight of eq. 21; JPQ has 1. distillation: weight of the KL from the starting encoder's
+    exact scores to the quantized ones, over the best n of all documents; JPQ has 0.
     """
 
     negatives: int
@@ -51,6 +58,8 @@ class Criterion:
     scale: float
     exact: bool = False
     reconstruction: float = 0.0
+    ranking: float = 1.0
+    distillation: float = 0.0
 
 
 class JPQ(torch.nn.Module):
@@ -69,19 +78,45 @@ class JPQ(torch.nn.Module):
         bf16: bool,
         docs: np.ndarray | None = None,
         never: tuple[torch.Tensor, torch.Tensor] | None = None,
+        teacher: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Return eq. 21 for a batch: B queries' tokens, int64[B, P] relevant rows, bool[B, P].
+        """Return the loss of a batch: B queries' tokens, int64[B, P] relevant rows, bool[B, P].
 
-        docs: float[N, D], the embeddings that `exact` and `reconstruction` need. never: rows and
-        mask as those two, what is no negative; the relevant ones where it is None. Of several
-        processes, each embeds and searches its share of the queries.
+        docs: float[N, D], the embeddings that `exact`, `reconstruction` and `distillation` need.
+        never: rows and mask as those two, what is no negative; the relevant ones where it is None.
+        teacher: float[B, D], the queries as the starting encoder has them, for `distillation`. Of
+        several processes, each embeds and searches its share of the queries.
         """
         B, mine, of_all = len(tokens), share(len(tokens)), valid
         with autocast(self.encoder.device, bf16):
             queries = self.encoder(tokens[mine])
-        positives, valid = positives[mine], valid[mine]
-        queries, P = queries.float(), positives.shape[1]  # [B, D]
-        left_out = (positives, valid) if never is None else (t[mine] for t in never)
+        positives, valid, queries = positives[mine], valid[mine], queries.float()  # [B, D]
+        left_out = (positives, valid) if never is None else tuple(t[mine] for t in never)
+        loss = queries.new_zeros(())
+        if criterion.ranking:
+            own = self._ranking(queries, positives, valid, left_out, criterion, docs)
+            loss = loss + criterion.ranking * mean_of_all(own, len(queries), B)
+        if criterion.distillation:
+            own = self._distillation(queries, positives[:, 0], teacher[mine], criterion, docs)
+            loss = loss + criterion.distillation * mean_of_all(own, len(queries), B)
+        if criterion.reconstruction:
+            relevant = positives[valid]
+            error = self.index.distortion(_embedded(docs, relevant), relevant).mean()
+            error = mean_of_all(error, len(relevant), int(of_all.sum()))
+            loss = loss + criterion.reconstruction * error
+        return loss
+
+    def _ranking(
+        self,
+        queries: torch.Tensor,
+        positives: torch.Tensor,
+        valid: torch.Tensor,
+        left_out: tuple[torch.Tensor, torch.Tensor],
+        criterion: Criterion,
+        docs: np.ndarray | None,
+    ) -> torch.Tensor:
+        """Return eq. 21 for float[B, D] queries; the other arguments as in `loss`."""
+        P = positives.shape[1]
         found = self.index.top_negatives(queries.detach(), *left_out, criterion.negatives)  # [B, n]
         rows = torch.cat([positives, found], 1)
         if criterion.exact:
@@ -89,14 +124,23 @@ class JPQ(torch.nn.Module):
         else:
             scores = self.index.scores(queries, rows)
         scores = (criterion.scale * scores).masked_fill(rows < 0, -torch.inf)  # no document
-        loss = lambdarank(scores[:, :P], scores[:, P:], valid, criterion.lambda_cut)
-        loss = mean_of_all(loss, len(queries), B)
-        if criterion.reconstruction:
-            relevant = positives[valid]
-            error = self.index.distortion(_embedded(docs, relevant), relevant).mean()
-            error = mean_of_all(error, len(relevant), int(of_all.sum()))
-            loss = loss + criterion.reconstruction * error
-        return loss
+        return lambdarank(scores[:, :P], scores[:, P:], valid, criterion.lambda_cut)
+
+    def _distillation(
+        self,
+        queries: torch.Tensor,
+        relevant: torch.Tensor,
+        teacher: torch.Tensor,
+        criterion: Criterion,
+        docs: np.ndarray,
+    ) -> torch.Tensor:
+        """Return the KL of Criterion over the best n documents, `relevant` int64[B] among them."""
+        rows = self.index.best(queries.detach(), criterion.negatives)  # [B, n]
+        lacking = (rows != relevant[:, None]).all(1)
+        rows[lacking, -1] = relevant[lacking]
+        exact = torch.einsum("bd,bnd->bn", teacher, _embedded(docs, rows))
+        quantized = self.index.scores(queries, rows)
+        return distillation_loss(criterion.scale * quantized, criterion.scale * exact)
 
 
 def _embedded(docs: np.ndarray, rows: torch.Tensor) -> torch.Tensor:
@@ -118,7 +162,10 @@ def pad(rows: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
 def drawn(
     pairs: TrainingPairs, model: JPQ, batch: int, seed: int
 ) -> Callable[[int], tuple[list[list[int]], tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]]:
-    """Return a function of the step: tokens of B queries, and of `pad` positives and never."""
+    """Return a function of the step: tokens of B queries, and of `pad` positives and never.
+
+    And int64[B], which of the pairs these are.
+    """
     texts, *rows_of = pairs[:3]
     device = model.encoder.device
 
@@ -126,18 +173,36 @@ def drawn(
         chosen = shuffled(len(texts), batch, step, seed)
         tokens = model.encoder.tokenize([texts[i] for i in chosen], "query")
         padded = (pad([rows[i] for i in chosen]) for rows in rows_of)
-        return tokens, *(tuple(t.to(device) for t in both) for both in padded)
+        return tokens, *(tuple(t.to(device) for t in both) for both in padded), chosen
 
     return draw
 
 
 def _docs(path: Path | None, collection: Path, dim: int, criterion: Criterion) -> np.ndarray | None:
     """Return the embeddings that the criterion needs, None where it needs none."""
-    if not criterion.exact and not criterion.reconstruction:
+    if not criterion.exact and not criterion.reconstruction and not criterion.distillation:
         return None
     if path is None:
-        raise InputError("docs", "exact scores and reconstruction need it", "Name docs.npy")
+        found = "exact scores, reconstruction and distillation need it"
+        raise InputError("docs", found, "Name docs.npy")
     return read_embeddings(path, collection, dim)
+
+
+def _teacher(
+    path: Path | None, collection: Path, dim: int, criterion: Criterion
+) -> np.ndarray | None:
+    """Return float[T, D], the train queries that `distillation` needs, None where it is not on."""
+    if not criterion.distillation:
+        return None
+    if path is None:
+        raise InputError("teacher", "distillation needs it", "Name the train queries' embeddings")
+    matrix, T = read_npy(path, mapped=True), len(read_queries(collection, "train"))
+    if matrix.shape != (T, dim):
+        found = (
+            f"has the shape {matrix.shape}, the collection {T} train queries of {dim} dimensions"
+        )
+        raise InputError(path, found, "Embed the train queries by the same encoder")
+    return matrix
 
 
 def jpq(
@@ -160,14 +225,27 @@ def jpq(
     checkpoint_minutes: float = 5,
     exact: bool = False,
     reconstruction: float = 0,
+    ranking: float = 1,
+    distillation: float = 0,
     docs: Path | None = None,
+    teacher: Path | None = None,
+    out_curve: Path | None = None,
+    dev_measure: str = "RR@10",
+    validate_every: int = 0,
+    patience: int = 0,
+    dev_queries: int = 1000,
 ) -> None:
     """Train from STAR's `encoder` and an OPQ `index`; write a faiss index and a query encoder.
 
     Only query encoder and centroids change: rotation and codes of `out_index` are those of
     `index`, K = 256 or 16; codes of 4 bits are laid out for FastScan. `scratch` holds the
     checkpoint that a killed training resumes from. `docs`, the embeddings by `encoder`, are read
-    for `exact` and `reconstruction` alone (see Criterion).
+    for `exact`, `reconstruction` and `distillation` alone (see Criterion), and so is `teacher`, the
+    train queries by `encoder`, for `distillation`.
+
+    Every `validate_every` steps `dev_measure` is taken over at most `dev_queries` of dev's queries,
+    and the best weights are kept, those of the start among them (see Validation); 0: the last ones
+    are. `out_curve` gets what was measured, as CSV.
 
     Raises:
         InputError: the index is no PQ of 4 or 8 bits, its dimension or that of `docs` is not the
@@ -178,7 +256,8 @@ def jpq(
     start = DualEncoder.load(encoder)
     model = JPQ(start, TrainablePQ(read_pq(index, start.dim))).to(device)
     unit = mean_squared_norm(model.encoder, collection)
-    criterion = Criterion(negatives, lambda_cut, scale / unit, exact, reconstruction / unit)
+    weights = (reconstruction / unit, ranking, distillation)
+    criterion = Criterion(negatives, lambda_cut, scale / unit, exact, *weights)
     matrix = _docs(docs, collection, model.encoder.dim, criterion)
     pairs = training_pairs(collection, mined_from)
     model.index.mine_from(pairs.among)
@@ -186,17 +265,25 @@ def jpq(
     draw = drawn(pairs, model, batch, seed)
     bf16 = has_bf16(device)
 
-    def loss_of(step: int) -> torch.Tensor:
-        tokens, positives, never = draw(step)
-        return model.loss(tokens, *positives, criterion, bf16, matrix, never)
+    embedded = _teacher(teacher, collection, model.encoder.dim, criterion)
 
+    def loss_of(step: int) -> torch.Tensor:
+        tokens, positives, never, chosen = draw(step)
+        own = None
+        if embedded is not None:
+            own = torch.from_numpy(embedded[pairs.rows[chosen]].astype(np.float32)).to(device)
+        return model.loss(tokens, *positives, criterion, bf16, matrix, never, own)
+
+    settings = Settings(dev_measure, validate_every, patience, dev_queries)
+    chooser = validation(collection, settings, pairs, model.encoder, model.index.search)
     weights = list(model.encoder.parameters())
-    groups = [{"params": weights}, {"params": [model.index.centroids], "lr": centroid_lr}]
+    groups = [*decayed(weights), {"params": [model.index.centroids], "lr": centroid_lr} | UNDECAYED]
     optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
     keeper = Checkpoint(scratch, checkpoint_minutes, same)
-    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "jpq")
+    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "jpq", chooser)
     if not is_main():
         return
+    write_curve(chooser, out_curve)
     trained = read_index(index)
     replace_centroids(trained, model.index.centroids.detach().cpu().numpy())
     write_index(searchable(faiss.downcast_index(trained)), out_index)

@@ -132,7 +132,7 @@ def negatives(
         if len(pq.codes) != len(matrix) or len(pq.rotation) != matrix.shape[1]:
             raise InputError(path, f"is not of {docs}", "Build it from these embeddings")
     pairs = training_pairs(collection, mined_from)
-    texts, relevant, never, among = pairs
+    texts, relevant, never, among = pairs[:4]
     queries = embed_texts(model, texts, "query", batch_tokens, has_bf16(device))
     exact = negatives_of(Uncompressed(matrix).to(device), queries, never, among, n, "brute force")
     rows = []

@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from jointir.encode.dev import Settings, exact_search, validation
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.norm import mean_squared_norm
 from jointir.encode.pairs import LABELLED, negatives_of, training_pairs
 from jointir.encode.precision import has_bf16
 from jointir.encode.processes import is_main, place
-from jointir.encode.training import Checkpoint, fingerprint, train
+from jointir.encode.training import Checkpoint, decayed, fingerprint, train
+from jointir.encode.validation import write_curve
 from jointir.joint.jpq import JPQ, Criterion, drawn
 from jointir.joint.uncompressed import Uncompressed
 
@@ -37,6 +39,11 @@ def adore(
     seed: int,
     mined_from: str = LABELLED,
     checkpoint_minutes: float = 5,
+    out_curve: Path | None = None,
+    dev_measure: str = "RR@10",
+    validate_every: int = 0,
+    patience: int = 0,
+    dev_queries: int = 1000,
 ) -> None:
     """Train STAR's `encoder` for queries and write it to the folder `out`; `docs` are its own.
 
@@ -60,13 +67,16 @@ def adore(
     bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:
-        tokens, positives, never = draw(step)
+        tokens, positives, never, _ = draw(step)
         return model.loss(tokens, *positives, criterion, bf16, never=never)
 
+    settings = Settings(dev_measure, validate_every, patience, dev_queries)
+    chooser = validation(collection, settings, pairs, model.encoder, exact_search(matrix))
     weights = list(model.encoder.parameters())
-    optimizer = torch.optim.AdamW(weights, lr=lr, fused=True)
+    optimizer = torch.optim.AdamW(decayed(weights), lr=lr, fused=True)
     keeper = Checkpoint(scratch, checkpoint_minutes, same)
-    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "adore")
+    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "adore", chooser)
     if is_main():
+        write_curve(chooser, out_curve)
         model.encoder.save(out, "query")
         keeper.remove()

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from jointir.data.store import document_texts, read_corpus
+from jointir.encode.dev import Settings, dual_validation
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.norm import mean_squared_norm
@@ -23,6 +24,7 @@ from jointir.encode.precision import has_bf16
 from jointir.encode.processes import is_main, place
 from jointir.encode.star import Batches, fit
 from jointir.encode.training import Checkpoint, fingerprint
+from jointir.encode.validation import write_curve
 from jointir.errors import InputError
 from jointir.retrievers.negatives import Periodic, bm25_negatives, random_negatives, refreshed
 
@@ -64,6 +66,12 @@ def dual(
     batch_tokens: int = 1024,
     checkpoint_minutes: float = 5,
     docs: Path | None = None,
+    out_curve: Path | None = None,
+    dev_measure: str = "RR@10",
+    validate_every: int = 0,
+    patience: int = 0,
+    dev_queries: int = 1000,
+    dev_documents: int = 2000,
 ) -> None:
     """Train `encoder` with another source of hard negatives and write it to the folder `out`.
 
@@ -101,8 +109,12 @@ def dual(
     batches = Batches(model, pairs, source, bodies, batch, seed)
     keeper = Checkpoint(scratch, checkpoint_minutes, same)
     factor = scale / mean_squared_norm(model, collection)
-    fit(batches, keeper, f"{negatives} negatives", steps, lr, warmup, factor, random_weight)
+    settings = Settings(dev_measure, validate_every, patience, dev_queries, dev_documents)
+    chooser = dual_validation(collection, settings, model)
+    name = f"{negatives} negatives"
+    fit(batches, keeper, name, steps, lr, warmup, factor, random_weight, chooser)
     if is_main():
+        write_curve(chooser, out_curve)
         model.save(out)
         source.remove()
         keeper.remove()

@@ -10,11 +10,13 @@ from pathlib import Path
 import torch
 from torch.nn.functional import kl_div, log_softmax, nll_loss
 
+from jointir.encode.dev import Settings, dual_validation
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.norm import mean_squared_norm
 from jointir.encode.pairs import LABELLED
 from jointir.encode.precision import autocast, has_bf16
-from jointir.encode.training import Checkpoint, fingerprint, train
+from jointir.encode.training import Checkpoint, decayed, fingerprint, train
+from jointir.encode.validation import write_curve
 from jointir.retrievers.dual import bm25_batches
 from jointir.retrievers.late import LateInteraction
 
@@ -58,6 +60,12 @@ def tct(
     seed: int,
     mined_from: str = LABELLED,
     checkpoint_minutes: float = 5,
+    out_curve: Path | None = None,
+    dev_measure: str = "RR@10",
+    validate_every: int = 0,
+    patience: int = 0,
+    dev_queries: int = 1000,
+    dev_documents: int = 2000,
 ) -> None:
     """Train `encoder` towards the scores of `teacher`, a folder of the `colbert` stage.
 
@@ -84,8 +92,11 @@ def tct(
         return distillation_loss(scores.float(), wanted, relevant, gamma, temperature)
 
     weights = list(model.parameters())
-    optimizer = torch.optim.AdamW(weights, lr=lr, fused=True)
+    optimizer = torch.optim.AdamW(decayed(weights), lr=lr, fused=True)
     keeper = Checkpoint(scratch, checkpoint_minutes, same)
-    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "tct-colbert")
+    settings = Settings(dev_measure, validate_every, patience, dev_queries, dev_documents)
+    chooser = dual_validation(collection, settings, model)
+    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "tct-colbert", chooser)
+    write_curve(chooser, out_curve)
     model.save(out)
     keeper.remove()
