@@ -48,6 +48,7 @@ STAGES = {
     "lists": "jointir.search.lists:lists",
     "ann-build": "jointir.search.ann.registry:ann_build",
     "jpq": "jointir.joint.jpq:jpq",
+    "tune": "jointir.joint.tune:tune",
     "negatives": "jointir.joint.negatives:negatives",
     "dpq": "jointir.joint.dpq:dpq",
     "asi": "jointir.generative.asi:asi",

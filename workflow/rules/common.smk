@@ -138,7 +138,13 @@ def validation(wildcards, *more):
     """
     own = config["validation"]
     told = {"validate_every": own["every"], "patience": own["patience"]}
-    told |= {f"dev_{name}": own[name] for name in ("queries", *more)}
+    return f"{options(told)} {measured(wildcards, 'queries', *more)}"
+
+
+def measured(wildcards, *names):
+    """Return the options that say what of dev a training is measured on, and by what."""
+    own = config["validation"]
+    told = {f"dev_{name}": own[name] for name in names}
     return options(told | {"dev_measure": measures_of(wildcards.dataset, "dev")[0]})
 
 

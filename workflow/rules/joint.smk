@@ -1,3 +1,36 @@
+rule tune:
+    input:
+        code=code("joint.tune"),
+        collection="data/{dataset}/collection",
+        model="data/{dataset}/star/model",
+        docs="data/{dataset}/star/docs.npy",
+        teacher="data/{dataset}/star/train.npy",
+        index=lambda w: f"data/{w.dataset}/systems/opq/M{middle()}/index.faiss",
+    output:
+        chosen="data/{dataset}/tune/jpq.json",
+    log:
+        "logs/{dataset}/tune.log",
+    benchmark:
+        "logs/{dataset}/tune.tsv"
+    priority: 20  # every training of JPQ waits for it
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory(4000, index=2),
+        runtime=240,
+    params:
+        training=lambda w: options(config["jpq"] | {k: config["tune"][k] for k in TUNE}),
+        candidates=repeat("candidate", candidates()),
+        measured=lambda w: measured(w, "queries"),
+        scratch="data/{dataset}/scratch/tune",
+    shell:
+        "jointir tune --collection {input.collection} --encoder {input.model}"
+        " --docs {input.docs} --teacher {input.teacher} --index {input.index}"
+        " --out {output.chosen} --scratch {params.scratch} {params.candidates}"
+        " {params.training} {params.measured} 2>&1 | tee {log}"
+
+
 rule jpq:
     input:
         code=code("joint.jpq"),
@@ -5,6 +38,7 @@ rule jpq:
         model="data/{dataset}/star/model",
         docs="data/{dataset}/star/docs.npy",
         teacher="data/{dataset}/star/train.npy",
+        tuned=tuned,
         index=start_of,
     output:
         index="data/{dataset}/systems/{system}/M{M}/index.faiss",
@@ -26,6 +60,7 @@ rule jpq:
         runtime=1440,
     params:
         training=options(config["jpq"]),
+        tuned=lambda w, input: repeat("tuned", input.tuned),
         validation=validation,
         scratch="data/{dataset}/scratch/{system}-M{M}",
     shell:
@@ -35,7 +70,7 @@ rule jpq:
         " --docs {input.docs} --teacher {input.teacher}"
         " --index {input.index} --out-index {output.index} --out-encoder {output.model}"
         " --out-curve {output.curve} --scratch {params.scratch} {params.training}"
-        " {params.validation} 2>&1 | tee {log}"
+        " {params.tuned} {params.validation} 2>&1 | tee {log}"
 
 
 use rule jpq as jpq_variant with:
@@ -45,6 +80,7 @@ use rule jpq as jpq_variant with:
         model="data/{dataset}/star/model",
         docs="data/{dataset}/star/docs.npy",
         teacher="data/{dataset}/star/train.npy",
+        tuned=tuned,
         index=start_of,
     output:
         index="data/{dataset}/systems/{system}/M{M}-seed{seed}/index.faiss",
@@ -58,6 +94,7 @@ use rule jpq as jpq_variant with:
         system=any_of(["jpq", *VARIANTS_OF_JPQ]),
     params:
         training=variant_options,
+        tuned=lambda w, input: repeat("tuned", input.tuned),
         validation=validation,
         scratch="data/{dataset}/scratch/{system}-M{M}-seed{seed}",
 

@@ -8,8 +8,10 @@ STAGES = {
     + each_dataset("data/{dataset}/fits/figure4.json"),
     "star": lambda: each_dataset("data/{dataset}/star/model"),
     "embed": lambda: each_dataset("data/{dataset}/star/flat.faiss")
-    + each_dataset("data/{dataset}/star/queries.npy"),
+    + each_dataset("data/{dataset}/star/queries.npy")
+    + each_dataset("data/{dataset}/star/train.npy"),
     "quantize": lambda: each_system(rules.build.output.index, only(BUILT)),
+    **({"tune": lambda: each_dataset(rules.tune.output.chosen)} if config["tune"]["run"] else {}),
     **{
         system.replace("-", "_"): lambda system=system: each_system(
             "data/{dataset}/systems/{system}/{size}/queries.npy", only([system])

@@ -201,11 +201,35 @@ def start_of(wildcards):
     return f"data/{wildcards.dataset}/systems/{start}/M{wildcards.M}/index.faiss"
 
 
+TUNE = ("steps", "warmup", "least", "seed")  # of `tune`, in place of what `jpq` has
+
+
+def middle():
+    """Return the M of the sweep in its middle, the lower of two."""
+    Ms = sorted(config["sweep"]["M"])
+    return Ms[(len(Ms) - 1) // 2]
+
+
+def candidates():
+    """Return the settings that `tune` tries, as its options have them; the first are JPQ's own."""
+    tried = config["tune"]["candidates"].values()
+    return ["", *(" ".join(f"{k}={v}" for k, v in sorted(own.items())) for own in tried)]
+
+
+def tuned(wildcards):
+    """Return the file of settings chosen on dev, where they are."""
+    return [f"data/{wildcards.dataset}/tune/jpq.json"] if config["tune"]["run"] else []
+
+
 def variant_options(wildcards, input):
-    """Return the options of `jointir jpq` for a variant of the ablation and its seed."""
+    """Return the options of `jointir jpq` for a variant of the ablation and its seed.
+
+    What the variant itself says, `tune` does not change.
+    """
     own = VARIANTS_OF_JPQ.get(wildcards.system, {})
     changed = {k: v for k, v in own.items() if k not in ("M", "seeds")}
-    return options(config["jpq"] | changed | {"seed": wildcards.seed})
+    told = options(config["jpq"] | changed | {"seed": wildcards.seed})
+    return f"{told} {repeat('own', sorted(changed))}"
 
 
 def index_of(wildcards):

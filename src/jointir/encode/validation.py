@@ -15,6 +15,7 @@ import torch
 
 from jointir.encode.processes import from_main, say_once
 from jointir.files import atomic
+from jointir.readers import read_csv
 
 COLUMNS = ["step", "measure", "value", "gain", "kept"]
 
@@ -104,6 +105,15 @@ class Validation:
             n.removeprefix("best/"): t.to(device) for n, t in tensors.items() if n[:5] == "best/"
         }
         self.start = tensors["start"].numpy() if "start" in tensors else None
+
+
+def read_curve(path: Path) -> pd.DataFrame:
+    """Return what `write_curve` wrote.
+
+    Raises:
+        InputError: it is not there, or has other columns.
+    """
+    return read_csv(path, COLUMNS)
 
 
 def _learned(module: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:

@@ -16,50 +16,26 @@ a `centroid_lr` of 0 leaves the index as it was ("+JPQ Loss"), an `lr` of 0 the 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import faiss
 import numpy as np
 import torch
 
-from jointir.data.store import read_queries
 from jointir.encode.dev import Settings, validation
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.matrix import read_embeddings
 from jointir.encode.norm import mean_squared_norm
 from jointir.encode.pairs import LABELLED, TrainingPairs, negatives_of, training_pairs
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.processes import is_main, mean_of_all, place, share
 from jointir.encode.training import UNDECAYED, Checkpoint, decayed, fingerprint, shuffled, train
 from jointir.encode.validation import write_curve
-from jointir.errors import InputError
+from jointir.joint.criterion import Criterion, embedded_rows, read_docs, read_teacher
 from jointir.joint.distillation import distillation as distillation_loss
 from jointir.joint.index import TrainablePQ
 from jointir.joint.lambdarank import lambdarank
+from jointir.joint.tuned import chosen
 from jointir.quantize.pq import read_index, read_pq, replace_centroids, searchable, write_index
-from jointir.readers import read_npy
-
-
-@dataclass(frozen=True)
-class Criterion:
-    """What the loss of a batch is made of.
-
-    negatives: n of eq. 20. lambda_cut: the rank beyond which 1/rank is 0. scale: on inner products
-    as they are.
-    exact: score documents' own embeddings, s of eq. 2, and not the quantized ones, s-dagger.
-    reconstruction: weight of |d - d-dagger|^2 of the relevant documents; JPQ has 0.
-    ranking: weight of eq. 21; JPQ has 1. distillation: weight of the KL from the starting encoder's
-    exact scores to the quantized ones, over the best n of all documents; JPQ has 0.
-    """
-
-    negatives: int
-    lambda_cut: int
-    scale: float
-    exact: bool = False
-    reconstruction: float = 0.0
-    ranking: float = 1.0
-    distillation: float = 0.0
 
 
 class JPQ(torch.nn.Module):
@@ -101,7 +77,7 @@ class JPQ(torch.nn.Module):
             loss = loss + criterion.distillation * mean_of_all(own, len(queries), B)
         if criterion.reconstruction:
             relevant = positives[valid]
-            error = self.index.distortion(_embedded(docs, relevant), relevant).mean()
+            error = self.index.distortion(embedded_rows(docs, relevant), relevant).mean()
             error = mean_of_all(error, len(relevant), int(of_all.sum()))
             loss = loss + criterion.reconstruction * error
         return loss
@@ -120,7 +96,7 @@ class JPQ(torch.nn.Module):
         found = self.index.top_negatives(queries.detach(), *left_out, criterion.negatives)  # [B, n]
         rows = torch.cat([positives, found], 1)
         if criterion.exact:
-            scores = torch.einsum("bd,bnd->bn", queries, _embedded(docs, rows))
+            scores = torch.einsum("bd,bnd->bn", queries, embedded_rows(docs, rows))
         else:
             scores = self.index.scores(queries, rows)
         scores = (criterion.scale * scores).masked_fill(rows < 0, -torch.inf)  # no document
@@ -138,14 +114,9 @@ class JPQ(torch.nn.Module):
         rows = self.index.best(queries.detach(), criterion.negatives)  # [B, n]
         lacking = (rows != relevant[:, None]).all(1)
         rows[lacking, -1] = relevant[lacking]
-        exact = torch.einsum("bd,bnd->bn", teacher, _embedded(docs, rows))
+        exact = torch.einsum("bd,bnd->bn", teacher, embedded_rows(docs, rows))
         quantized = self.index.scores(queries, rows)
         return distillation_loss(criterion.scale * quantized, criterion.scale * exact)
-
-
-def _embedded(docs: np.ndarray, rows: torch.Tensor) -> torch.Tensor:
-    """Return float32[..., D], the embeddings of int64[...] rows, on the device of `rows`."""
-    return torch.from_numpy(docs[rows.cpu().numpy()].astype(np.float32)).to(rows.device)
 
 
 def pad(rows: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -178,33 +149,6 @@ def drawn(
     return draw
 
 
-def _docs(path: Path | None, collection: Path, dim: int, criterion: Criterion) -> np.ndarray | None:
-    """Return the embeddings that the criterion needs, None where it needs none."""
-    if not criterion.exact and not criterion.reconstruction and not criterion.distillation:
-        return None
-    if path is None:
-        found = "exact scores, reconstruction and distillation need it"
-        raise InputError("docs", found, "Name docs.npy")
-    return read_embeddings(path, collection, dim)
-
-
-def _teacher(
-    path: Path | None, collection: Path, dim: int, criterion: Criterion
-) -> np.ndarray | None:
-    """Return float[T, D], the train queries that `distillation` needs, None where it is not on."""
-    if not criterion.distillation:
-        return None
-    if path is None:
-        raise InputError("teacher", "distillation needs it", "Name the train queries' embeddings")
-    matrix, T = read_npy(path, mapped=True), len(read_queries(collection, "train"))
-    if matrix.shape != (T, dim):
-        found = (
-            f"has the shape {matrix.shape}, the collection {T} train queries of {dim} dimensions"
-        )
-        raise InputError(path, found, "Embed the train queries by the same encoder")
-    return matrix
-
-
 def jpq(
     collection: Path,
     encoder: Path,
@@ -229,6 +173,8 @@ def jpq(
     distillation: float = 0,
     docs: Path | None = None,
     teacher: Path | None = None,
+    tuned: Path | None = None,
+    own: list[str] | None = None,
     out_curve: Path | None = None,
     dev_measure: str = "RR@10",
     validate_every: int = 0,
@@ -243,6 +189,9 @@ def jpq(
     for `exact`, `reconstruction` and `distillation` alone (see Criterion), and so is `teacher`, the
     train queries by `encoder`, for `distillation`.
 
+    tuned: a file of the `tune` stage, whose settings take the place of those given here, but for
+    the ones that `own` names.
+
     Every `validate_every` steps `dev_measure` is taken over at most `dev_queries` of dev's queries,
     and the best weights are kept, those of the start among them (see Validation); 0: the last ones
     are. `out_curve` gets what was measured, as CSV.
@@ -251,21 +200,25 @@ def jpq(
         InputError: the index is no PQ of 4 or 8 bits, its dimension or that of `docs` is not the
             encoder's, or `docs` are missing or of another collection.
     """
-    same = fingerprint(locals())
+    given = dict(locals())
+    if tuned is not None:
+        changed = {k: v for k, v in chosen(tuned).items() if k not in (own or ())}
+        return jpq(**given | changed | {"tuned": None, "own": None})
+    same = fingerprint(given)
     device = place().device
     start = DualEncoder.load(encoder)
     model = JPQ(start, TrainablePQ(read_pq(index, start.dim))).to(device)
     unit = mean_squared_norm(model.encoder, collection)
     weights = (reconstruction / unit, ranking, distillation)
     criterion = Criterion(negatives, lambda_cut, scale / unit, exact, *weights)
-    matrix = _docs(docs, collection, model.encoder.dim, criterion)
+    matrix = read_docs(docs, collection, model.encoder.dim, criterion)
     pairs = training_pairs(collection, mined_from)
     model.index.mine_from(pairs.among)
     negatives_of(pairs, negatives)
     draw = drawn(pairs, model, batch, seed)
     bf16 = has_bf16(device)
 
-    embedded = _teacher(teacher, collection, model.encoder.dim, criterion)
+    embedded = read_teacher(teacher, collection, model.encoder.dim, criterion)
 
     def loss_of(step: int) -> torch.Tensor:
         tokens, positives, never, chosen = draw(step)

@@ -1,0 +1,67 @@
+"""What a loss of JPQ is made of, and the embeddings that it needs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from jointir.data.store import read_queries
+from jointir.encode.matrix import read_embeddings
+from jointir.errors import InputError
+from jointir.readers import read_npy
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What the loss of a batch is made of.
+
+    negatives: n of eq. 20. lambda_cut: the rank beyond which 1/rank is 0. scale: on inner products
+    as they are.
+    exact: score documents' own embeddings, s of eq. 2, and not the quantized ones, s-dagger.
+    reconstruction: weight of |d - d-dagger|^2 of the relevant documents; JPQ has 0.
+    ranking: weight of eq. 21; JPQ has 1. distillation: weight of the KL from the starting encoder's
+    exact scores to the quantized ones, over the best n of all documents; JPQ has 0.
+    """
+
+    negatives: int
+    lambda_cut: int
+    scale: float
+    exact: bool = False
+    reconstruction: float = 0.0
+    ranking: float = 1.0
+    distillation: float = 0.0
+
+
+def embedded_rows(docs: np.ndarray, rows: torch.Tensor) -> torch.Tensor:
+    """Return float32[..., D], the embeddings of int64[...] rows, on the device of `rows`."""
+    return torch.from_numpy(docs[rows.cpu().numpy()].astype(np.float32)).to(rows.device)
+
+
+def read_docs(
+    path: Path | None, collection: Path, dim: int, criterion: Criterion
+) -> np.ndarray | None:
+    """Return the embeddings that the criterion needs, None where it needs none."""
+    if not criterion.exact and not criterion.reconstruction and not criterion.distillation:
+        return None
+    if path is None:
+        found = "exact scores, reconstruction and distillation need it"
+        raise InputError("docs", found, "Name docs.npy")
+    return read_embeddings(path, collection, dim)
+
+
+def read_teacher(
+    path: Path | None, collection: Path, dim: int, criterion: Criterion
+) -> np.ndarray | None:
+    """Return float[T, D], the train queries that `distillation` needs, None where it is not on."""
+    if not criterion.distillation:
+        return None
+    if path is None:
+        raise InputError("teacher", "distillation needs it", "Name the train queries' embeddings")
+    matrix, T = read_npy(path, mapped=True), len(read_queries(collection, "train"))
+    if matrix.shape != (T, dim):
+        found = (
+            f"has the shape {matrix.shape}, the collection {T} train queries of {dim} dimensions"
+        )
+        raise InputError(path, found, "Embed the train queries by the same encoder")
+    return matrix

@@ -1,0 +1,107 @@
+"""The `tune` stage: a few short trainings of JPQ at one M, and the settings that dev likes best."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from jointir.encode.processes import is_main
+from jointir.encode.validation import read_curve
+from jointir.errors import InputError
+from jointir.files import write_json
+from jointir.joint.jpq import jpq
+from jointir.joint.tuned import TUNED
+from jointir.progress import say
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a candidate did on dev: `settings` are those that differ from what was given."""
+
+    settings: dict[str, float | str]
+    value: float
+    gain: float
+
+
+def read_candidate(text: str) -> dict[str, float | str]:
+    """Return the settings of "lr=2e-05 ranking=0.1"; of "" none, which is what was given.
+
+    Raises:
+        InputError: a setting that is not tuned, or that is no number.
+    """
+    found = {}
+    for word in text.split():
+        name, _, value = word.partition("=")
+        if name not in TUNED:
+            raise InputError("candidate", f"{name!r} is not tuned", f"Choose of {sorted(TUNED)}")
+        try:
+            found[name] = TUNED[name](value)
+        except ValueError as e:
+            raise InputError("candidate", f"{word!r} is no number", "Write NAME=NUMBER") from e
+    return found
+
+
+def best(trials: list[Trial], least: float) -> Trial:
+    """Return the trial of the highest gain; the first, unless another's is higher by `least`."""
+    found = max(trials, key=lambda trial: trial.gain)
+    return found if found.gain >= trials[0].gain + least else trials[0]
+
+
+def tune(
+    collection: Path,
+    encoder: Path,
+    docs: Path,
+    teacher: Path,
+    index: Path,
+    out: Path,
+    scratch: Path,
+    candidate: list[str],
+    least: float,
+    steps: int,
+    batch: int,
+    negatives: int,
+    lr: float,
+    centroid_lr: float,
+    warmup: int,
+    lambda_cut: int,
+    scale: float,
+    ranking: float,
+    distillation: float,
+    mined_from: str,
+    seed: int,
+    checkpoint_minutes: float = 5,
+    dev_measure: str = "RR@10",
+    dev_queries: int = 1000,
+) -> None:
+    """Train each candidate for `steps` steps and write the best one's settings to the JSON `out`.
+
+    candidate: "NAME=VALUE ..." that differ from the other options, the first of them usually "".
+    Its gain is that of `Validation`: the least over the groups of dev's queries, against the index
+    as it is. Another than the first is chosen where its gain is higher by `least`. The other
+    options are those of the `jpq` stage.
+
+    Raises:
+        InputError: a candidate names something else, or as `jpq` has it.
+    """
+    given = dict(locals())
+    for name in ("out", "candidate", "least"):
+        del given[name]
+    settings = [read_candidate(text) for text in candidate]
+    trials = []
+    for i, own in enumerate(settings):
+        folder = scratch / f"candidate{i}"
+        paths = {"out_index": folder / "index.faiss", "out_encoder": folder / "encoder"}
+        paths |= {"scratch": folder / "scratch", "out_curve": folder / "training.csv"}
+        jpq(**given | paths | {"validate_every": steps} | own)
+        if is_main():
+            last = read_curve(folder / "training.csv").iloc[-1]
+            trials.append(Trial(own, float(last["value"]), float(last["gain"])))
+            say(f"tune: {own or 'as given'}: gain {last['gain']:+.4f} on dev")
+    if is_main():
+        _write(trials, best(trials, least), dev_measure, out)
+        shutil.rmtree(scratch)
+
+
+def _write(trials: list[Trial], chosen: Trial, measure: str, out: Path) -> None:
+    rows = [{"settings": t.settings, measure: t.value, "gain": t.gain} for t in trials]
+    write_json(out, {"chosen": chosen.settings, "trials": rows})
+    say(f"tune: chosen {chosen.settings or 'as given'}")

@@ -1,0 +1,22 @@
+"""The settings of JPQ that the `tune` stage chooses, as its file holds them."""
+
+from pathlib import Path
+
+from jointir.errors import InputError
+from jointir.files import read_json
+
+TUNED = {"lr": float, "centroid_lr": float, "scale": float, "ranking": float}
+TUNED |= {"distillation": float, "mined_from": str}
+
+
+def chosen(path: Path) -> dict[str, float | str]:
+    """Return the settings that `tune` wrote.
+
+    Raises:
+        InputError: the file is not of this stage.
+    """
+    found = read_json(path)
+    own = found.get("chosen") if isinstance(found, dict) else None
+    if not isinstance(own, dict) or not set(own) <= set(TUNED):
+        raise InputError(path, "holds no choice of settings", "Rerun the tune stage")
+    return {name: TUNED[name](value) for name, value in own.items()}
