@@ -1,0 +1,168 @@
+"""Dev on the way of a training: which weights are kept, by hand, and after a kill."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from jointir.data.store import read_qrels, read_queries
+from jointir.encode.dev import Settings, exact_search, read_dev, sample
+from jointir.encode.pairs import training_pairs
+from jointir.encode.training import Checkpoint, train
+from jointir.encode.validation import Validation, read_curve, write_curve
+from jointir.errors import InputError
+from jointir.joint.jpq import jpq
+from jointir.quantize.pq import read_pq
+from tiny import make
+
+OPTIONS = {"steps": 6, "batch": 8, "negatives": 20, "lr": 1e-3, "centroid_lr": 1e-2}
+OPTIONS |= {"warmup": 1, "lambda_cut": 10, "scale": 20.0, "seed": 5}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("validation"))
+
+
+class Line(torch.nn.Module):
+    """One weight, which every step lowers by the learning rate."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor([0.0]))
+
+
+def walk(values_at: dict[int, list[float]], folder: Path, every: int, patience: int = 0):
+    """Train Line for 6 steps of plain descent; dev's values at each step are those given."""
+    line = Line()
+    at = lambda: values_at[round(-line.weight.item())]  # noqa: E731
+    validation = Validation(
+        lambda: np.array(at()), np.array([0, 0, 1, 1]), "RR@10", every, patience
+    )
+    steepest = torch.optim.SGD(line.parameters(), lr=1.0)
+    keeper = Checkpoint(folder, 1e9, {})
+    # warm-up 0 and a rate that falls from 1: undone by dividing the loss by the factor
+    train(
+        line,
+        steepest,
+        lambda s: line.weight.sum() / ((6 - s) / 6),
+        6,
+        0,
+        1,
+        [],
+        keeper,
+        "line",
+        validation,
+    )
+    return line, validation
+
+
+def test_no_group_pays_for_anothers_gain(tmp_path):
+    flat = [0.5, 0.5, 0.5, 0.5]
+    values = {0: flat, 2: [0.9, 0.9, 0.4, 0.4], 4: [0.7, 0.5, 0.6, 0.5], 6: [0.5, 0.5, 0.9, 0.4]}
+    line, validation = walk(values, tmp_path, every=2)
+    # gains: the least of both groups': 0, -0.1, min(0.1, 0.05), min(0, 0.15)
+    assert [step for step, _, _ in validation.curve] == [0, 2, 4, 6]
+    assert [g for _, _, g in validation.curve] == pytest.approx([0, -0.1, 0.05, 0])
+    assert [v for _, v, _ in validation.curve] == pytest.approx([0.5, 0.65, 0.575, 0.575])
+    assert line.weight.item() == pytest.approx(-4)
+    write_curve(validation, tmp_path / "training.csv")
+    table = read_curve(tmp_path / "training.csv")
+    assert table["kept"].tolist() == [0, 0, 1, 0] and set(table["measure"]) == {"RR@10"}
+
+
+def test_the_start_is_a_candidate_and_the_first_of_equals_is_kept(tmp_path):
+    worse = {0: [0.5] * 4, 3: [0.4] * 4, 6: [0.5] * 4}
+    line, validation = walk(worse, tmp_path, every=3)
+    assert line.weight.item() == 0 and validation.rows()[0][-1] == 1
+
+
+def test_patience_ends_a_training(tmp_path):
+    values = {0: [0.5] * 4, 1: [0.6] * 4, 2: [0.5] * 4, 3: [0.5] * 4}
+    line, validation = walk(values, tmp_path, every=1, patience=2)
+    assert [step for step, _, _ in validation.curve] == [0, 1, 2, 3]
+    assert line.weight.item() == pytest.approx(-1)
+
+
+def test_without_a_measurement_the_last_weights_are_kept(tiny, tmp_path):
+    paths = (tmp_path / "i.faiss", tmp_path / "e", tmp_path / "s")
+    out = tmp_path / "training.csv"
+    jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS, out_curve=out)
+    assert out.read_text() == "step,measure,value,gain,kept\n"
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_killed_training_resumes_with_the_same_choice(tiny, tmp_path, monkeypatch):
+    options = OPTIONS | {"validate_every": 2, "dev_queries": 7}
+
+    def run(name: str, **more) -> list[bytes]:
+        out = tmp_path / name
+        paths = (out / "i.faiss", out / "e", out / "s")
+        curve = out / "training.csv"
+        jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **options, out_curve=curve, **more)
+        return [p.read_bytes() for p in (paths[0], paths[1] / "model.safetensors", curve)]
+
+    whole = run("whole")
+    save = Checkpoint.save
+
+    def save_and_die(self, step, *rest):
+        self.minutes = 0
+        save(self, step, *rest)
+        if step == 3:
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoint, "save", save_and_die)
+        with pytest.raises(Killed):
+            run("killed")
+    assert run("killed") == whole
+    assert len(whole[2].splitlines()) == 5  # steps 0, 2, 4 and 6
+
+
+def test_dev_is_measured_as_by_the_double_loop(tiny):
+    pairs = training_pairs(tiny.collection)
+    dev = read_dev(tiny.collection, Settings("RR@10", 1, 0, 1000), pairs)
+    queries = read_queries(tiny.collection, "dev")
+    assert sorted(dev.query_ids) == sorted(queries["query_id"])
+    rng = np.random.default_rng(0)
+    rows = np.stack([rng.permutation(len(dev.doc_ids))[:50] for _ in dev.query_ids])
+    qrels = read_qrels(tiny.collection / "qrels" / "dev.trec")
+    for query_id, ranked, value in zip(dev.query_ids, rows, dev.values(rows), strict=True):
+        judged = qrels[qrels["query_id"].eq(query_id) & qrels["relevance"].gt(0)]
+        ids = dev.doc_ids.iloc[ranked[:10]].tolist()
+        right = [1 / (i + 1) for i, d in enumerate(ids) if d in set(judged["doc_id"])]
+        assert value == pytest.approx(right[0] if right else 0)
+    assert set(dev.groups) == {0}  # ten queries are too few to tell two groups apart
+    few = read_dev(tiny.collection, Settings("RR@10", 1, 0, 4), pairs)
+    assert few.query_ids == dev.query_ids[:4]
+
+
+def test_a_sample_holds_what_is_relevant_and_others(tiny):
+    dev = read_dev(tiny.collection, Settings("RR@10", 1, 0, 1000), training_pairs(tiny.collection))
+    part, rows = sample(dev, 30)
+    relevant = part.qrels[part.qrels["relevance"].gt(0)]["doc_id"]
+    assert set(relevant) <= set(dev.doc_ids.iloc[rows]) and len(rows) == len(set(rows)) == 30
+    assert part.query_ids == dev.query_ids  # their documents are half of the rows at most
+    fewer, rows = sample(dev, 10)
+    assert len(rows) == 10 and 0 < len(fewer.query_ids) < len(dev.query_ids)
+    whole, rows = sample(dev, 10**6)
+    assert whole is dev and rows.tolist() == list(range(len(dev.doc_ids)))
+
+
+def test_exact_search_and_the_index_rank_as_a_sort_does(tiny):
+    docs = np.load(tiny.docs).astype(np.float32)
+    queries = docs[:5] + 0.01
+    expected = np.argsort(-(queries @ docs.T), axis=1, kind="stable")[:, :7]
+    assert np.array_equal(exact_search(docs)(queries, 7), expected)
+    assert read_pq(tiny.opq).codes.shape[0] == len(docs)
+
+
+def test_a_curve_of_other_columns_is_refused(tmp_path):
+    pd.DataFrame({"a": [1]}).to_csv(tmp_path / "c.csv", index=False)
+    with pytest.raises(InputError, match=r"c\.csv"):
+        read_curve(tmp_path / "c.csv")
