@@ -32,6 +32,7 @@ QRELS = [  # split, query, document, relevance
 ]
 IDS = [f"q{i}" for i in range(1, 8)]
 GROUPS = {  # of q1 to q7
+    "all": ["all"] * 7,
     "train query": ["with", "without", "without", "mixed", "mixed", "none", "with"],
     "codesearchnet": [
         "possible",
@@ -106,7 +107,7 @@ def test_a_query_has_the_group_that_all_its_relevant_documents_have():
     assert first.tolist() == ["A", "A", "B", "mixed", "A", "none", "B"]
 
 
-@pytest.mark.parametrize("grouping", GROUPS)
+@pytest.mark.parametrize("grouping", ["train query", "codesearchnet"])
 def test_the_values_of_each_group_are_those_of_its_queries(table, grouping):
     own = table[table["grouping"].eq(grouping)]
     order = list(dict.fromkeys(own["group"]))
@@ -126,6 +127,9 @@ def test_the_values_of_each_group_are_those_of_its_queries(table, grouping):
 
 def test_values_worked_out_by_hand(table):
     rows = table.set_index(["grouping", "group", "system", "bytes_per_doc"])
+    assert rows.loc[("all", "all", "jpq", 2), "n_queries"] == 7  # q6 too, of no relevant document
+    assert rows.loc[("all", "all", "jpq", 2), "value"] == 0.5  # 3.5 of 7
+    assert rows.loc[("all", "all", "jpq", 2), "difference"] == pytest.approx(1.7 / 7, abs=1e-6)
     assert rows.loc[("train query", "with", "jpq", 2), "value"] == 0.75  # q1 1, q7 .5
     assert rows.loc[("train query", "with", "opq", 2), "value"] == 0.35  # .5, .2
     assert rows.loc[("train query", "with", "jpq", 2), "difference"] == 0.4
@@ -134,15 +138,16 @@ def test_values_worked_out_by_hand(table):
     assert rows.loc[("codesearchnet", "none", "jpq", 2), "value"] == 0.0
 
 
-def test_training_is_tested_within_the_group_and_holm_corrects_there(table):
-    own = table[table["grouping"].eq("codesearchnet") & table["group"].eq("possible")]
+@pytest.mark.parametrize(("grouping", "group"), [("codesearchnet", "possible"), ("all", "all")])
+def test_training_is_tested_within_the_group_and_holm_corrects_there(table, grouping, group):
+    own = table[table["grouping"].eq(grouping) & table["group"].eq(group)]
     rows = own.set_index(["system", "bytes_per_doc"])
     pairs = {("brute-force", 16): "brute-force-pretrained", ("jpq", 2): "opq", ("dpq", 2): "opq"}
     size = {"brute-force-pretrained": 16, "opq": 2}
     p = {
         key: ttest_rel(
-            of_group(VALUES[key], "codesearchnet", "possible"),
-            of_group(VALUES[base, size[base]], "codesearchnet", "possible"),
+            of_group(VALUES[key], grouping, group),
+            of_group(VALUES[base, size[base]], grouping, group),
         ).pvalue
         for key, base in pairs.items()
     }
@@ -169,9 +174,9 @@ def test_what_a_system_starts_from_is_that_of_its_seed_else_the_first(tmp_path, 
     assert own.set_index("seed")["difference"].to_dict() == {2: 0.35, 3: 0.45}
 
 
-def test_without_packages_there_is_one_grouping(tmp_path, collection):
+def test_without_packages_there_is_no_grouping_by_them(tmp_path, collection):
     table = made(tmp_path, [write(tmp_path, "jpq", 2, [0.5] * 7)], collection=[f"toy={collection}"])
-    assert set(table["grouping"]) == {"train query"}
+    assert set(table["grouping"]) == {"all", "train query"}
 
 
 def test_every_measure_has_its_own_rows(tmp_path, collection):
@@ -181,6 +186,26 @@ def test_every_measure_has_its_own_rows(tmp_path, collection):
     table = made(tmp_path, [[file, meta]], collection=[f"toy={collection}"])
     own = table[table["group"].eq("mixed")]
     assert own.set_index("measure")["value"].to_dict() == {"MRR@10": 0.5, "R@100": 1.0}
+
+
+def test_the_main_measure_comes_first_in_every_group(tmp_path, collection):
+    file, meta = write(tmp_path, "jpq", 2, [0.5] * 7)
+    rows = pd.read_parquet(file)
+    pd.concat([rows.assign(measure="nDCG@10"), rows, rows.assign(measure="AP")]).to_parquet(file)
+    table = made(tmp_path, [[file, meta]], collection=[f"toy={collection}"])
+    for _, own in table.groupby(["grouping", "group"]):
+        assert own["measure"].tolist() == ["nDCG@10", "MRR@10", "MAP"]
+
+
+def test_adore_is_tested_against_the_encoder_that_it_learned_on_from(tmp_path, collection):
+    values = {"brute-force": [0.5] * 7, "adore": [0.4, 0.6, 0.9, 0.8, 0.5, 0.7, 0.9]}
+    files = [write(tmp_path, system, 16, own) for system, own in values.items()]
+    table = made(tmp_path, files, collection=[f"toy={collection}"])
+    row = table[table["system"].eq("adore") & table["group"].eq("all")].iloc[0]
+    assert row["against"] == "brute-force"
+    assert row["difference"] == pytest.approx(1.3 / 7, abs=1e-6)
+    p = ttest_rel(values["adore"], values["brute-force"]).pvalue  # one test: nothing to correct
+    assert row["p_holm"] == pytest.approx(p, rel=5e-3)
 
 
 @pytest.mark.parametrize(
@@ -276,6 +301,7 @@ def test_a_grouping_of_one_group_is_told_in_one_line(tmp_path, collection, packa
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ((",all,all,", ",all,mixed,"), "grouping 'all' with a group 'mixed' is not known"),
         ((",with,", ",some,"), "grouping 'train query' with a group 'some' is not known"),
         (("train query,", "age,"), "grouping 'age' with a group 'mixed' is not known"),
         ((",0.500000,", ",half,"), "pandas cannot read it"),

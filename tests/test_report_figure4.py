@@ -14,10 +14,10 @@ HEADER = "dataset,split,system,setting,seed,bytes_per_doc,measure,value,low,high
 SIZES = [96, 16, 24, 32]  # not sorted: the plot must do that
 
 
-def synthetic(path, systems=tuple(SHOWN), datasets=("a", "b"), measures=PANELS):
+def synthetic(path, systems=tuple(SHOWN), datasets=("a", "b"), measures=PANELS, without=()):
     rng, lines = np.random.default_rng(0), [HEADER]
     sweep = [(system, f"M={size}", size) for system in systems for size in SIZES]
-    sweep += [("brute-force", "", 1536), ("brute-force-pretrained", "", 1536)]
+    sweep += [(system, "", 1536) for system in BRUTE if system not in without]
     for dataset in datasets:
         for split in ("dev", "test"):
             for system, setting, size in sweep:
@@ -52,8 +52,9 @@ def test_lines_are_the_values_of_the_table(table, figure):
             run = here[here["system"].eq(system)].sort_values("bytes_per_doc")
             assert lines[NAMES[system]].get_xdata().tolist() == sorted(SIZES)
             assert lines[NAMES[system]].get_ydata().tolist() == run["value"].tolist()
-        exact = here.loc[here["system"].eq("brute-force"), "value"].item()
-        assert list(lines[NAMES["brute-force"]].get_ydata()) == [exact, exact]
+        for system in ("adore", "brute-force", "brute-force-pretrained"):
+            exact = here.loc[here["system"].eq(system), "value"].item()
+            assert list(lines[NAMES[system]].get_ydata()) == [exact, exact]
 
 
 def test_bands_are_the_intervals_of_the_table(table, figure):
@@ -70,7 +71,6 @@ def test_axes_say_the_sweep_and_the_measure(figure):
         assert [tick.get_text() for tick in ax.get_xticklabels()] == ["16", "24", "32", "96"]
         assert ax.get_xscale() == "log"
         assert ax.get_ylabel() == measure
-        assert "brute force (STAR)" in [text.get_text() for text in ax.texts]
 
 
 LAYOUTS = {1: [1], 2: [2], 3: [3], 4: [2, 2], 5: [3, 2], 7: [3, 3, 1]}  # panels of each line
@@ -107,6 +107,8 @@ def test_datasets_of_other_measures_have_their_own_panels(tmp_path):
 
 def test_systems_differ_in_colour_marker_and_dashes(figure):
     lines = [line for line in figure.axes[0].lines if line.get_label()[:5] != "brute"]
+    exact = [line for line in figure.axes[0].lines if line.get_label()[:5] == "brute"]
+    assert len({str(BRUTE[system]["linestyle"]) for system in BRUTE}) == len(exact) == 3
     assert len({line.get_color() for line in lines}) == len(SHOWN)
     assert len({line.get_marker() for line in lines}) == len(SHOWN)
     assert len({str(STYLES[system]["linestyle"]) for system in SHOWN}) == len(SHOWN)
@@ -116,9 +118,24 @@ def test_systems_differ_in_colour_marker_and_dashes(figure):
 
 def test_one_legend_names_each_line_once(figure):
     (legend,) = figure.legends
-    expected = [NAMES[s] for s in [*SHOWN, "brute-force-pretrained"]]
-    assert [text.get_text() for text in legend.get_texts()] == expected
+    told = [text.get_text() for text in legend.get_texts()]
+    assert told[: len(SHOWN)] == [NAMES[s] for s in SHOWN]
+    brute = ["brute force (ADORE + STAR)", "brute force (STAR)", "brute force (untrained)"]
+    assert told[len(SHOWN) :] == brute
     assert figure.get_figwidth() == 7
+
+
+@pytest.mark.parametrize("shown", range(1, len(SHOWN) + 1))
+@pytest.mark.parametrize("without", [(), ("adore",)])
+def test_the_legend_is_within_the_figure(tmp_path, shown, without):
+    table = synthetic(tmp_path / "r.csv", SHOWN[:shown], ("a",), without=without)
+    with matplotlib.rc_context(fname=RC):
+        figure = render(final_rows(table))
+        figure.canvas.draw()
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) == shown + 3 - len(without)
+    box, whole = legend.get_window_extent(), figure.bbox
+    assert (box.x0 >= whole.x0 and box.x1 <= whole.x1) and box.y1 <= whole.y1
 
 
 def test_two_renders_are_the_same_bytes_with_embedded_fonts(tmp_path, table):

@@ -4,6 +4,7 @@ import pytest
 
 from jointir.errors import InputError
 from jointir.files import write_json
+from jointir.measure.groups import COLUMNS
 from jointir.report.tables import figure4_table, metrics_json, sizes
 
 HEADER = "dataset,split,system,setting,seed,bytes_per_doc,measure,value,low,high,p_holm"
@@ -33,6 +34,34 @@ def meta(path, system, setting, size, parts, seed=0):
     return path
 
 
+# system, bytes a document, measure, against, difference, p_holm: of all queries of test
+PAIRS = [
+    ("jpq", 2, "MRR@10", "opq", 0.1, 0.004),
+    ("jpq", 2, "R@100", "opq", -0.05, 0.03),
+    ("jpq", 4, "MRR@10", "opq", 0.1, 0.004),
+    ("jpq", 4, "R@100", "opq", -0.05, 0.05),
+    ("jpq-4bit", 2, "MRR@10", "opq-4bit", 0.1, 0.2),
+    ("opq", 2, "MRR@10", "", "", ""),
+]
+
+
+@pytest.fixture
+def rest(tmp_path):
+    """What figure 4's table is made of beside results.csv: sizes.csv, groups.csv, pays.md."""
+    lines = [",".join(COLUMNS)]
+    for split, group, sign in [("dev", "all", 1), ("test", "all", 1), ("test", "with", -1)]:
+        grouping = "all" if group == "all" else "train query"
+        for system, size, measure, against, difference, p in PAIRS:
+            about = ["toy", split, grouping, group, 9, system, f"M={size}", 0, size, measure]
+            if split == "dev":
+                p = 0.9 if against else ""
+            changed = sign * difference if against else ""
+            lines.append(",".join(map(str, [*about, 0.5, 0.4, 0.6, against, changed, p])))
+    (tmp_path / "groups.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "pays.md").write_text("- toy: it pays.\n\nPays means: it pays.\n")
+    return tmp_path / "groups.csv", tmp_path / "pays.md"
+
+
 @pytest.fixture
 def size_table(tmp_path):
     jpq = {"codes": 2000, "codebooks": 1200, "rotation": 64, "ids": 10, "other": 1}
@@ -52,32 +81,58 @@ def test_sizes_by_hand(size_table):
     ]
 
 
-def test_figure4_table(tmp_path, table, size_table):
+def test_figure4_table(tmp_path, table, size_table, rest):
     row = {"STAR": 0.5, "untrained": 0.4, "difference": 0.1, "p": 0.001}
     found = {"a": "STAR", "b": "untrained", "n_queries": 9, "measures": {"MRR@10": row}}
     write_json(tmp_path / "better.json", found)
     found["measures"]["MRR@10"] = row | {"p": 0.2}
     write_json(tmp_path / "same.json", found)
     star = [tmp_path / "better.json", tmp_path / "same.json"]
-    figure4_table(table, size_table, star, tmp_path / "figure4.md")
+    figure4_table(table, size_table, *rest, star, tmp_path / "figure4.md")
     lines = (tmp_path / "figure4.md").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "### toy, test"
     assert lines[4:8] == [
-        "| JPQ | M=2 | 2 | 0.400 [0.350, 0.450] | 0.800 | 80.0% | 5.0\u00d7 |",
-        "| OPQ | M=2 | 2 | 0.300 [0.250, 0.350]\\*\\* | 0.850† | 60.0% |  |",
-        "| PQ | M=2 | 2 | 0.350 [0.250, 0.400]\\* | 0.790 | 70.0% |  |",
-        "| brute force (STAR) |  | 16 | 0.500 [0.400, 0.600] |  | 100.0% | 1.0\u00d7 |",
+        "| JPQ | M=2 | 2 | 0.400 [0.350, 0.450] | 0.800 | 80.0% | 5.0\u00d7 | worse (R@100) |",
+        "| OPQ | M=2 | 2 | 0.300 [0.250, 0.350]\\*\\* | 0.850† | 60.0% |  |  |",
+        "| PQ | M=2 | 2 | 0.350 [0.250, 0.400]\\* | 0.790 | 70.0% |  |  |",
+        "| brute force (STAR) |  | 16 | 0.500 [0.400, 0.600] |  | 100.0% | 1.0\u00d7 |  |",
     ]
-    assert "Holm" in lines[-5]
-    assert "dev was used for tuning" in lines[-5]
-    assert lines[-3].startswith("better: STAR is significantly better than untrained")
-    assert lines[-1].startswith("same: STAR is NOT significantly better than untrained")
+    assert "Holm" in lines[-9]
+    assert "dev was used for tuning" in lines[-9]
+    assert lines[-7].startswith("better: STAR is significantly better than untrained")
+    assert lines[-5].startswith("same: STAR is NOT significantly better than untrained")
+    assert lines[-3:] == ["- toy: it pays.", "", "Pays means: it pays."]
 
 
-def test_where_judgements_are_few_the_table_says_how_many_were_met(tmp_path, table, size_table):
+def test_a_row_of_jpq_says_whether_it_pays_over_all_queries_of_test(tmp_path, table, rest):
+    more = [
+        "toy,test,jpq,M=4,0,4,MRR@10,0.5,0.4,0.6,",
+        "toy,test,jpq-4bit,M=4 K=16,0,2,MRR@10,0.4,0.35,0.45,0.9",
+        "toy,test,jpq-4bit,M=8 K=16,0,4,MRR@10,0.4,0.35,0.45,0.9",  # not compared
+    ]
+    table.write_text(table.read_text() + "\n".join(more) + "\n")
+    (tmp_path / "sizes.csv").write_text("dataset,system,setting,compression\n")
+    figure4_table(table, tmp_path / "sizes.csv", *rest, [], tmp_path / "t.md")
+    titles, _, *lines = (tmp_path / "t.md").read_text().split("\n\n")[1].splitlines()
+    assert titles.endswith("| compression | pays |")
+    told = {tuple(line.split(" | ")[:2]): line.split(" | ")[-1].rstrip(" |") for line in lines}
+    assert told == {
+        ("| JPQ", "M=2"): "worse (R@100)",
+        ("| JPQ", "M=4"): "yes",  # p = .05 is not significant
+        ("| JPQ 4-bit", "M=4 K=16"): "level",
+        ("| JPQ 4-bit", "M=8 K=16"): "",
+        ("| OPQ", "M=2"): "",
+        ("| PQ", "M=2"): "",
+        ("| brute force (STAR)", ""): "",
+    }
+
+
+def test_where_judgements_are_few_the_table_says_how_many_were_met(
+    tmp_path, table, size_table, rest
+):
     row = "toy,test,jpq,M=2,0,2,Judged@10,0.625,0.5,0.7,"
     table.write_text(table.read_text() + row + "\n")
-    figure4_table(table, size_table, [], tmp_path / "t.md")
+    figure4_table(table, size_table, *rest, [], tmp_path / "t.md")
     titles, _, first, *_ = (tmp_path / "t.md").read_text().splitlines()[2:]
     cells = dict(zip(titles.split(" | "), first.split(" | "), strict=True))
     assert cells["Judged@10"] == "0.625"
@@ -96,6 +151,20 @@ def test_several_seeds_are_told_apart(tmp_path, table):
     metrics_json(table, tmp_path / "m.json")
     jpq = json.loads((tmp_path / "m.json").read_text())["toy"]["jpq"]
     assert {k: v["MRR@10"] for k, v in jpq.items()} == {"M=2 seed 0": 0.4, "M=2 seed 1": 0.41}
+
+
+def test_without_the_text_of_pays_there_is_no_table(tmp_path, table, size_table, rest):
+    groups, pays = rest
+    pays.write_bytes(b"\xff")
+    with pytest.raises(InputError, match=r"pays.md: not UTF-8"):
+        figure4_table(table, size_table, groups, pays, [], tmp_path / "t.md")
+    pays.unlink()
+    with pytest.raises(InputError, match=r"pays.md: there is no such file. Run the stage"):
+        figure4_table(table, size_table, groups, pays, [], tmp_path / "t.md")
+    groups.write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match=r"groups.csv: has no column"):
+        figure4_table(table, size_table, groups, pays, [], tmp_path / "t.md")
+    assert not (tmp_path / "t.md").exists()
 
 
 def test_refusals(tmp_path, table):

@@ -77,6 +77,7 @@ STAGES = {
     "sizes": "jointir.report.tables:sizes",
     "metrics-json": "jointir.report.tables:metrics_json",
     "figure4-table": "jointir.report.tables:figure4_table",
+    "pays": "jointir.report.pays:pays",
     "groups-table": "jointir.report.group_table:groups_table",
     "figure1": "jointir.report.figure1:figure1",
     "figure3": "jointir.report.figure3:figure3",

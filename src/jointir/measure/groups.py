@@ -14,20 +14,21 @@ from jointir.measure.results import load, stacked
 from jointir.measure.significance import bootstrap_interval, holm, paired_p
 from jointir.readers import read_csv
 
+ALL = "all"  # the grouping of one group, by the same name: all queries of the split
 WITH, WITHOUT = "with", "without"
 MIXED, NONE = "mixed", "none"  # relevant documents of several groups, and no relevant document
 # each grouping's own groups, in the order that tables have
-GROUPINGS = {"train query": [WITH, WITHOUT], "codesearchnet": [POSSIBLE, IMPOSSIBLE]}
+GROUPINGS = {ALL: [ALL], "train query": [WITH, WITHOUT], "codesearchnet": [POSSIBLE, IMPOSSIBLE]}
 COLUMNS = ["dataset", "split", "grouping", "group", "n_queries", "system", "setting", "seed"]
 COLUMNS += ["bytes_per_doc", "measure", "value", "low", "high", "against", "difference", "p_holm"]
 # what each system is trained from: the p is that of what training changed
 TRAINED_FROM = {"jpq": "opq", "jpq-4bit": "opq-4bit", "dpq": "opq"}
-TRAINED_FROM |= {"brute-force": "brute-force-pretrained"}
+TRAINED_FROM |= {"brute-force": "brute-force-pretrained", "adore": "brute-force"}
 
 
 def order(grouping: str) -> list[str]:
     """Return all groups of a grouping, in the order that tables have."""
-    return [*GROUPINGS[grouping], MIXED, NONE]
+    return GROUPINGS[grouping] if grouping == ALL else [*GROUPINGS[grouping], MIXED, NONE]
 
 
 def query_groups(qrels: pd.DataFrame, group_of: Callable[[str], str]) -> pd.Series:
@@ -106,9 +107,12 @@ def tabulate(rows: pd.DataFrame, V: np.ndarray, samples: int, seed: int) -> pd.D
 def _of_split(
     rows: pd.DataFrame, values: list[pd.Series], groups: dict[str, pd.Series], draw: tuple[int, int]
 ) -> list[pd.DataFrame]:
-    """Return the tables of one dataset and split: each measure, grouping and group."""
+    """Return the tables of one dataset and split: each measure, grouping and group.
+
+    Measures are in the params' order, the main one first.
+    """
     tables = []
-    for _, own in rows.groupby("measure"):
+    for _, own in rows.groupby("measure", sort=False):
         V = stacked(own, [values[i] for i in own.index])  # (Q, S)
         queries = values[own.index[0]].index
         for grouping, of_query in groups.items():
@@ -148,10 +152,11 @@ def groups(
 ) -> None:
     """Write groups.csv: each run's mean, 95% interval and what training changed, by query group.
 
-    The grouping "train query" tells whether the relevant documents are relevant to a train query
-    too; "codesearchnet", where `packages` are given, whether CodeSearchNet can have had their
-    repository. p_holm is of a two-tailed paired t-test against what the system is trained from, at
-    the same bytes a document, Holm-corrected within (dataset, split, grouping, group, measure).
+    The grouping "all" has one group, all queries of the split. "train query" tells whether the
+    relevant documents are relevant to a train query too; "codesearchnet", where `packages` are
+    given, whether CodeSearchNet can have had their repository. p_holm is of a two-tailed paired
+    t-test against what the system is trained from, at the same bytes a document, Holm-corrected
+    within (dataset, split, grouping, group, measure).
 
     Args:
         per_query: as for the `results` stage.
@@ -182,6 +187,7 @@ def groups(
         for split, part in own.groupby("split"):
             qrels = read_qrels(folder / "qrels" / f"{split}.trec")
             of_query = {name: query_groups(qrels, group_of) for name, group_of in told.items()}
+            of_query[ALL] = pd.Series(ALL, index=of_query["train query"].index)
             tables += _of_split(part, values, of_query, (samples, seed))
     _write(pd.concat(tables), out)
 

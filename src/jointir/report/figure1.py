@@ -31,7 +31,8 @@ POINTS = {
     "colbert": (LATE, "P"),
     "bm25": (WORDS, "X"),
 }
-STAR = {"brute-force": "STAR"}  # here one of several that are searched by brute force
+# here two of several that are searched by brute force
+STAR = {"brute-force": "STAR", "adore": "ADORE+STAR"}
 
 
 def sized(results: Path, meta: list[Path]) -> pd.DataFrame:

@@ -16,27 +16,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LEGEND_COLUMNS = 6
-ROW_HEIGHT, LEGEND_HEIGHT = 2.5, 0.45  # inches
+LEGEND_COLUMNS = 4  # three lines of all systems, brute force in the last column
+ROW_HEIGHT, LEGEND_HEIGHT = 2.5, 0.6  # inches
 
 SHOWN = ["jpq", "jpq-4bit", "dpq", "opq", "pq", "scann", "opq-scann", "itq-lsh", "lsh"]
+# horizontal lines, in the legend and not on the line: STAR's and ADORE's may be close together
 BRUTE = {
+    "adore": {"color": "#888888", "linestyle": (0, (8, 2, 1, 2)), "linewidth": 1.1},
     "brute-force": {"color": "#222222", "linestyle": (0, (6, 3)), "linewidth": 0.9},
     "brute-force-pretrained": {"color": "#222222", "linestyle": (0, (1, 2)), "linewidth": 0.9},
 }
 
 
 def draw_brute_force(ax: "Axes", rows: pd.DataFrame) -> None:
-    """Draw a horizontal line for each brute-force system in one panel's rows.
-
-    STAR's is labelled where it is, in the room above it; the other, which the curves may cross, is
-    in the legend.
-    """
+    """Draw a horizontal line for each brute-force system in one panel's rows."""
     for row in rows[rows["system"].isin(BRUTE)].itertuples():
         ax.axhline(row.value, label=human(row.system), zorder=1, **BRUTE[row.system])
-        if row.system == "brute-force":
-            at = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
-            ax.annotate(human(row.system), (0.01, row.value), xytext=(0, 2), fontsize=7.5, **at)
 
 
 def draw(ax: "Axes", rows: pd.DataFrame) -> None:
@@ -59,15 +54,14 @@ def draw(ax: "Axes", rows: pd.DataFrame) -> None:
     ticks = sorted(swept["bytes_per_doc"].unique())
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
-    ax.margins(y=0.08)  # room for the label above the highest line
 
 
 def add_legend(fig: "Figure") -> None:
-    """Add one legend above all panels: what they draw, each once, but for what is labelled."""
+    """Add one legend above all panels: what they draw, each once."""
     lines = [line for ax in fig.axes for line in ax.get_lines()]
     handles = {str(line.get_label()): line for line in lines}
-    shown = [human(system) for system in [*SHOWN, "brute-force-pretrained"]]
-    shown = [name for name in shown if name in handles]
+    names = [human(system) for system in [*SHOWN, *BRUTE]]
+    shown = [name for name in names if name in handles]
     fig.legend(
         [handles[name] for name in shown],
         shown,

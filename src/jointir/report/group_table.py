@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from jointir.errors import InputError
-from jointir.measure.groups import MIXED, NONE, TRAINED_FROM, order, read_groups
+from jointir.measure.groups import ALL, MIXED, NONE, TRAINED_FROM, order, read_groups
 from jointir.report.formats import markdown, write_lines
 from jointir.report.tables import human, mark, ranked
 
@@ -70,6 +70,8 @@ def _section(rows: pd.DataFrame, dataset: str, grouping: str) -> list[str]:
 def groups_table(groups: Path, out: Path) -> None:
     """Write groups.csv's test split as Markdown: a table for each dataset, grouping and measure.
 
+    The values of all queries together are in figure 4's table, and left out here.
+
     Raises:
         InputError: groups.csv has other columns, or no test split.
     """
@@ -78,6 +80,7 @@ def groups_table(groups: Path, out: Path) -> None:
     if rows.empty:
         raise InputError(groups, "no row of the test split", "Measure the test split first")
     lines = []
-    for (dataset, grouping), own in rows.groupby(["dataset", "grouping"]):
+    told_apart = rows[rows["grouping"].ne(ALL)]
+    for (dataset, grouping), own in told_apart.groupby(["dataset", "grouping"]):
         lines += _section(own, str(dataset), str(grouping))
     write_lines([*lines, LEGEND], out)

@@ -5,7 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from jointir.errors import InputError
-from jointir.files import atomic, read_json, write_json
+from jointir.files import atomic, read_json, read_text, write_json
+from jointir.measure.groups import ALL, read_groups
+from jointir.measure.pays import JPQ, PAYS, WORSE, Verdict, verdicts
 from jointir.measure.results import RUN, measures_of, read_meta, read_results, reference
 from jointir.readers import of_types, read_csv
 
@@ -27,13 +29,13 @@ NAMES = {
     "annoy": "Annoy",
     "falconn": "FALCONN",
     "flann": "FLANN",
+    "adore": "brute force (ADORE + STAR)",
     "brute-force": "brute force (STAR)",
     "brute-force-pretrained": "brute force (untrained)",
     "rand-neg": "Rand Neg",
     "bm25-neg": "BM25 Neg",
     "ance": "ANCE",
     "tct-colbert": "TCT-ColBERT",
-    "adore": "ADORE+STAR",
     "colbert": "ColBERT",
     "bm25": "BM25",
 }
@@ -42,7 +44,8 @@ LEGEND = (
     "Brackets: 95% bootstrap interval over queries. Two-tailed paired t-test against JPQ at the "
     "same bytes a document, Holm-corrected within a dataset and measure: JPQ significantly better "
     "(\\*\\* p < 0.01, \\* p < 0.05) or worse († p < 0.05). Compression counts codes and "
-    "codebooks. Queries of the test split; dev was used for tuning."
+    "codebooks. Pays: JPQ against the OPQ that it starts from, at the same bytes a document, over "
+    "all queries (see below). Queries of the test split; dev was used for tuning."
 )
 
 
@@ -134,7 +137,9 @@ def final_rows(results: Path) -> pd.DataFrame:
     return rows
 
 
-def _line(run: pd.DataFrame, measures: list[str], brute: float | None, compression: str) -> str:
+def _line(
+    run: pd.DataFrame, measures: list[str], brute: float | None, compression: str, pays: str
+) -> str:
     first = run.iloc[0]
     cells = {row.measure: f"{row.value:.3f}{row.mark}" for row in run.itertuples()}
     main = run[run["measure"].eq(measures[0])]
@@ -144,12 +149,41 @@ def _line(run: pd.DataFrame, measures: list[str], brute: float | None, compressi
     share = f"{row['value'] / brute:.1%}" if len(main) and brute else ""
     ratio = f"{float(compression):.1f}\u00d7" if compression else ""
     scores = [cells.get(measure, "") for measure in measures]
-    values = [human(first.system), first.label, f"{first.bytes_per_doc:g}", *scores, share, ratio]
-    return f"| {' | '.join(values)} |"
+    about = [human(first.system), first.label, f"{first.bytes_per_doc:g}"]
+    return f"| {' | '.join([*about, *scores, share, ratio, pays])} |"
 
 
-def dataset_lines(rows: pd.DataFrame, compressions: dict[tuple[str, str, str], str]) -> list[str]:
-    """Return the Markdown table of one dataset's test rows (those of final_rows)."""
+def verdict_text(found: Verdict) -> str:
+    """Return a verdict as a cell of a table."""
+    word = "yes" if found.word == PAYS else found.word
+    return f"{word} ({', '.join(found.worse)})" if found.word == WORSE else word
+
+
+def read_pays(groups: Path) -> dict[tuple[str, str, float], str]:
+    """Return whether JPQ pays on test, by (dataset, system, bytes a document), over all queries.
+
+    Raises:
+        InputError: groups.csv has other columns, or a group that its grouping does not have.
+    """
+    rows = read_groups(groups)
+    rows = rows[rows["split"].eq("test") & rows["grouping"].eq(ALL)]
+    return {
+        (str(dataset), system, size): verdict_text(found)
+        for dataset, own in rows.groupby("dataset")
+        for system in JPQ
+        for size, found in verdicts(own, system).items()
+    }
+
+
+def dataset_lines(
+    rows: pd.DataFrame,
+    compressions: dict[tuple[str, str, str], str],
+    pays: dict[tuple[str, str, float], str],
+) -> list[str]:
+    """Return the Markdown table of one dataset's test rows (those of final_rows).
+
+    compressions: of `read_sizes`. pays: of `read_pays`.
+    """
     measures = measures_of(rows)
     rows = rows.assign(mark=marks(rows)).sort_values(
         ["system", "bytes_per_doc", "setting", "seed"],
@@ -158,11 +192,13 @@ def dataset_lines(rows: pd.DataFrame, compressions: dict[tuple[str, str, str], s
     exact = rows[rows["system"].eq("brute-force") & rows["measure"].eq(measures[0])]
     brute = float(exact["value"].iloc[0]) if len(exact) else None
     titles = ["system", "setting", "bytes a document", *measures]
-    titles += [f"of brute force's {measures[0]}", "compression"]
+    titles += [f"of brute force's {measures[0]}", "compression", "pays"]
     align = ["---", "---"] + ["---:"] * (len(titles) - 2)
     lines = [f"| {' | '.join(titles)} |", f"| {' | '.join(align)} |"]
-    for (dataset, _, system, setting, *_), run in rows.groupby(RUN, sort=False):
-        lines.append(_line(run, measures, brute, compressions.get((dataset, system, setting), "")))
+    for (dataset, _, system, setting, _, size), run in rows.groupby(RUN, sort=False):
+        compression = compressions.get((dataset, system, setting), "")
+        told = pays.get((dataset, system, size), "")
+        lines.append(_line(run, measures, brute, compression, told))
     return lines
 
 
@@ -188,21 +224,26 @@ def comparison_line(path: Path) -> str:
     )
 
 
-def figure4_table(results: Path, sizes: Path, star: list[Path], out: Path) -> None:
+def figure4_table(
+    results: Path, sizes: Path, groups: Path, pays: Path, star: list[Path], out: Path
+) -> None:
     """Write figure 4's numbers, and what it leaves out, as a Markdown table for each dataset.
 
-    star: comparisons of the trained with the untrained encoder, a sentence each.
+    groups: groups.csv, by which a column says whether JPQ pays. pays: the text of the `pays`
+    stage, which ends the file. star: comparisons of the trained with the untrained encoder, a
+    sentence each.
 
     Raises:
-        InputError: results.csv has other columns, or no test split.
+        InputError: results.csv has other columns, or no test split; groups.csv is damaged; or
+            there is no such text.
     """
-    compressions = read_sizes(sizes)
+    compressions, told = read_sizes(sizes), read_pays(groups)
     lines: list[str] = []
     for dataset, rows in final_rows(results).groupby("dataset"):
-        lines += [f"### {dataset}, test", "", *dataset_lines(rows, compressions), ""]
+        lines += [f"### {dataset}, test", "", *dataset_lines(rows, compressions, told), ""]
+    notes = [LEGEND, *map(comparison_line, star), read_text(pays).rstrip()]
     with atomic(out) as scratch:
-        notes = "\n\n".join([LEGEND, *map(comparison_line, star)])
-        scratch.write_text("\n".join([*lines, notes]) + "\n", encoding="utf-8")
+        scratch.write_text("\n".join([*lines, "\n\n".join(notes)]) + "\n", encoding="utf-8")
 
 
 def metrics_json(results: Path, out: Path) -> None:
