@@ -11,7 +11,7 @@ from jointir.data.store import read_qrels, read_queries
 from jointir.encode.dev import Settings, exact_search, read_dev, sample
 from jointir.encode.pairs import training_pairs
 from jointir.encode.training import Checkpoint, train
-from jointir.encode.validation import Validation, read_curve, write_curve
+from jointir.encode.validation import Validation, lower_bound, read_curve, write_curve
 from jointir.errors import InputError
 from jointir.joint.jpq import jpq
 from jointir.quantize.pq import read_pq
@@ -37,40 +37,46 @@ class Line(torch.nn.Module):
 def walk(values_at: dict[int, list[float]], folder: Path, every: int, patience: int = 0):
     """Train Line for 6 steps of plain descent; dev's values at each step are those given."""
     line = Line()
-    at = lambda: values_at[round(-line.weight.item())]  # noqa: E731
-    validation = Validation(
-        lambda: np.array(at()), np.array([0, 0, 1, 1]), "RR@10", every, patience
-    )
+
+    def values() -> np.ndarray:
+        return np.array(values_at[round(-line.weight.item())])
+
+    def loss_of(step: int) -> torch.Tensor:  # against the rate, which falls from 1 to 0
+        return line.weight.sum() / ((6 - step) / 6)
+
+    validation = Validation(values, np.array([0, 0, 1, 1]), "RR@10", every, patience)
     steepest = torch.optim.SGD(line.parameters(), lr=1.0)
     keeper = Checkpoint(folder, 1e9, {})
-    # warm-up 0 and a rate that falls from 1: undone by dividing the loss by the factor
-    train(
-        line,
-        steepest,
-        lambda s: line.weight.sum() / ((6 - s) / 6),
-        6,
-        0,
-        1,
-        [],
-        keeper,
-        "line",
-        validation,
-    )
+    train(line, steepest, loss_of, 6, 0, 1, [], keeper, "line", validation)
     return line, validation
 
 
 def test_no_group_pays_for_anothers_gain(tmp_path):
-    flat = [0.5, 0.5, 0.5, 0.5]
-    values = {0: flat, 2: [0.9, 0.9, 0.4, 0.4], 4: [0.7, 0.5, 0.6, 0.5], 6: [0.5, 0.5, 0.9, 0.4]}
+    values = {
+        0: [0.1] * 4,
+        2: [0.9, 0.9, 0.0, 0.1],
+        4: [0.5, 0.4, 0.3, 0.4],
+        6: [0.9, 0.8, 0.2, 0.2],
+    }
     line, validation = walk(values, tmp_path, every=2)
-    # gains: the least of both groups': 0, -0.1, min(0.1, 0.05), min(0, 0.15)
-    assert [step for step, _, _ in validation.curve] == [0, 2, 4, 6]
-    assert [g for _, _, g in validation.curve] == pytest.approx([0, -0.1, 0.05, 0])
-    assert [v for _, v, _ in validation.curve] == pytest.approx([0.5, 0.65, 0.575, 0.575])
+    # the least of both groups' means, minus 0.1: -0.05, 0.25, 0.1
+    assert [step for step, *_ in validation.curve] == [0, 2, 4, 6]
+    assert [gain for *_, gain, _ in validation.curve] == pytest.approx([0, -0.05, 0.25, 0.1])
+    assert [v for _, v, *_ in validation.curve] == pytest.approx([0.1, 0.475, 0.4, 0.525])
     assert line.weight.item() == pytest.approx(-4)
     write_curve(validation, tmp_path / "training.csv")
     table = read_curve(tmp_path / "training.csv")
     assert table["kept"].tolist() == [0, 0, 1, 0] and set(table["measure"]) == {"RR@10"}
+
+
+def test_a_gain_that_may_be_chance_is_not_taken(tmp_path):
+    # changes 0.4, 0, 0, 0: mean 0.1, deviation 0.2, bound 0.1 - 1.645 * 0.2 / 2
+    assert lower_bound(np.array([0.4, 0, 0, 0])) == pytest.approx(-0.0645)
+    assert lower_bound(np.array([0.4])) == -np.inf
+    values = {0: [0.1] * 4, 3: [0.5, 0.1, 0.1, 0.1], 6: [0.12, 0.12, 0.11, 0.12]}
+    line, validation = walk(values, tmp_path, every=3)
+    assert line.weight.item() == pytest.approx(-6)  # the smaller gain, which is sure
+    assert validation.curve[1][-1] < 0 < validation.curve[2][-1]
 
 
 def test_the_start_is_a_candidate_and_the_first_of_equals_is_kept(tmp_path):
@@ -82,7 +88,7 @@ def test_the_start_is_a_candidate_and_the_first_of_equals_is_kept(tmp_path):
 def test_patience_ends_a_training(tmp_path):
     values = {0: [0.5] * 4, 1: [0.6] * 4, 2: [0.5] * 4, 3: [0.5] * 4}
     line, validation = walk(values, tmp_path, every=1, patience=2)
-    assert [step for step, _, _ in validation.curve] == [0, 1, 2, 3]
+    assert [step for step, *_ in validation.curve] == [0, 1, 2, 3]
     assert line.weight.item() == pytest.approx(-1)
 
 
@@ -90,7 +96,7 @@ def test_without_a_measurement_the_last_weights_are_kept(tiny, tmp_path):
     paths = (tmp_path / "i.faiss", tmp_path / "e", tmp_path / "s")
     out = tmp_path / "training.csv"
     jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS, out_curve=out)
-    assert out.read_text() == "step,measure,value,gain,kept\n"
+    assert out.read_text() == "step,measure,value,gain,bound,kept\n"
 
 
 class Killed(Exception):

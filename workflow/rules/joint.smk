@@ -22,13 +22,14 @@ rule tune:
     params:
         training=lambda w: options(config["jpq"] | {k: config["tune"][k] for k in TUNE}),
         candidates=repeat("candidate", candidates()),
-        measured=lambda w: measured(w, "queries"),
+        measured=lambda w: measured(w),
+        queries=config["tune"]["queries"],
         scratch="data/{dataset}/scratch/tune",
     shell:
         "jointir tune --collection {input.collection} --encoder {input.model}"
         " --docs {input.docs} --teacher {input.teacher} --index {input.index}"
         " --out {output.chosen} --scratch {params.scratch} {params.candidates}"
-        " {params.training} {params.measured} 2>&1 | tee {log}"
+        " {params.training} {params.measured} --dev-queries {params.queries} 2>&1 | tee {log}"
 
 
 rule jpq:

@@ -17,7 +17,8 @@ from jointir.encode.processes import from_main, say_once
 from jointir.files import atomic
 from jointir.readers import read_csv
 
-COLUMNS = ["step", "measure", "value", "gain", "kept"]
+COLUMNS = ["step", "measure", "value", "gain", "bound", "kept"]
+Z = 1.645  # of a one-sided 95% bound
 
 
 @dataclass
@@ -26,7 +27,10 @@ class Validation:
 
     values: returns float[Q], dev's queries measured with the module as it is. groups: int[Q], the
     group of each query: the gain of a step is the least of the groups' mean gains over step 0. So
-    no group pays for another's gain. measure: the name of what `values` returns. every: steps
+    no group pays for another's gain. Of the steps whose mean gain over all queries is above 0 with
+    a one-sided confidence of 95% (`bound`), the one of the highest gain is kept; where there is
+    none, the start is: a gain that may be chance is not taken, for on new queries it may be a loss.
+    measure: the name of what `values` returns. every: steps
     between two measurements; the last step is measured, too. patience: measurements without a new
     best after which training stops; 0: never.
     """
@@ -36,7 +40,7 @@ class Validation:
     measure: str
     every: int
     patience: int = 0
-    curve: list[tuple[int, float, float]] = field(default_factory=list)  # step, mean, gain
+    curve: list[tuple[int, float, float, float]] = field(default_factory=list)
     start: np.ndarray | None = None  # float[Q], the values at step 0
     best: dict[str, torch.Tensor] = field(default_factory=dict)
 
@@ -54,15 +58,12 @@ class Validation:
         values = np.asarray(from_main(self.values), np.float64)
         module.train(training)
         self.start = values if self.start is None else self.start
-        gain = self._gain(values)
-        if not self.curve or gain > max(g for _, _, g in self.curve):
-            self.best = {n: p.detach().clone() for n, p in _learned(module)}
-        self.curve.append((step, float(values.mean()), gain))
-        say_once(f"step {step}: {self.measure} on dev {values.mean():.4f}, gain {gain:+.4f}")
-
-    def _gain(self, values: np.ndarray) -> float:
         change = values - self.start
-        return float(min(change[self.groups == g].mean() for g in np.unique(self.groups)))
+        gain = min(change[self.groups == g].mean() for g in np.unique(self.groups))
+        self.curve.append((step, float(values.mean()), float(gain), lower_bound(change)))
+        if self._kept() == len(self.curve) - 1:
+            self.best = {n: p.detach().clone() for n, p in _learned(module)}
+        say_once(f"step {step}: {self.measure} on dev {values.mean():.4f}, gain {gain:+.4f}")
 
     def exhausted(self) -> bool:
         """Return whether as many measurements as `patience` have brought no new best."""
@@ -70,7 +71,8 @@ class Validation:
 
     def _kept(self) -> int:
         """Return which measurement is kept: the first of the best."""
-        return int(np.argmax([gain for _, _, gain in self.curve]))
+        start, *later = self.curve
+        return int(np.argmax([start[2], *(g if bound > 0 else -np.inf for *_, g, bound in later)]))
 
     def choose(self, module: torch.nn.Module) -> None:
         """Give the module the best weights, and say which they are."""
@@ -79,16 +81,16 @@ class Validation:
         with torch.no_grad():
             for name, p in _learned(module):
                 p.copy_(self.best[name])
-        step, value, gain = self.curve[self._kept()]
-        why = "the start: no step is better on dev" if step == 0 else f"gain {gain:+.4f}"
+        step, value, gain, _ = self.curve[self._kept()]
+        why = "the start: no step is surely better on dev" if step == 0 else f"gain {gain:+.4f}"
         say_once(f"kept step {step}, {self.measure} on dev {value:.4f} ({why})")
 
     def rows(self) -> list[tuple[int, str, str, str, int]]:
         """Return COLUMNS of each measurement."""
         kept = self._kept() if self.curve else -1
         return [
-            (step, self.measure, f"{value:.6f}", f"{gain:.6f}", int(i == kept))
-            for i, (step, value, gain) in enumerate(self.curve)
+            (step, self.measure, f"{value:.6f}", f"{gain:.6f}", f"{bound:.6f}", int(i == kept))
+            for i, (step, value, gain, bound) in enumerate(self.curve)
         ]
 
     def state(self) -> tuple[dict[str, torch.Tensor], str]:
@@ -116,14 +118,21 @@ def read_curve(path: Path) -> pd.DataFrame:
     return read_csv(path, COLUMNS)
 
 
+def lower_bound(change: np.ndarray) -> float:
+    """Return the one-sided 95% bound of the mean of float[Q], by the normal distribution."""
+    if len(change) < 2:
+        return -np.inf
+    return float(change.mean() - Z * change.std(ddof=1) / len(change) ** 0.5)
+
+
 def _learned(module: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:
     return [(n, p) for n, p in module.named_parameters() if p.requires_grad]
 
 
 def write_curve(validation: Validation | None, out: Path | None) -> None:
-    """Write what a training measured as CSV: step, measure, value, gain, kept (0 or 1).
+    """Write what a training measured as CSV: step, measure, value, gain, bound, kept (0 or 1).
 
-    value: the mean over dev. gain: as for `Validation`. Nothing was measured: no row.
+    value: the mean over dev. gain, bound: as for `Validation`. Nothing was measured: no row.
     """
     if out is None:
         return
