@@ -5,7 +5,7 @@ import hashlib
 import pandas as pd
 import pytest
 
-from jointir.data.splits import split_queries
+from jointir.data.splits import split_by_group, split_queries
 from jointir.errors import InputError
 
 
@@ -60,3 +60,27 @@ def test_a_huge_number_is_told_short():
     queries, qrels = collection(5)
     with pytest.raises(InputError, match=r"too few for dev=1\.00e\+300 and test=2\. Let"):
         split_queries(queries, qrels, 10**300, 2, seed=0)
+
+
+def test_no_group_is_in_two_splits_and_each_has_its_number():
+    ids = [f"q{i}" for i in range(60)]
+    queries = pd.DataFrame({"query_id": ids, "text": "x"})
+    groups = pd.Series([f"g{i % 10}" for i in range(60)])  # ten groups of six
+    split = split_by_group(queries, groups, dev=8, test=7, seed=3)
+    order = sorted(set(groups), key=lambda g: hashlib.sha256(f"3:{g}".encode()).hexdigest())
+    test, dev, train = order[:2], order[2:4], order[4:]  # two groups hold seven, and eight
+    assert split.value_counts().to_dict() == {"train": 36, "dev": 8, "test": 7, "": 9}
+    for name, own in (("test", test), ("dev", dev), ("train", train)):
+        assert set(groups[split.eq(name)]) <= set(own)
+    left_out = [i for i in ids if groups[int(i[1:])] in test]
+    left_out.sort(key=lambda i: hashlib.sha256(f"3:{i}".encode()).hexdigest())
+    assert set(queries["query_id"][split.eq("test")]) == set(left_out[:7])
+    shuffled = queries.sample(frac=1, random_state=0)
+    again = split_by_group(shuffled, groups[shuffled.index], 8, 7, 3)
+    pd.testing.assert_series_equal(again.sort_index(), split)
+
+
+def test_groups_that_leave_none_to_train_on_are_refused():
+    queries = pd.DataFrame({"query_id": ["a", "b", "c"], "text": "x"})
+    with pytest.raises(InputError, match="of 3 groups none is left to train on"):
+        split_by_group(queries, pd.Series(["x", "y", "z"]), dev=1, test=2, seed=1)

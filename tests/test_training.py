@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError, safe_open
 
 from jointir.encode import training
-from jointir.encode.training import Checkpoint, fingerprint, shuffled, train, warmup_linear
+from jointir.encode.training import (
+    UNDECAYED,
+    Checkpoint,
+    decayed,
+    fingerprint,
+    shuffled,
+    train,
+    warmup_linear,
+)
 from jointir.errors import InputError
 from jointir.joint import jpq as module
 from jointir.joint.jpq import jpq
@@ -273,3 +281,19 @@ def test_a_fingerprint_is_of_settings_and_of_what_is_read(tmp_path):
     assert fingerprint(arguments | {"docs": copy}) != first
     with pytest.raises(InputError, match=r"docs\.npy.*not there.*--docs"):
         fingerprint(arguments)
+
+
+def test_weight_decay_spares_biases_norms_and_what_is_told():
+    layer, norm = torch.nn.Linear(3, 2), torch.nn.LayerNorm(2)
+    centroids = torch.nn.Parameter(torch.ones(2, 4, 3))
+    groups = [*decayed([*layer.parameters(), *norm.parameters()])]
+    groups += [{"params": [centroids]} | UNDECAYED]
+    optimizer = torch.optim.AdamW(groups, lr=0.1)
+    before = layer.weight.detach().clone()
+    for tensor in (*layer.parameters(), *norm.parameters(), centroids):
+        tensor.grad = torch.zeros_like(tensor)
+    bias = layer.bias.detach().clone()
+    optimizer.step()
+    torch.testing.assert_close(layer.weight.detach(), before * (1 - 0.1 * 0.01))  # AdamW's own
+    assert torch.equal(layer.bias.detach(), bias) and (norm.weight == 1).all()
+    assert (centroids == 1).all()

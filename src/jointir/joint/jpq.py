@@ -11,6 +11,17 @@ Decisions where the paper is silent, most of them as in its authors' code:
 - plain OPQ has no coarse vector, so there is none to fold into the centroids;
 - learning rate: linear warm-up, then linear to 0; the number of steps is a budget chosen on dev.
 
+What differs from the authors' code (github.com/jingtaozhan/JPQ, jpq/run_train.py):
+- `lambdarank` sums over pairs, theirs is the mean over a query's pairs. AdamW does not see a
+  constant factor; a query of four positives weighs four times here;
+- negatives come from documents that have a train query (`mined_from`; theirs: from all), because
+  the others could only ever be negatives, and new queries ask for just such documents;
+- the loss has a second part, `distillation`: the KL from the starting encoder's exact scores to the
+  quantized ones. It needs no label, so that `ranking: 0` trains without any (Distill-VQ's idea);
+- dev is measured on the way, and the start is kept where no step is surely better (Validation).
+As theirs: weight decay acts on matrices alone, not on biases, norms and centroids.
+`ranking: 1, distillation: 0, mined_from: all` and `validation.every: 0` is the paper's training.
+
 The same stage trains the ablation's variants (section 5.3): `exact` scores are those of "+JPQ Neg",
 a `centroid_lr` of 0 leaves the index as it was ("+JPQ Loss"), an `lr` of 0 the query encoder.
 """
