@@ -29,7 +29,7 @@ SWAP = 1e-4  # scores this close may swap
 D = 384
 SETTINGS = {(s, f"M={M}") for s in ("jpq", "opq", "pq") for M in MS}
 SETTINGS |= {(s, f"bits={8 * M}") for s in ("lsh", "itq-lsh") for M in MS}
-SETTINGS |= {("brute-force", ""), ("brute-force-pretrained", "")}
+SETTINGS |= {("brute-force", ""), ("brute-force-pretrained", ""), ("adore", "")}
 SETTINGS |= {("dpq", "M=16"), ("opq-4bit", "M=32 K=16"), ("jpq-4bit", "M=32 K=16")}
 SETTINGS |= {("scann", "M=16")} if not missing("scann") else set()
 
@@ -83,13 +83,17 @@ def test_the_groups_of_queries_add_up_to_the_results(folder, results):
             sums["total"] / sums["n_queries"], value, check_names=False, atol=2e-6, rtol=0
         )
     told = groups.groupby("grouping")["group"].agg(set).to_dict()
-    assert told == {"codesearchnet": {"possible", "impossible"}, "train query": {"without"}}
+    of_packages = {"possible", "impossible"}
+    assert told == {
+        "all": {"all"}, "codesearchnet": of_packages, "train query": {"without"}
+    }  # fmt: skip
     text = (folder / "reports/tables/groups.md").read_text()
     assert f"All {TEST:,} queries are in the group *without*." in text
 
 
 def test_holm_p_is_given_exactly_for_what_is_compared_with_jpq(results):
-    alone = results["system"].eq("jpq") | results["system"].str.startswith("brute-force")
+    brute = results["setting"].eq("")
+    alone = results["system"].eq("jpq") | brute
     assert (results["p_holm"].eq("") == alone).all()
     assert results["p_holm"][~alone].map(float).between(0, 1).all()
 
@@ -180,6 +184,9 @@ def test_figure4_is_drawn(folder):
     assert (pixels[..., :3].min(axis=2) < 0.9).mean() > 0.01, "nearly blank"
     table = (folder / "reports/tables/figure4.md").read_text()
     assert table.count("\n| ") == 2 + len(SETTINGS)
+    said = (folder / "reports/tables/pays.md").read_text()
+    assert said.startswith("- apidocs-ci: JPQ ") and "\n- apidocs-ci: JPQ 4-bit " in said
+    assert table.endswith(said) and (folder / "logs/figure4.log").read_text().endswith(said)
 
 
 def test_nothing_is_left_to_do(folder):

@@ -42,7 +42,7 @@ def test_jpqs_rows_are_figure_4s(folder, table):
     read = {"keep_default_na": False, "dtype": {"setting": str}}
     results = pd.read_csv(folder / "reports/tables/results.csv", **read)
     both = table.merge(results, on=["split", "system", "setting", "measure"])
-    assert {"jpq", "opq", "lsh", "brute-force"} == set(both["system"])
+    assert {"jpq", "opq", "lsh", "brute-force", "adore"} == set(both["system"])
     assert both["value_x"].equals(both["value_y"])
 
 

@@ -78,6 +78,7 @@ JOBS = {
     "results": 1,
     "groups": 1,
     "groups_table": 1,
+    "pays": 1,
     "compare_star": 1,
     "sizes": 1,
     "metrics": 1,

@@ -107,21 +107,6 @@ def write_json(path: Path, value: object) -> None:
         scratch.write_text(json.dumps(value, indent=2) + "\n")
 
 
-def read_text(path: Path) -> str:
-    """Read a text that a stage wrote.
-
-    Raises:
-        InputError: the file is not there, or is not UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as e:
-        raise InputError(path, "there is no such file", "Run the stage that writes it") from e
-    except UnicodeDecodeError as e:
-        remedy = "Delete it and rerun the stage that writes it"
-        raise InputError(path, f"not UTF-8 ({e})", remedy) from e
-
-
 def read_json(path: Path) -> dict:
     """Read a JSON object.
 

@@ -41,12 +41,35 @@ rule metrics:
         "jointir metrics-json --results {input.results} --out {output.metrics} 2>&1 | tee {log}"
 
 
+rule pays:
+    input:
+        code=code("report.pays"),
+        groups=rules.groups.output.table,
+        made=rules.groups.output.made,
+    output:
+        text="reports/tables/pays.md",
+    log:
+        "logs/pays.log",
+    benchmark:
+        "logs/pays.tsv"
+    localrule: True  # seconds
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "jointir pays --groups {input.groups} --out {output.text} 2>&1 | tee {log}"
+
+
 rule figure4_table:
     input:
         code=code("report.tables"),
         results=rules.results.output.table,
-        made=rules.results.output.made,
+        groups=rules.groups.output.table,
+        made=[rules.results.output.made, rules.groups.output.made],
         sizes=rules.sizes.output.table,
+        pays=rules.pays.output.text,
         star=each_dataset(rules.compare_star.output.comparison),
     output:
         table="reports/tables/figure4.md",
@@ -63,8 +86,9 @@ rule figure4_table:
     params:
         star=lambda w, input: repeat("star", input.star),
     shell:
-        "jointir figure4-table --results {input.results} --sizes {input.sizes} {params.star}"
-        " --out {output.table} 2>&1 | tee {log}"
+        "jointir figure4-table --results {input.results} --sizes {input.sizes}"
+        " --groups {input.groups} --pays {input.pays} {params.star} --out {output.table}"
+        " 2>&1 | tee {log}"
 
 
 rule groups_table:
@@ -98,6 +122,7 @@ rule figure4:
         table=rules.figure4_table.output.table,
         groups=rules.groups_table.output.table,
         metrics=rules.metrics.output.metrics,
+        pays=rules.pays.output.text,  # printed: the last words of who asks for the figure
     output:
         pdf=report(
             "reports/figure4.pdf",
@@ -116,5 +141,5 @@ rule figure4:
         mem_mb=1000,
         runtime=10,
     shell:
-        "jointir figure4 --results {input.results} --out {output.pdf} --png {output.png}"
-        " 2>&1 | tee {log}"
+        "(jointir figure4 --results {input.results} --out {output.pdf} --png {output.png}"
+        " && cat {input.pays}) 2>&1 | tee {log}"

@@ -18,6 +18,7 @@ STAGES = {
         )
         for system in TRAINED_WITH
     },
+    "adore": lambda: each_system("data/{dataset}/adore/queries.npy", only(["adore"])),
     "search": lambda: each_system(rules.retrieve.output.meta),
     "measure": lambda: [
         *rules.results.output,
@@ -62,6 +63,7 @@ STAGES = {
     "negatives": lambda: [*each_dataset(rules.negatives.output.overlap), *rules.figure3.output],
     "report": lambda: [
         *rules.figure4.output,
+        *rules.pays.output,
         *rules.figure4_table.output,
         *rules.groups_table.output,
         *rules.metrics.output,

@@ -1,7 +1,8 @@
-"""A table of text cells as Markdown and as LaTeX."""
+"""A table of text cells as Markdown and as LaTeX; files of text."""
 
 from pathlib import Path
 
+from jointir.errors import InputError
 from jointir.files import atomic
 
 LATEX = {c: rf"\{c}" for c in "&%_#${}"} | {"\u00d7": r"$\times$", "†": r"\dag{}"}
@@ -31,3 +32,18 @@ def write_lines(lines: list[str], out: Path) -> None:
     """Write lines of text atomically."""
     with atomic(out) as scratch:
         scratch.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def read_text(path: Path) -> str:
+    """Read a text that a stage wrote.
+
+    Raises:
+        InputError: the file is not there, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as e:
+        raise InputError(path, "there is no such file", "Run the stage that writes it") from e
+    except UnicodeDecodeError as e:
+        remedy = "Delete it and rerun the stage that writes it"
+        raise InputError(path, f"not UTF-8 ({e})", remedy) from e

@@ -5,11 +5,12 @@ from pathlib import Path
 import pandas as pd
 
 from jointir.errors import InputError
-from jointir.files import atomic, read_json, read_text, write_json
+from jointir.files import atomic, read_json, write_json
 from jointir.measure.groups import ALL, read_groups
 from jointir.measure.pays import JPQ, PAYS, WORSE, Verdict, verdicts
 from jointir.measure.results import RUN, measures_of, read_meta, read_results, reference
 from jointir.readers import of_types, read_csv
+from jointir.report.formats import read_text
 
 NAMES = {
     "jpq": "JPQ",
