@@ -47,7 +47,8 @@ rule figure4_table:
         results=rules.results.output.table,
         made=rules.results.output.made,
         sizes=rules.sizes.output.table,
-        star=each_dataset(rules.compare_star.output.comparison),
+        star=each_dataset(rules.compare_star.output.comparison, among=TEXTS)
+        + each_dataset(rules.compare_distilled.output.comparison, among=VECTORS),
     output:
         table="reports/tables/figure4.md",
     log:
