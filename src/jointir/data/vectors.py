@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from jointir.data.judged import check_ids
 from jointir.data.store import numbered_lines
 from jointir.errors import InputError
 from jointir.files import atomic, new_matrix
@@ -54,11 +55,12 @@ class Vectors:
         """
         at = 0
         for some in self._npy() if self.path.suffix == NPY else self._parquet():
-            wrong = ~(np.abs(some) <= LARGEST).all(axis=1)
+            largest = np.abs(some).max(axis=1).astype(np.float64)  # NaN where one is
+            wrong = ~(largest <= LARGEST)
             if wrong.any():
                 row = int(wrong.argmax())
-                bad = some[row][~(np.abs(some[row]) <= LARGEST)][0]
-                raise InputError(self.path, f"row {at + row} holds the number {bad:g}", AGAIN)
+                found = f"row {at + row} holds a number of size {largest[row]:g}"
+                raise InputError(self.path, found, AGAIN)
             yield some.astype(self.dtype, copy=False)
             at += len(some)
 
@@ -86,6 +88,16 @@ class Vectors:
                 at += len(lists)
 
 
+class _Places:
+    """Where each id is, looked up only when it is told."""
+
+    def __init__(self, vectors: Vectors):
+        self._vectors = vectors
+
+    def __getitem__(self, row: int) -> str:
+        return self._vectors.place(row)
+
+
 def _lengths(lists: pa.Array) -> list[int | None]:
     return pa.compute.list_value_length(lists).to_pylist()
 
@@ -107,6 +119,7 @@ def open_vectors(path: Path) -> Vectors:
         what = f"holds {len(found.ids)} ids, {path.name} {found.N} vectors"
         raise InputError(found.places, what, "Give each vector one id, in the same order")
     ids = pd.Series(found.ids, dtype=object)
+    check_ids("the id", ids, _Places(found))
     if (twice := ids.duplicated()).any():
         row = int(twice.argmax())
         first = int(ids.eq(ids[row]).argmax())
