@@ -1,7 +1,9 @@
 """A dataset of vectors through the real DAG: no text, no encoder, no label."""
 
+import json
 import re
 import shutil
+import sys
 
 import faiss
 import numpy as np
@@ -10,6 +12,11 @@ import pytest
 import yaml
 
 from conftest import ROOT, clone, run
+
+sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+import dvc_yaml
+
+from documented import blocks
 from test_distill import N, Q, vectors
 from test_params_refused import read
 
@@ -63,6 +70,11 @@ def test_the_index_is_a_plain_faiss_index_of_raw_queries(given, project):
     exact = np.argsort(-(queries @ docs.T), axis=1)[:, :10]
     kept = np.mean([len(np.intersect1d(a, b)) for a, b in zip(exact, found, strict=True)]) / 10
     assert kept > 0.5
+    (lines,) = (text for text in blocks("python") if "data/mine" in text)  # of README
+    command = [sys.executable, "-c", f"{lines.replace('M16', 'M4')}\nprint(rows.tolist())"]
+    answers = json.loads(run(*command, cwd=project[0]))
+    made = np.load(project[0] / "data/mine/star/queries.npy")[:5]
+    assert answers == index.search(made, 10)[1].tolist()
     assert not (project[0] / "data/mine/systems/jpq/M4/query_encoder").exists()
 
 
@@ -123,6 +135,21 @@ def test_what_the_params_say_is_checked_at_the_start(given, monkeypatch, own, li
     overlay["datasets"]["mine"] |= own
     with pytest.raises(SystemExit, match=re.escape(line)):
         read(overlay)
+
+
+@pytest.mark.parametrize("datasets", [["mine"], ["apidocs", "mine"]], ids=len)
+def test_dvc_knows_every_job_and_what_it_reads(given, monkeypatch, datasets):
+    monkeypatch.chdir(ROOT)
+    overlay = yaml.safe_load((given / "mine.yaml").read_text())
+    overlay["figure4"]["datasets"] = datasets
+    del overlay["sweep"]
+    dag = dvc_yaml.load(overlay)  # which ends where a job belongs to no stage
+    rules = {name: {job.rule.name for job in own} for name, own in dag.jobs.items()}
+    assert "vectors" in rules["corpus"] and "distill" in rules["jpq"]
+    told = dvc_yaml.params_of("jpq", dag)
+    assert "distill" in told or "distill.map_lr" in told
+    assert "fits_vectors" in rules["pretrained"]
+    assert ("star" in rules["star"]) == ("apidocs" in datasets)
 
 
 def test_asi_needs_text(given, monkeypatch):

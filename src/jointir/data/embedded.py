@@ -47,7 +47,7 @@ def nearest(
 ) -> np.ndarray:
     """Return int64[Q, k], the rows of the highest inner products, best first, -1 for no more.
 
-    queries: float[Q, D]. docs: float[N, D]; CHUNK of them are in memory at a time. own: int64[Q],
+    queries: float[Q, D]. docs: float[N, D]; BLOCK of them are in memory at a time. own: int64[Q],
     a row that a query does not find, -1 for none.
     """
     wide = min(k + (own is not None), len(docs))
@@ -102,22 +102,12 @@ def corpus_vectors(
             twice or not one for each vector, a query of zeros, documents that are all the same, or
             another dimension than the other; or judgements that do not fit.
     """
-    documents, asked = open_vectors(docs), open_vectors(queries)
-    if documents.D != asked.D:
-        found = f"has {asked.D} dimensions, {docs} {documents.D}"
-        raise InputError(queries, found, "Take both from the same model")
     if qrels and test:
         raise InputError("splits.test", f"{test}, and {qrels} has a test split", "Drop one of both")
-    vectors = np.concatenate(list(asked.chunks()))
-    zero = ~vectors.any(axis=1)
-    if zero.any():
-        found = f"row {zero.argmax()} is all zeros, with which every document scores 0"
-        raise InputError(queries, found, "Ask the API for it again, or leave it out with its id")
+    documents, asked, vectors = _opened(docs, queries)
     write_matrix(documents, out_docs)
     matrix = read_npy(out_docs, mapped=True)
-    if documents.N > 1 and all((some == matrix[0]).all() for some in documents.chunks()):
-        found = f"all {documents.N} rows are the same, so that no document ranks before another"
-        raise InputError(docs, found, "Check what the API was asked for")
+    _check_differ(documents, matrix[0])
     choices = Choices(drop_identical_ids, read_dev(dev or 0) if qrels else 0, seed)
     oddities = _Said(documents.named and asked.named)
     judge = _Nearest(documents, matrix, asked, vectors, drop_identical_ids)
@@ -128,9 +118,29 @@ def corpus_vectors(
     source = Dataset(_frames(documents), _queries(asked, home), judged, oddities, documents.place)
     build_collection(source, out, docs, "", choices)
     _write_queries(out, asked, vectors, out_queries, out_train)
-    for path, kind in ((out_docs, "document"), (out_queries, "query"), (out_train, "query")):
-        dtype = documents.dtype if kind == "document" else asked.dtype
-        write_json(path.with_suffix(".json"), {"dim": asked.D, "dtype": dtype, "kind": kind})
+    for path, own in ((out_docs, documents), (out_queries, asked), (out_train, asked)):
+        kind = "document" if own is documents else "query"
+        write_json(path.with_suffix(".json"), {"dim": own.D, "dtype": own.dtype, "kind": kind})
+
+
+def _opened(docs: Path, queries: Path) -> tuple[Vectors, Vectors, np.ndarray]:
+    """Return the vectors of documents and queries, and the queries' as float[Q, D]."""
+    documents, asked = open_vectors(docs), open_vectors(queries)
+    if documents.D != asked.D:
+        found = f"has {asked.D} dimensions, {docs} {documents.D}"
+        raise InputError(queries, found, "Take both from the same model")
+    vectors = np.concatenate(list(asked.chunks()))
+    zero = ~vectors.any(axis=1)
+    if zero.any():
+        found = f"row {zero.argmax()} is all zeros, with which every document scores 0"
+        raise InputError(queries, found, "Ask the API for it again, or leave it out with its id")
+    return documents, asked, vectors
+
+
+def _check_differ(documents: Vectors, first: np.ndarray) -> None:
+    if documents.N > 1 and all((some == first).all() for some in documents.chunks()):
+        found = f"all {documents.N} rows are the same, so that no document ranks before another"
+        raise InputError(documents.path, found, "Check what the API was asked for")
 
 
 class _Nearest:
