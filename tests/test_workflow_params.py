@@ -119,7 +119,7 @@ def changes(params: dict) -> Iterator[tuple[tuple, dict]]:
     for path, value in leaves(params):
         # another kind of dataset has other params, and of the libraries in one rule one is enough
         same_for_all = path[0] == "ann" and path[1] not in ("hnsw", "opq-scann")
-        unused = path[:2] == ("datasets", "medquad")
+        unused = path[:2] == ("datasets", "medquad") or path[0] == "distill"  # of vectors alone
         unused |= path[:2] == ("asi", "variants") and path[2] not in variants
         if not (same_for_all or unused or path[-1] == "kind" or path == ("figure4", "datasets")):
             overlay = merge(FEW, nested(path, another(path, value)))

@@ -6,7 +6,8 @@ use rule results as ablation_results with:
         code=code("measure.results"),
         values=expand(each_system(MEASURED, ABLATION), split=SPLITS),
         meta=each_system(rules.retrieve.output.meta, ABLATION),
-        fits=each_dataset("data/{dataset}/fits/figure7.json"),
+        fits=each_dataset("data/{dataset}/fits/figure7.json", among=TEXTS),
+        texts=of_texts,
     output:
         table="reports/tables/ablation.csv",
         made=touch("data/ablation.made"),
@@ -109,8 +110,9 @@ rule figure3:
     input:
         code=code("report.figure3"),
         style="src/jointir/report/matplotlibrc",
-        overlap=each_dataset(rules.negatives.output.overlap),
-        drawn=each_dataset(rules.negatives.output.drawn),
+        overlap=each_dataset(rules.negatives.output.overlap, among=TEXTS),
+        drawn=each_dataset(rules.negatives.output.drawn, among=TEXTS),
+        texts=of_texts,
     output:
         pdf=report(
             "reports/figure3.pdf",

@@ -8,7 +8,7 @@ sys.path[:0] = [workflow.basedir, f"{workflow.basedir}/src"]
 from jointir.errors import InputError
 from workflow.scripts.alone import hold
 from workflow.scripts.command import make_findable
-from workflow.scripts.inputs import beir_files, contents, encoder_files
+from workflow.scripts.inputs import beir_files, contents, encoder_files, vector_files
 from workflow.scripts.params import prepare
 from workflow.scripts.reads import Lazy, Params
 from workflow.scripts.scheduling import no_rate_limit
@@ -21,6 +21,12 @@ config = Params(config)  # which notes who reads what
 DATASETS = config["figure4"]["datasets"]
 SPLITS = ["dev", "test"]  # tuned on dev, reported on test
 MEASURED = "data/{dataset}/measures/{system}/{size}/{split}.parquet"
+
+# Datasets that are given as vectors: they have no text and no encoder, so that what needs one is left
+# out for them (vectors.smk). The others, and the pattern of their names.
+VECTORS = [d for d in DATASETS if config["datasets"][d]["kind"] == "vectors"]
+TEXTS = [d for d in DATASETS if d not in VECTORS]
+OF_TEXT = rf"(?!(?:{'|'.join(VECTORS)})/)[a-z0-9-]+" if VECTORS else "[a-z0-9-]+"
 
 # The file of packages of each dataset that has one: by these its queries are told apart.
 PACKAGES = {d: path for d in DATASETS if (path := config["datasets"][d].get("groups"))}
@@ -82,11 +88,11 @@ def share(parts):
     return max(1, (workflow.cores or parts) // parts)
 
 
-def each_dataset(pattern, kinds=()):
+def each_dataset(pattern, kinds=(), among=DATASETS):
     """Return `pattern` for every dataset that is run, or for those of some kinds."""
     return [
         pattern.format(dataset=d)
-        for d in DATASETS
+        for d in among
         if not kinds or config["datasets"][d]["kind"] in kinds
     ]
 
@@ -196,7 +202,7 @@ def local_encoder():
 def user_folders():
     """Return the folders of the user's that are read: DVC hashes each of them as a whole."""
     run = [config["datasets"][d] for d in {*DATASETS, config["asi"]["dataset"]}]
-    folders = [own["folder"] for own in run if "folder" in own]
+    folders = [own[key] for own in run for key in ("folder", "qrels") if key in own]
     return folders + [config["encoder"]["checkpoint"]] * bool(local_encoder())
 
 

@@ -39,6 +39,8 @@ rule corpus:
         "logs/{dataset}/corpus.log",
     benchmark:
         "logs/{dataset}/corpus.tsv"
+    wildcard_constraints:
+        dataset=OF_TEXT,
     localrule: True  # ir_datasets downloads
     conda:
         "../../environment.yml"

@@ -8,6 +8,8 @@ rule checkpoint:
         "logs/{dataset}/checkpoint.log",
     benchmark:
         "logs/{dataset}/checkpoint.tsv"
+    wildcard_constraints:
+        dataset=OF_TEXT,
     localrule: True  # hub ids are downloaded
     conda:
         "../../environment.yml"
@@ -33,6 +35,8 @@ rule fits:
         "logs/{dataset}/fits-{figure}.log",
     benchmark:
         "logs/{dataset}/fits-{figure}.tsv"
+    wildcard_constraints:
+        dataset=OF_TEXT,
     priority: 20  # before anything that takes long
     localrule: True  # seconds
     conda:
@@ -95,6 +99,8 @@ rule gather:
         "logs/{dataset}/{encoder}/gather.log",
     benchmark:
         "logs/{dataset}/{encoder}/gather.tsv"
+    wildcard_constraints:
+        dataset=OF_TEXT,
     conda:
         "../../environment.yml"
     resources:
@@ -150,6 +156,8 @@ rule embed_queries:
         "logs/{dataset}/{encoder}/queries.log",
     benchmark:
         "logs/{dataset}/{encoder}/queries.tsv"
+    wildcard_constraints:
+        dataset=OF_TEXT,
     conda:
         "../../environment.yml"
     resources:

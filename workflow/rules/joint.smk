@@ -50,6 +50,7 @@ rule jpq:
     benchmark:
         "logs/{dataset}/{system}/M{M}.tsv"
     wildcard_constraints:
+        dataset=OF_TEXT,
         system="jpq|jpq-4bit",
     priority: 10  # the longest jobs first, or the last of them runs alone
     conda:

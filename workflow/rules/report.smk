@@ -70,7 +70,8 @@ rule figure4_table:
         made=[rules.results.output.made, rules.groups.output.made],
         sizes=rules.sizes.output.table,
         pays=rules.pays.output.text,
-        star=each_dataset(rules.compare_star.output.comparison),
+        star=each_dataset(rules.compare_star.output.comparison, among=TEXTS)
+        + each_dataset(rules.compare_distilled.output.comparison, among=VECTORS),
     output:
         table="reports/tables/figure4.md",
     log:

@@ -166,7 +166,8 @@ use rule results as retriever_results with:
         code=code("measure.results"),
         values=expand(each_system(MEASURED, FIGURE1), split=SPLITS),
         meta=each_system(rules.retrieve.output.meta, FIGURE1),
-        fits=each_dataset("data/{dataset}/fits/figure1.json"),
+        fits=each_dataset("data/{dataset}/fits/figure1.json", among=TEXTS),
+        texts=of_texts,
     output:
         table="reports/tables/retrievers.csv",
         made=touch("data/retrievers.made"),

@@ -6,7 +6,8 @@ use rule results as speed_results with:
         code=code("measure.results"),
         values=expand(each_system(MEASURED, FIGURE5), split=SPLITS),
         meta=each_system(rules.retrieve.output.meta, FIGURE5),
-        fits=each_dataset("data/{dataset}/fits/figure5.json"),
+        fits=each_dataset("data/{dataset}/fits/figure5.json", among=TEXTS),
+        texts=of_texts,
     output:
         table="reports/tables/speed.csv",
         made=touch("data/speed.made"),
@@ -49,7 +50,8 @@ rule latency:
 rule latencies:
     input:
         code=code("report.speed"),
-        tables=each_dataset(rules.latency.output.table),
+        tables=each_dataset(rules.latency.output.table, among=TEXTS),
+        texts=of_texts,
     output:
         table="reports/tables/latency.csv",
         made=touch("data/latency.made"),

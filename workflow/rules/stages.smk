@@ -3,19 +3,24 @@
 STAGES = {
     "download": lambda: each_dataset("data/{dataset}/source", kinds=list(DOWNLOADED)),
     "corpus": lambda: each_dataset("data/{dataset}/collection"),
-    "pretrained": lambda: each_dataset("data/{dataset}/pretrained/flat.faiss")
-    + each_dataset("data/{dataset}/pretrained/queries.npy")
+    "pretrained": lambda: each_dataset("data/{dataset}/pretrained/flat.faiss", among=TEXTS)
+    + each_dataset("data/{dataset}/pretrained/queries.npy", among=TEXTS)
     + each_dataset("data/{dataset}/fits/figure4.json"),
-    "star": lambda: each_dataset("data/{dataset}/star/model"),
+    "star": lambda: each_dataset("data/{dataset}/star/model", among=TEXTS),
     "embed": lambda: each_dataset("data/{dataset}/star/flat.faiss")
     + each_dataset("data/{dataset}/star/queries.npy")
     + each_dataset("data/{dataset}/star/train.npy"),
     "quantize": lambda: each_system(rules.build.output.index, only(BUILT)),
-    **({"tune": lambda: each_dataset(rules.tune.output.chosen)} if config["tune"]["run"] else {}),
+    **(
+        {"tune": lambda: each_dataset(rules.tune.output.chosen, among=TEXTS)}
+        if config["tune"]["run"]
+        else {}
+    ),
     **{
         system.replace("-", "_"): lambda system=system: each_system(
-            "data/{dataset}/systems/{system}/{size}/queries.npy", only([system])
+            "data/{dataset}/systems/{system}/{size}/queries.npy", only([system]), TEXTS
         )
+        + each_system(rules.distill.output.index, only([system]), VECTORS)
         for system in TRAINED_WITH
     },
     "adore": lambda: each_system("data/{dataset}/adore/queries.npy", only(["adore"])),
@@ -23,7 +28,7 @@ STAGES = {
     "measure": lambda: [
         *rules.results.output,
         *rules.groups.output,
-        *each_dataset(rules.compare_star.output.comparison),
+        *rules.figure4_table.input.star,
     ],
     "asi_dataset": lambda: [
         *expand(start("docs.npy"), dataset=config["asi"]["dataset"]),
@@ -60,7 +65,10 @@ STAGES = {
         *rules.figure1.output,
         *expand(rules.retriever_table.output, number=[3, 5]),
     ],
-    "negatives": lambda: [*each_dataset(rules.negatives.output.overlap), *rules.figure3.output],
+    "negatives": lambda: [
+        *each_dataset(rules.negatives.output.overlap, among=TEXTS),
+        *rules.figure3.output,
+    ],
     "report": lambda: [
         *rules.figure4.output,
         *rules.pays.output,
@@ -69,8 +77,10 @@ STAGES = {
         *rules.metrics.output,
     ],
 }
-# the stages that `rule all` asks for
+# the stages that `rule all` asks for; some need a dataset with text
 REPORTS = ["report", "speed", "scale", "ablation", "negatives", "retrievers", "asi_report"]
+if not TEXTS:
+    REPORTS = ["report", "scale", "asi_report"]
 
 for _stage, _targets in STAGES.items():
 

@@ -18,6 +18,7 @@ DENSE = [*DUAL, "tct-colbert", "adore"]  # searched by brute force, as STAR is
 BUILT = ["opq", "opq-4bit", "pq", "itq-lsh", "lsh"]
 BRUTE = ["brute-force", "brute-force-pretrained"]
 FLAT = [*BRUTE, *DENSE, "bm25", "colbert"]  # nothing of them is swept
+NEED_TEXT = ["dpq", "brute-force-pretrained"]  # of figure 4: left out of a dataset of vectors
 SWEPT = ["jpq", "opq", "pq", "lsh"]  # at each M of `sweep`; others have M of their own
 
 
@@ -116,15 +117,24 @@ FIGURE5 = Lazy(
 )
 
 
-def each_system(pattern, systems=FIGURE4):
+def of_texts(wildcards):
+    """Return no file, or refuse a report that a dataset of vectors has no part in."""
+    if not TEXTS:
+        refuse("figure4.datasets", "all are vectors", "Name one with text: this needs an encoder")
+    return []
+
+
+def each_system(pattern, systems=FIGURE4, among=DATASETS):
     """Return `pattern` for every dataset, and every system and size of `systems`, in one order.
 
-    Its wildcard {M} is the number in {size}; {split} stays.
+    Its wildcard {M} is the number in {size}; {split} stays. Datasets of vectors have figure 4 alone.
     """
+    others = any(systems is own for own in (ABLATION, FIGURE1, FIGURE5))
     return [
         str(pattern).format(dataset=d, system=s, size=size, M=size[1:], split="{split}")
-        for d in DATASETS
+        for d in (TEXTS if others else among)
         for s, sizes in systems.items()
+        if d in TEXTS or s not in NEED_TEXT
         for size in sizes
     ]
 
@@ -246,6 +256,8 @@ def index_of(wildcards):
     if system in ANN:
         return f"{own}/{size}/index" if size.startswith("M") else f"{own}/index", queries
     own = f"{own}/{size if '-seed' in size else size.split('-')[0]}"
+    if wildcards.dataset in VECTORS:  # there is no query encoder
+        return f"{own}/index.faiss", queries
     if system == "ivf-jpq":  # its codes and its query encoder are JPQ's
         queries = f"{base}/systems/jpq/{size.split('-')[0]}/queries.npy"
     elif system not in BUILT:
@@ -282,6 +294,8 @@ def seed_of(wildcards):
         return int(named[1])
     if wildcards.system in ANN:
         return config["ann"][wildcards.system]["seed"]
+    if wildcards.dataset in VECTORS and wildcards.system in TRAINED_WITH:
+        return config["distill"]["seed"]
     own = {"jpq-4bit": "jpq", "adore": "jpq"}.get(wildcards.system, wildcards.system)
     return config.get(own, config["star"])["seed"]
 

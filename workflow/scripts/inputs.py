@@ -17,6 +17,17 @@ def beir_files(folder: str) -> list[str]:
     return [str(path) for path in found if path.is_file()]
 
 
+def vector_files(dataset: dict) -> dict[str, list[str]]:
+    """Return the files that the corpus stage reads of a dataset of vectors, by content."""
+    found = {kind: [dataset[kind]] for kind in ("docs", "queries")}
+    beside = [Path(dataset[kind]).with_suffix(".ids.txt") for kind in ("docs", "queries")]
+    found["ids"] = [str(path) for path in beside if path.is_file()]
+    qrels = Path(dataset["qrels"]) if "qrels" in dataset else None
+    names = [*qrels.glob("*.tsv*"), *qrels.glob("*.trec")] if qrels else []
+    found["judged"] = sorted(str(path) for path in names if path.is_file())
+    return found
+
+
 def encoder_files(checkpoint: str) -> list[str]:
     """Return the files of a checkpoint on this machine, hidden ones left out; none of the hub's."""
     folder = folder_of(checkpoint)

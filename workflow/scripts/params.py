@@ -16,7 +16,10 @@ from jointir.measure.names import canonicals, check_depth
 from jointir.numbers import as_number, check_finite
 
 NUMBERS = ("number", "integer")
-FOLDERS, FILES = ("folder",), ("requirements", "archives", "groups")  # paths that a dataset names
+FOLDERS = ("folder", "qrels")  # paths that a dataset names
+FILES = ("requirements", "archives", "groups", "docs", "queries")
+# of a dataset of vectors without judgements, whose relevant documents are the nearest ten
+KEPT = ["R@10", "nDCG@10", "R@100"]
 # to JSON 16.0 is an integer, to a file's name and to Python it is not
 WHOLE = Draft202012Validator.TYPE_CHECKER.redefine(
     "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
@@ -42,6 +45,8 @@ def _prepare(config: dict, validator: Validator) -> None:
     for name in sorted({*config["figure4"]["datasets"], config["asi"]["dataset"]}):
         where, own = f"datasets.{name}", config["datasets"][name]
         _complete_paths(where, own, config)
+        if own["kind"] == "vectors" and not own.get("qrels"):
+            own.setdefault("measures", KEPT)
         if own.get("groups"):
             _check_groups(f"{where}.groups", own)
         for names, home in _measures(name, config):
@@ -96,6 +101,9 @@ def _check_names(config: dict) -> None:
         if name not in config[home]:
             remedy = f"Describe it there, or choose of {sorted(config[home])}"
             raise InputError(where, f"{name!r} is not under `{home}`", remedy)
+    if config["datasets"][config["asi"]["dataset"]]["kind"] == "vectors":
+        found = f"{config['asi']['dataset']!r} is given as vectors, and ASI reads text"
+        raise InputError("asi.dataset", found, "Name a dataset with text")
     for section in ("ablation", "asi"):
         variants = config[section]["variants"]
         for name in config[section]["run"]:

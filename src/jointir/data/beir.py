@@ -131,7 +131,7 @@ def _qrels_files(folder: Path, oddities: Oddities) -> dict[str, Path]:
     return present
 
 
-def _read_qrels(folder: Path, oddities: Oddities) -> pd.DataFrame:
+def read_qrels(folder: Path, oddities: Oddities) -> pd.DataFrame:
     """Return the judgements of all splits, with their places."""
     rows: list[tuple[str, str, int, str, str]] = []
     for split, path in _qrels_files(folder, oddities).items():
@@ -156,7 +156,7 @@ def read_beir(folder: Path) -> Dataset:
             file and line. What is wrong with a document is told when the corpus is read.
     """
     oddities = Oddities()
-    qrels = _read_qrels(folder / "qrels", oddities)
+    qrels = read_qrels(folder / "qrels", oddities)
     home = home_splits(qrels)
     queries = (
         (query_id, text, home[query_id], place)

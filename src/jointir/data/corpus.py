@@ -24,7 +24,9 @@ def _check_splits(source: Dataset, where: Path | str, choices: Choices) -> None:
         raise InputError(where, f"there is no {missing[0]} split", remedy)
 
 
-def _build(source: Dataset, out: Path, where: Path | str, sha256: str, choices: Choices) -> None:
+def build_collection(
+    source: Dataset, out: Path, where: Path | str, sha256: str, choices: Choices
+) -> None:
     _check_splits(source, where, choices)
     with atomic(out) as scratch:
         write_dataset(source, scratch, where, choices)
@@ -54,7 +56,7 @@ def corpus_apidocs(
     from jointir.data.apidocs import read_apidocs
 
     source = read_apidocs(wheels, documents, dev, test, seed, by_package)
-    _build(source, out, wheels, sha256, Choices(drop_identical_ids))
+    build_collection(source, out, wheels, sha256, Choices(drop_identical_ids))
 
 
 def corpus_medquad(
@@ -68,7 +70,9 @@ def corpus_medquad(
     """Build the `medquad` dataset from its unpacked archives; its content must hash to `sha256`."""
     from jointir.data.medquad import read_medquad
 
-    _build(read_medquad(source, dev, seed), out, source, sha256, Choices(drop_identical_ids))
+    build_collection(
+        read_medquad(source, dev, seed), out, source, sha256, Choices(drop_identical_ids)
+    )
 
 
 def corpus_beir(
@@ -88,7 +92,7 @@ def corpus_beir(
     from jointir.data.beir import read_beir
 
     choices = Choices(drop_identical_ids, read_dev(dev), seed)
-    _build(read_beir(folder), out, folder, sha256, choices)
+    build_collection(read_beir(folder), out, folder, sha256, choices)
 
 
 def corpus_ir_datasets(
@@ -113,7 +117,7 @@ def corpus_ir_datasets(
     if number:
         del splits["dev"]
     source = read_ir_datasets(corpus_id, {s: i for s, i in splits.items() if i})
-    _build(source, out, corpus_id, sha256, Choices(drop_identical_ids, number, seed))
+    build_collection(source, out, corpus_id, sha256, Choices(drop_identical_ids, number, seed))
 
 
 def _is_number(dev: str) -> bool:

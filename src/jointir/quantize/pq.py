@@ -136,3 +136,22 @@ def replace_centroids(index: faiss.Index, centroids: np.ndarray) -> None:
     if centroids.size != pq.centroids.size():
         raise ValueError(f"{centroids.size} centroid values, the index holds {pq.centroids.size()}")
     faiss.copy_array_to_vector(np.ascontiguousarray(centroids, np.float32).ravel(), pq.centroids)
+
+
+def replace_rotation(index: faiss.Index, A: np.ndarray) -> None:
+    """Put another matrix, float32[D, D], before the quantizer: queries are multiplied by it.
+
+    Codes and centroids stay. Where A is no rotation, documents must not be added any more: they
+    would be multiplied by it, too.
+
+    Raises:
+        InputError: the index has no matrix before its quantizer.
+        ValueError: A is of another size.
+    """
+    transform, _ = _parts(index)
+    if not isinstance(transform, faiss.LinearTransform):
+        raise InputError("index", "has no rotation to replace", "Start from OPQ, or learn no map")
+    if A.size != transform.A.size():
+        raise ValueError(f"{A.size} values, the index holds {transform.A.size()}")
+    faiss.copy_array_to_vector(np.ascontiguousarray(A, np.float32).ravel(), transform.A)
+    transform.set_is_orthonormal()

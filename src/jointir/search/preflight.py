@@ -14,13 +14,15 @@ SETTINGS = "jointir.json"  # of an encoder's folder
 def fits(collection: Path, encoder: Path, out: Path, system: list[str]) -> None:
     """Check every system before the first training; write N and D, which decided, as JSON.
 
-    collection: of N documents. encoder: a folder of `checkpoint`, of D dimensions. system: each
-    "NAME setting=value ...", what it is built with (`check` in fits.py).
+    collection: of N documents. encoder: a folder of `checkpoint`, of D dimensions, or the JSON
+    beside a matrix of vectors. system: each "NAME setting=value ...", what it is built with
+    (`check` in fits.py).
 
     Raises:
         InputError: a system cannot be built of N documents of D dimensions, and why.
     """
-    N, D = count_documents(collection), read_json(encoder / SETTINGS)["dim"]
+    facts = encoder / SETTINGS if encoder.is_dir() else encoder
+    N, D = count_documents(collection), read_json(facts)["dim"]
     for one in system:
         name, *given = one.split()
         try:

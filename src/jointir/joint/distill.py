@@ -1,0 +1,249 @@
+"""Train a PQ index alone and without labels: its scores learn to be the exact ones.
+
+Source: Distill-VQ (Xiao et al. 2022, SIGIR, "Distill-VQ: Learning Retrieval Oriented Vector
+Quantization By Distilling Knowledge from Dense Embeddings"): scores of dense embeddings, which need
+no judgement, are the labels of a list-wise loss. Where we differ:
+- the documents of a list are the best of the quantized search itself, found anew at every step as
+  in JPQ (Zhan et al. 2021), and not sampled from the teacher's best and the batch;
+- index assignments stay as OPQ left them, as in JPQ, and there are no inverted lists;
+- queries come as vectors and stay as they are: in place of a query encoder, a linear map W of them
+  may be learned, from the identity on. It is folded into the index.
+
+Inner products are divided by the documents' mean squared norm and multiplied by `scale`; the
+centroids' learning rate is multiplied by the root of it. So settings mean the same for vectors of
+any length.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import faiss
+import numpy as np
+import torch
+
+from jointir.data.store import count_documents, read_about, read_doc_ids, read_queries
+from jointir.encode.dev import DEPTH, Settings, read_dev
+from jointir.encode.matrix import read_embeddings, read_query_matrix
+from jointir.encode.pairs import training_pairs
+from jointir.encode.processes import place, say_once
+from jointir.encode.training import UNDECAYED, Checkpoint, fingerprint, shuffled, train
+from jointir.encode.validation import Validation, write_curve
+from jointir.errors import InputError
+from jointir.joint.criterion import embedded_rows
+from jointir.joint.distillation import distillation
+from jointir.joint.index import TrainablePQ
+from jointir.quantize.pq import (
+    read_index,
+    read_pq,
+    replace_centroids,
+    replace_rotation,
+    searchable,
+    write_index,
+)
+
+SAMPLE, SEED = 10_000, 0  # documents whose norm is taken; another draw changes nothing but `scale`
+
+
+class Distilled(torch.nn.Module):
+    """What is trained: the centroids {c_ij} of JPQ's eq. 7, and W, float[D, D], of the queries."""
+
+    def __init__(self, index: TrainablePQ, learn_map: bool):
+        super().__init__()
+        self.index = index
+        D = len(index.rotation)
+        self.map = torch.nn.Parameter(torch.eye(D), requires_grad=learn_map)
+
+    def loss(
+        self, queries: torch.Tensor, docs: np.ndarray, own: torch.Tensor, n: int, scale: float
+    ) -> torch.Tensor:
+        """Return the mean of KL(softmax(scale <q, d>) || softmax(scale <W q, d-dagger>)).
+
+        queries: float[B, D]. docs: float[N, D], the documents' own vectors. own: int64[B], a row
+        that a query's list leaves out, -1 for none. n: documents of a list. scale: on inner
+        products as they are.
+        """
+        mapped = queries @ self.map.T
+        left_out = own[:, None]
+        rows = self.index.top_negatives(mapped.detach(), left_out, left_out >= 0, n)  # [B, n]
+        exact = torch.einsum("bd,bnd->bn", queries, embedded_rows(docs, rows))
+        quantized = self.index.scores(mapped, rows)
+        none = rows < 0
+        student, teacher = (
+            (scale * scores).masked_fill(none, -torch.inf) for scores in (quantized, exact)
+        )
+        return distillation(student, teacher)
+
+    def search(self, queries: np.ndarray, k: int) -> np.ndarray:
+        """Return int64[Q, k], the best documents for queries float32[Q, D], best first."""
+        with torch.no_grad():
+            given = torch.from_numpy(queries).to(self.map.device)
+            return self.index.best(given @ self.map.T, k).cpu().numpy()
+
+
+def squared_norm(docs: np.ndarray) -> float:
+    """Return the mean of |d|^2 over a sample of documents float[N, D]; 1 where all are zeros."""
+    rows = np.random.default_rng(SEED).choice(len(docs), min(len(docs), SAMPLE), replace=False)
+    return float(np.square(docs[np.sort(rows)], dtype=np.float64).sum(1).mean()) or 1.0
+
+
+def own_rows(collection: Path, query_ids: list[str]) -> np.ndarray:
+    """Return int64[Q]: the row of the document that is no answer to each query, -1 for none."""
+    if not read_about(collection).drop_identical_ids:
+        return np.full(len(query_ids), -1)
+    row = {d: i for i, d in enumerate(read_doc_ids(collection))}
+    return np.array([row.get(q, -1) for q in query_ids])
+
+
+def queries_of(collection: Path, path: Path, splits: list[str], D: int) -> dict[str, np.ndarray]:
+    """Return the vector, float32[D], of each query of the splits by its id.
+
+    path: the matrix of these splits' queries, in the collection's order.
+
+    Raises:
+        InputError: it is of other queries, or not of D dimensions.
+    """
+    matrix = read_query_matrix(path)
+    queries = read_queries(collection)
+    ids = queries.loc[queries["split"].isin(splits), "query_id"]
+    if matrix.shape != (len(ids), D):
+        found = f"has the shape {matrix.shape}, the collection {len(ids)} queries of these splits"
+        raise InputError(path, f"{found}, the index {D} dimensions", "Make it again")
+    return dict(zip(ids, matrix, strict=True))
+
+
+def validated(
+    collection: Path, queries: dict[str, np.ndarray], settings: Settings, model: Distilled
+) -> Validation | None:
+    """Return how the training is measured on dev, None where it is not.
+
+    queries: vectors by query_id, those of dev among them.
+    """
+    if not settings.every:
+        return None
+    dev = read_dev(collection, settings, training_pairs(collection))
+    vectors = np.stack([queries[i] for i in dev.query_ids])
+    k = min(DEPTH + 1, count_documents(collection))
+    groups, name = dev.groups, dev.measure
+    return Validation(
+        lambda: dev.values(model.search(vectors, k)),
+        groups,
+        name,
+        settings.every,
+        settings.patience,
+    )
+
+
+def distill(
+    collection: Path,
+    docs: Path,
+    train_queries: Path,
+    queries: Path,
+    index: Path,
+    out_index: Path,
+    scratch: Path,
+    steps: int,
+    batch: int,
+    documents: int,
+    lr: float,
+    map_lr: float,
+    warmup: int,
+    scale: float,
+    seed: int,
+    checkpoint_minutes: float = 5,
+    out_curve: Path | None = None,
+    dev_measure: str = "R@10",
+    validate_every: int = 0,
+    patience: int = 0,
+    dev_queries: int = 1000,
+) -> None:
+    """Train an OPQ `index` over the vectors `docs`, without labels; write a faiss index.
+
+    Search it with raw query vectors. Its codes are those of `index`. With `map_lr` 0 its rotation
+    R is, too; otherwise W is learned and the transform of `out_index` is R W, which is for queries
+    alone: documents must not be added to that index.
+
+    Args:
+        collection: of N documents and the queries.
+        docs: float[N, D], what `index` was built over.
+        train_queries: float[T, D], the vectors of the train queries. No judgement of theirs is
+            learned from; those of dev and train only tell dev's groups apart.
+        queries: the vectors of the dev and test queries.
+        index: of the `build` stage, of 8 or 4 bits.
+        out_index: the faiss index.
+        scratch: holds the checkpoint that a killed training resumes from.
+        steps: of the training, `batch` train queries each.
+        batch: queries a step.
+        documents: n, of each query's list.
+        lr: of the centroids.
+        map_lr: of W; 0: W stays the identity.
+        warmup: steps of linear warm-up; then linear to 0.
+        scale: on inner products over the mean squared norm.
+        seed: of the order of the queries.
+        checkpoint_minutes: work that a crash loses at most.
+        out_curve: gets what was measured on dev, as CSV.
+        dev_measure: by which the best weights are kept, the start's among them (see Validation).
+        validate_every: steps between two measurements; 0: dev is not measured.
+        patience: as for Validation.
+        dev_queries: of dev at most.
+
+    Raises:
+        InputError: `index` is no PQ of 4 or 8 bits, has no rotation to fold W into, or the
+            matrices are of other documents or queries, or of another dimension.
+    """
+    same = fingerprint(locals())
+    pq = read_pq(index)
+    D = len(pq.rotation)
+    matrix = read_embeddings(docs, collection, D)
+    unit = squared_norm(matrix)
+    trained_on = queries_of(collection, train_queries, ["train"], D)
+    model = Distilled(TrainablePQ(pq), map_lr > 0).to(place().device)
+    settings = Settings(dev_measure, validate_every, patience, dev_queries)
+    measured = queries_of(collection, queries, ["dev", "test"], D)
+    chooser = validated(collection, measured, settings, model)
+    n = min(documents, len(matrix))
+    if n < documents:
+        say_once(f"a query's list has all {n} documents, {documents} were asked for")
+    own = own_rows(collection, list(trained_on))
+    loss_of = losses(model, trained_on, own, matrix, batch, seed, n, scale / unit)
+    groups = [{"params": [model.index.centroids], "lr": lr * unit**0.5}]
+    groups += [{"params": [model.map], "lr": map_lr}] if map_lr else []
+    optimizer = torch.optim.AdamW([g | UNDECAYED for g in groups], fused=True)
+    keeper = Checkpoint(scratch, checkpoint_minutes, same)
+    train(model, optimizer, loss_of, steps, warmup, seed, [], keeper, "distill", chooser)
+    write_curve(chooser, out_curve)
+    _write(model, index, out_index)
+    keeper.remove()
+
+
+def losses(
+    model: Distilled,
+    queries: dict[str, np.ndarray],
+    own: np.ndarray,
+    docs: np.ndarray,
+    batch: int,
+    seed: int,
+    n: int,
+    scale: float,
+) -> Callable[[int], torch.Tensor]:
+    """Return the loss as a function of the step: of `batch` queries, each with n documents.
+
+    queries, own: the train queries' vectors, and their rows as `own_rows` has them.
+    """
+    vectors, rows = torch.from_numpy(np.stack(list(queries.values()))), torch.from_numpy(own)
+    device = model.map.device
+
+    def loss_of(step: int) -> torch.Tensor:
+        chosen = torch.from_numpy(shuffled(len(vectors), batch, step, seed).copy())
+        return model.loss(vectors[chosen].to(device), docs, rows[chosen].to(device), n, scale)
+
+    return loss_of
+
+
+def _write(model: Distilled, start: Path, out: Path) -> None:
+    """Write the index `start` with the trained centroids, and W in its transform."""
+    trained = read_index(start)
+    replace_centroids(trained, model.index.centroids.detach().cpu().numpy())
+    if model.map.requires_grad:
+        R = model.index.rotation
+        replace_rotation(trained, (R @ model.map.detach()).cpu().numpy())
+    write_index(searchable(faiss.downcast_index(trained)), out)

@@ -1,0 +1,127 @@
+# Datasets that are given as vectors (VECTORS): what others embed is what the user brings, and what
+# others train with the query encoder is trained alone.
+if VECTORS and workflow.is_main_process:
+    _left_out = ", ".join(s for s in FIGURE4 if s in NEED_TEXT)
+    logger.warning(
+        f"{', '.join(VECTORS)}: given as vectors, so {_left_out} and all figures but 4 are left out:"
+        " they need text and an encoder"
+    )
+
+
+def vectors_of(wildcards):
+    """Return the user's files of a dataset of vectors, by what they hold."""
+    own = dataset(wildcards)
+    return vector_files({k: own[k] for k in ("docs", "queries", "qrels") if k in own})
+
+
+def vectors_options(wildcards):
+    """Return the options of `jointir corpus-vectors` that the dataset's params give."""
+    given = {k: v for k, v in dataset(wildcards).items() if k not in ("kind", "measures")}
+    return options(given | given.pop("splits", {}))
+
+
+rule vectors:
+    input:
+        unpack(vectors_of),
+        code=code("data.embedded"),
+    output:
+        collection=directory("data/{dataset}/collection"),
+        docs="data/{dataset}/star/docs.npy",
+        queries="data/{dataset}/star/queries.npy",
+        train="data/{dataset}/star/train.npy",
+        facts=multiext("data/{dataset}/star/", "docs.json", "queries.json", "train.json"),
+    log:
+        "logs/{dataset}/corpus.log",
+    benchmark:
+        "logs/{dataset}/corpus.tsv"
+    wildcard_constraints:
+        dataset=any_of(VECTORS),
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        mem_mb=memory(3000, queries=3),
+        runtime=720,
+    params:
+        options=vectors_options,
+        contents=lambda w: contents(sum(vectors_of(w).values(), [])),
+    shell:
+        "jointir corpus-vectors {params.options} --out {output.collection}"
+        " --out-docs {output.docs} --out-queries {output.queries} --out-train {output.train}"
+        " 2>&1 | tee {log}"
+
+
+use rule fits as fits_vectors with:
+    input:
+        code=code("search.preflight"),
+        collection="data/{dataset}/collection",
+        model="data/{dataset}/star/docs.json",
+    wildcard_constraints:
+        dataset=any_of(VECTORS),
+        figure="figure4",
+    params:
+        systems=lambda w: repeat(
+            "system", [s for s in all_settings(w.figure) if s.split()[0] not in NEED_TEXT]
+        ),
+
+
+rule distill:
+    input:
+        code=code("joint.distill"),
+        collection="data/{dataset}/collection",
+        docs="data/{dataset}/star/docs.npy",
+        train="data/{dataset}/star/train.npy",
+        queries="data/{dataset}/star/queries.npy",
+        index=start_of,
+    output:
+        index="data/{dataset}/systems/{system}/M{M}/index.faiss",
+        curve="data/{dataset}/systems/{system}/M{M}/training.csv",
+    log:
+        "logs/{dataset}/{system}/M{M}.log",
+    benchmark:
+        "logs/{dataset}/{system}/M{M}.tsv"
+    wildcard_constraints:
+        dataset=any_of(VECTORS),
+        system="jpq|jpq-4bit",
+    priority: 10
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000, index=2, train=2),
+        runtime=720,
+    params:
+        training=options(config["distill"]),
+        validation=validation,
+        scratch="data/{dataset}/scratch/{system}-M{M}",
+    shell:
+        "jointir distill --collection {input.collection} --docs {input.docs}"
+        " --train-queries {input.train} --queries {input.queries} --index {input.index}"
+        " --out-index {output.index} --out-curve {output.curve} --scratch {params.scratch}"
+        " {params.training} {params.validation} 2>&1 | tee {log}"
+
+
+rule compare_distilled:
+    input:
+        code=code("measure.results"),
+        jpq=f"data/{{dataset}}/measures/jpq/M{config['sweep']['M'][0]}/dev.parquet",
+        opq=f"data/{{dataset}}/measures/opq/M{config['sweep']['M'][0]}/dev.parquet",
+    output:
+        comparison="reports/metrics/{dataset}-jpq-against-opq-dev.json",
+    log:
+        "logs/{dataset}/compare-distilled.log",
+    benchmark:
+        "logs/{dataset}/compare-distilled.tsv"
+    wildcard_constraints:
+        dataset=any_of(VECTORS),
+    localrule: True  # seconds
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        names=f"--a-name 'JPQ M={config['sweep']['M'][0]}' --b-name 'OPQ M={config['sweep']['M'][0]}'",
+    shell:
+        "jointir compare-runs --a {input.jpq} --b {input.opq} {params.names}"
+        " --out {output.comparison} 2>&1 | tee {log}"
