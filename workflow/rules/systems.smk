@@ -18,7 +18,7 @@ DENSE = [*DUAL, "tct-colbert", "adore"]  # searched by brute force, as STAR is
 BUILT = ["opq", "opq-4bit", "pq", "itq-lsh", "lsh"]
 BRUTE = ["brute-force", "brute-force-pretrained"]
 FLAT = [*BRUTE, *DENSE, "bm25", "colbert"]  # nothing of them is swept
-NEED_TEXT = ["dpq", "brute-force-pretrained"]  # of figure 4: left out of a dataset of vectors
+NEED_TEXT = ["dpq", "adore", "brute-force-pretrained"]  # of figure 4: left out of a dataset of vectors
 SWEPT = ["jpq", "opq", "pq", "lsh"]  # at each M of `sweep`; others have M of their own
 
 
