@@ -152,7 +152,7 @@ def test_snakemake_says_which_dataset_is_unknown():
     text = run("snakemake", "-n", "--config", "figure4={datasets: [apidcos]}", cwd=ROOT, ok=False)
     assert (
         "figure4.datasets: 'apidcos' is not under `datasets`" in text
-        and "['apidocs', 'apidocs-10k', 'medquad']" in text
+        and "['apidocs', 'apidocs-10k', 'apidocs-shift', 'medquad']" in text
     )
 
 

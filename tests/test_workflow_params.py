@@ -107,6 +107,7 @@ FEW = {
             "lsh",
             "itq-lsh",
             "opq-scann",
+            "adore",
         ],
     },
     "figure5": {"systems": ["ivf-jpq", "hnsw"]},
