@@ -105,6 +105,12 @@ def divided(wildcards):
 ABLATION = Lazy(lambda: ["jpq", *VARIANTS_OF_JPQ, "opq", "brute-force"], ablation_sizes)
 FIGURE1 = Lazy(lambda: [*config["retrievers"]["run"], "brute-force", "jpq", "opq", "lsh"], sizes)
 FIGURE4 = Lazy(lambda: [*installed(config["figure4"]["systems"]), *BRUTE], sizes)
+if VECTORS and workflow.is_main_process:
+    _left_out = ", ".join(s for s in FIGURE4 if s in NEED_TEXT)
+    logger.warning(
+        f"{', '.join(VECTORS)}: given as vectors, so {_left_out} and all figures but 4 are left out:"
+        " they need text and an encoder"
+    )
 # Measured, but no way to search: the untrained encoder's brute force, and where JPQ 4-bit starts, whose
 # file is laid out for training and not for FastScan.
 UNTIMED = ["brute-force-pretrained", "opq-4bit"]
