@@ -217,3 +217,15 @@ def collection_options(wildcards, input):
     given |= given.pop("splits", {})
     kind = given.pop("kind").replace("_", "-")
     return f"corpus-{kind} {options(given)}"
+
+
+def vectors_of(wildcards):
+    """Return the user's files of a dataset of vectors, by what they hold."""
+    own = dataset(wildcards)
+    return vector_files({k: own[k] for k in ("docs", "queries", "qrels") if k in own})
+
+
+def vectors_options(wildcards):
+    """Return the options of `jointir corpus-vectors` that the dataset's params give."""
+    given = {k: v for k, v in dataset(wildcards).items() if k not in ("kind", "measures")}
+    return options(given | given.pop("splits", {}))

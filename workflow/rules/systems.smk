@@ -18,7 +18,11 @@ DENSE = [*DUAL, "tct-colbert", "adore"]  # searched by brute force, as STAR is
 BUILT = ["opq", "opq-4bit", "pq", "itq-lsh", "lsh"]
 BRUTE = ["brute-force", "brute-force-pretrained"]
 FLAT = [*BRUTE, *DENSE, "bm25", "colbert"]  # nothing of them is swept
-NEED_TEXT = ["dpq", "adore", "brute-force-pretrained"]  # of figure 4: left out of a dataset of vectors
+NEED_TEXT = [
+    "dpq",
+    "adore",
+    "brute-force-pretrained",
+]  # of figure 4: left out of a dataset of vectors
 SWEPT = ["jpq", "opq", "pq", "lsh"]  # at each M of `sweep`; others have M of their own
 
 
@@ -105,6 +109,12 @@ def divided(wildcards):
 ABLATION = Lazy(lambda: ["jpq", *VARIANTS_OF_JPQ, "opq", "brute-force"], ablation_sizes)
 FIGURE1 = Lazy(lambda: [*config["retrievers"]["run"], "brute-force", "jpq", "opq", "lsh"], sizes)
 FIGURE4 = Lazy(lambda: [*installed(config["figure4"]["systems"]), *BRUTE], sizes)
+if VECTORS and workflow.is_main_process:
+    _left_out = ", ".join(s for s in FIGURE4 if s in NEED_TEXT)
+    logger.warning(
+        f"{', '.join(VECTORS)}: given as vectors, so {_left_out} and all figures but 4 are left out:"
+        " they need text and an encoder"
+    )
 # Measured, but no other way to search: brute force with the untrained encoder or ADORE's is that with
 # STAR's; and where JPQ 4-bit starts, whose file is laid out for training and not for FastScan.
 UNTIMED = ["brute-force-pretrained", "adore", "opq-4bit"]

@@ -1,23 +1,5 @@
 # Datasets that are given as vectors (VECTORS): what others embed is what the user brings, and what
 # others train with the query encoder is trained alone.
-if VECTORS and workflow.is_main_process:
-    _left_out = ", ".join(s for s in FIGURE4 if s in NEED_TEXT)
-    logger.warning(
-        f"{', '.join(VECTORS)}: given as vectors, so {_left_out} and all figures but 4 are left out:"
-        " they need text and an encoder"
-    )
-
-
-def vectors_of(wildcards):
-    """Return the user's files of a dataset of vectors, by what they hold."""
-    own = dataset(wildcards)
-    return vector_files({k: own[k] for k in ("docs", "queries", "qrels") if k in own})
-
-
-def vectors_options(wildcards):
-    """Return the options of `jointir corpus-vectors` that the dataset's params give."""
-    given = {k: v for k, v in dataset(wildcards).items() if k not in ("kind", "measures")}
-    return options(given | given.pop("splits", {}))
 
 
 rule vectors:
@@ -56,6 +38,10 @@ use rule fits as fits_vectors with:
         code=code("search.preflight"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/star/docs.json",
+    log:
+        "logs/{dataset}/fits-{figure}.log",
+    benchmark:
+        "logs/{dataset}/fits-{figure}.tsv"
     wildcard_constraints:
         dataset=any_of(VECTORS),
         figure="figure4",
