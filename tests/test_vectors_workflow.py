@@ -152,6 +152,20 @@ def test_dvc_knows_every_job_and_what_it_reads(given, monkeypatch, datasets):
     assert ("star" in rules["star"]) == ("apidocs" in datasets)
 
 
+def test_what_a_dataset_says_reaches_the_stage(given, tmp_path):
+    overlay = yaml.safe_load((given / "mine.yaml").read_text())
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "qrels/test.trec").write_text("1 0 2 1\n")
+    own = {"splits": {"dev": 0.2, "seed": 7}, "qrels": str(tmp_path / "qrels")}
+    overlay["datasets"]["mine"] |= own | {"drop_identical_ids": True, "measures": ["RR@10"]}
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump(overlay))
+    told = run("snakemake", "-n", "-p", "data/mine/collection", "--configfile", path, cwd=ROOT)
+    wanted = f"jointir corpus-vectors --dev 0.2 --docs {given}/docs.npy --drop-identical-ids"
+    assert f"{wanted} --qrels {tmp_path}/qrels --queries {given}/queries.npy --seed 7" in told
+    assert f"{tmp_path}/qrels/test.trec" in told.split("output:")[0], "it is an input"
+
+
 def test_asi_needs_text(given, monkeypatch):
     monkeypatch.chdir(ROOT)
     overlay = yaml.safe_load((given / "mine.yaml").read_text()) | {"asi": {"dataset": "mine"}}
