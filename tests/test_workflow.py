@@ -28,6 +28,8 @@ JOBS = {
     "embed_documents": 16,  # 2 shards; 2 encoders of 2 datasets, and 4 that are compared with STAR
     "gather": 8,
     "embed_queries": 8,  # of the same, ADORE's, and not of one untrained encoder
+    "embed_train_queries": 1,
+    "tune": 1,
     "embed_queries_trained": 46,  # of 9 JPQs, 3 DPQs and the ablation's trainings
     "asi": 19,  # 5 variants of 3 seeds, 4 of one
     "assign_ids": 19,

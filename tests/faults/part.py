@@ -23,7 +23,16 @@ LONGEST = 600  # seconds that a test waits for anything
 # what a disturbed run starts from; and what the undisturbed one left
 GIVEN = ["source", "collection", "pretrained/model"]
 SYSTEMS = ["brute-force", "brute-force-pretrained", "opq", "jpq"]
-MADE = ["source", "collection", "pretrained", "fits", "star", "systems/opq/M16", "systems/jpq/M16"]
+MADE = [
+    "source",
+    "collection",
+    "pretrained",
+    "fits",
+    "star",
+    "tune",
+    "systems/opq/M16",
+    "systems/jpq/M16",
+]
 MADE += [f"{kind}/{s}" for kind in ("runs", "measures") for s in SYSTEMS]
 
 
