@@ -91,7 +91,7 @@ def fails(folder: Path, target: object, name: object, error: str = REMEDY) -> No
 def test_full_while_it_embeds(faultless, expected, tmp_path):
     folder, out = tmp_path / "run", STAR / "queries.npy"
     with disk(folder / STAR) as small:
-        part(faultless, folder, [*GIVEN, "star/model"])
+        part(faultless, folder, [*GIVEN, "star/model", "star/training.csv"])
         leave(small, 100_000)
         fails(folder, out, out)
         leave(small, LARGE)
@@ -103,7 +103,7 @@ def test_full_while_it_embeds(faultless, expected, tmp_path):
 def test_full_while_it_trains(faultless, expected, tmp_path):
     """First for the checkpoint; then, at the end of the training, for the model."""
     folder, out = tmp_path / "run", JPQ / "query_encoder"
-    kept = [*GIVEN, "star/model", "systems/opq/M16"]
+    kept = [*GIVEN, "star", "tune", "systems/opq/M16"]
     with disk(folder / SCRATCH.parent) as checkpoints, disk(folder / JPQ.parent) as small:
         part(faultless, folder, kept, {"jpq": EVERY_STEP["jpq"]})
         leave(checkpoints, 100_000_000)  # the weights alone, not the optimizer's moments
@@ -141,7 +141,7 @@ def test_full_while_it_reports(faultless, expected, tmp_path):
 @pytest.mark.slow
 def test_a_read_only_data_folder_is_named(faultless, expected, tmp_path):
     out = STAR / "queries.npy"
-    folder = part(faultless, tmp_path / "run", [*GIVEN, "star/model"])
+    folder = part(faultless, tmp_path / "run", [*GIVEN, "star/model", "star/training.csv"])
     with read_only(folder / "data"):
         text = run(*command(str(out)), cwd=folder, ok=False)
     assert "read-only" in text.lower() and str(out) in text

@@ -16,7 +16,7 @@ DAY = 86_400
 
 
 def test_the_second_pipeline_refuses_and_the_first_ends_well(faultless, expected, tmp_path):
-    folder = part(faultless, tmp_path / "run", [*GIVEN, "star/model"])
+    folder = part(faultless, tmp_path / "run", [*GIVEN, "star/model", "star/training.csv"])
     first = start(folder, *command(str(QUERIES)))
     until(lambda: "rule embed_queries:" in told(folder), first, folder)
     refused = f"{folder}: another pipeline (process {first.pid}) runs in this folder. Wait until"

@@ -59,7 +59,7 @@ def saved_step(folder) -> int:
 
 def test_a_killed_training_goes_on_where_it_was(faultless, expected, tmp_path):
     """With the same command, and no lock to clear away."""
-    kept = [*GIVEN, "star/model", "systems/opq/M16"]
+    kept = [*GIVEN, "star", "tune", "systems/opq/M16"]
     folder = part(faultless, tmp_path / "killed", kept, {"jpq": EVERY_STEP["jpq"]})
     process = start(folder, *command(str(MODEL)))
     until(lambda: saved_step(folder) >= 3, process, folder)
