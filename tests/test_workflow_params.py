@@ -36,6 +36,7 @@ def another(path: tuple, value: object) -> object:
         "sha256": "0" * 64,
         "dtype": "float32",
         "precision": "float32",
+        "mined_from": "all",
         "M": [16, 48] if isinstance(value, list) else 24,
         "measures": ["RR@10"],
         "start": "pretrained",
