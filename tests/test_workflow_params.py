@@ -115,13 +115,19 @@ FEW = {
 }
 
 
+NOT_RUN = ("jpq-paper", "jpq-labelled", "jpq-without-labels")
+
+
 def changes(params: dict) -> Iterator[tuple[tuple, dict]]:
     """Yield the path of every parameter, and an overlay of FEW in which it has another value."""
     variants = set(FEW["asi"]["run"])
     for path, value in leaves(params):
         # another kind of dataset has other params, and of the libraries in one rule one is enough
         same_for_all = path[0] == "ann" and path[1] not in ("hnsw", "opq-scann")
-        unused = path[:2] == ("datasets", "medquad") or path[0] == "distill"  # of vectors alone
+        # not run by default; distill is of vectors alone
+        unused = path[:2] in (("datasets", "medquad"), ("datasets", "apidocs-shift"))
+        unused |= path[0] == "distill"
+        unused |= path[:2] == ("ablation", "variants") and path[2] in NOT_RUN
         unused |= path[:2] == ("asi", "variants") and path[2] not in variants
         if not (same_for_all or unused or path[-1] == "kind" or path == ("figure4", "datasets")):
             overlay = merge(FEW, nested(path, another(path, value)))
