@@ -1,17 +1,12 @@
-"""Distillation and the search for JPQ's settings: by hand, and on a tiny collection."""
+"""The search for JPQ's settings, and training without labels, on a tiny collection."""
 
 import json
-import math
 
 import numpy as np
 import pytest
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from jointir.encode.embed import embed
 from jointir.errors import InputError
-from jointir.joint.distillation import distillation
 from jointir.joint.jpq import jpq
 from jointir.joint.tune import Trial, best, read_candidate, tune
 from jointir.joint.tuned import chosen
@@ -31,28 +26,6 @@ def teacher(tiny):
     out = tiny.collection.parent / "train.npy"
     embed(tiny.collection, tiny.encoder, out, "query", ["train"], dtype="float32")
     return out
-
-
-def test_distillation_by_hand():
-    teacher = torch.tensor([[math.log(3), 0.0], [0.0, 0.0]])  # (3/4, 1/4), (1/2, 1/2)
-    student = torch.tensor([[0.0, 0.0], [math.log(3), 0.0]], requires_grad=True)
-    first = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
-    second = 0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(0.5 / 0.25)
-    loss = distillation(student, teacher)
-    assert loss.item() == pytest.approx((first + second) / 2, abs=1e-6)
-    loss.backward()  # softmax(student) - softmax(teacher), over two queries
-    expected = torch.tensor([[-0.25, 0.25], [0.25, -0.25]]) / 2
-    torch.testing.assert_close(student.grad, expected)
-
-
-@given(st.integers(0, 10**6))
-def test_what_is_no_document_changes_nothing(seed):
-    rng = torch.Generator().manual_seed(seed)
-    student, teacher = torch.randn(2, 3, 5, generator=rng)
-    padded = [torch.cat([x, torch.full((3, 2), -torch.inf)], 1) for x in (student, teacher)]
-    alone, found = distillation(student, teacher), distillation(*padded)
-    assert found.item() == pytest.approx(alone.item(), abs=1e-5)
-    assert distillation(student, student).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_another_candidate_has_to_be_better_by_least():

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from jointir.data.store import read_qrels, read_queries
-from jointir.encode.dev import Settings, exact_search, read_dev, sample
-from jointir.encode.pairs import training_pairs
+from jointir.encode.dev import Settings, read_dev, sample
 from jointir.encode.training import Checkpoint, train
 from jointir.encode.validation import Validation, lower_bound, read_curve, write_curve
 from jointir.errors import InputError
+from jointir.exact import best_rows
 from jointir.joint.jpq import jpq
 from jointir.quantize.pq import read_pq
 from tiny import make
@@ -131,8 +131,7 @@ def test_a_killed_training_resumes_with_the_same_choice(tiny, tmp_path, monkeypa
 
 
 def test_dev_is_measured_as_by_the_double_loop(tiny):
-    pairs = training_pairs(tiny.collection)
-    dev = read_dev(tiny.collection, Settings("RR@10", 1, 0, 1000), pairs)
+    dev = read_dev(tiny.collection, Settings("RR@10", 1, 0, 1000))
     queries = read_queries(tiny.collection, "dev")
     assert sorted(dev.query_ids) == sorted(queries["query_id"])
     rng = np.random.default_rng(0)
@@ -144,12 +143,12 @@ def test_dev_is_measured_as_by_the_double_loop(tiny):
         right = [1 / (i + 1) for i, d in enumerate(ids) if d in set(judged["doc_id"])]
         assert value == pytest.approx(right[0] if right else 0)
     assert set(dev.groups) == {0}  # ten queries are too few to tell two groups apart
-    few = read_dev(tiny.collection, Settings("RR@10", 1, 0, 4), pairs)
+    few = read_dev(tiny.collection, Settings("RR@10", 1, 0, 4))
     assert few.query_ids == dev.query_ids[:4]
 
 
 def test_a_sample_holds_what_is_relevant_and_others(tiny):
-    dev = read_dev(tiny.collection, Settings("RR@10", 1, 0, 1000), training_pairs(tiny.collection))
+    dev = read_dev(tiny.collection, Settings("RR@10", 1, 0, 1000))
     part, rows = sample(dev, 30)
     relevant = part.qrels[part.qrels["relevance"].gt(0)]["doc_id"]
     assert set(relevant) <= set(dev.doc_ids.iloc[rows]) and len(rows) == len(set(rows)) == 30
@@ -164,7 +163,7 @@ def test_exact_search_and_the_index_rank_as_a_sort_does(tiny):
     docs = np.load(tiny.docs).astype(np.float32)
     queries = docs[:5] + 0.01
     expected = np.argsort(-(queries @ docs.T), axis=1, kind="stable")[:, :7]
-    assert np.array_equal(exact_search(docs)(queries, 7), expected)
+    assert np.array_equal(best_rows(queries, docs, 7), expected)
     assert read_pq(tiny.opq).codes.shape[0] == len(docs)
 
 

@@ -37,8 +37,8 @@ rule jpq:
         code=code("joint.jpq"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/star/model",
-        docs="data/{dataset}/star/docs.npy",
-        teacher="data/{dataset}/star/train.npy",
+        docs=lambda w: embedded(w, "docs.npy", "exact", "reconstruction", "distillation"),
+        teacher=lambda w: embedded(w, "train.npy", "distillation"),
         tuned=tuned,
         index=start_of,
     output:
@@ -62,17 +62,18 @@ rule jpq:
         runtime=1440,
     params:
         training=options(config["jpq"]),
-        tuned=lambda w, input: repeat("tuned", input.tuned),
+        read=lambda w, input: " ".join(
+            repeat(name, input[name]) for name in ("docs", "teacher", "tuned")
+        ),
         validation=validation,
         scratch="data/{dataset}/scratch/{system}-M{M}",
     shell:
         "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
         " --num_processes {resources.gpu} -m) jointir jpq"
         " --collection {input.collection} --encoder {input.model}"
-        " --docs {input.docs} --teacher {input.teacher}"
         " --index {input.index} --out-index {output.index} --out-encoder {output.model}"
         " --out-curve {output.curve} --scratch {params.scratch} {params.training}"
-        " {params.tuned} {params.validation} 2>&1 | tee {log}"
+        " {params.read} {params.validation} 2>&1 | tee {log}"
 
 
 use rule jpq as jpq_variant with:
@@ -80,8 +81,8 @@ use rule jpq as jpq_variant with:
         code=code("joint.jpq"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/star/model",
-        docs="data/{dataset}/star/docs.npy",
-        teacher="data/{dataset}/star/train.npy",
+        docs=lambda w: embedded(w, "docs.npy", "exact", "reconstruction", "distillation"),
+        teacher=lambda w: embedded(w, "train.npy", "distillation"),
         tuned=tuned,
         index=start_of,
     output:
@@ -96,7 +97,9 @@ use rule jpq as jpq_variant with:
         system=any_of(["jpq", *VARIANTS_OF_JPQ]),
     params:
         training=variant_options,
-        tuned=lambda w, input: repeat("tuned", input.tuned),
+        read=lambda w, input: " ".join(
+            repeat(name, input[name]) for name in ("docs", "teacher", "tuned")
+        ),
         validation=validation,
         scratch="data/{dataset}/scratch/{system}-M{M}-seed{seed}",
 

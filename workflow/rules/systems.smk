@@ -241,6 +241,16 @@ def tuned(wildcards):
     return [f"data/{wildcards.dataset}/tune/jpq.json"] if config["tune"]["run"] else []
 
 
+def embedded(wildcards, name, *needed_for):
+    """Return a matrix of STAR's where a training of JPQ may need it: to hash it, too, takes time.
+
+    needed_for: settings, of which one is on, or may be where `tune` chooses.
+    """
+    own = config["jpq"] | VARIANTS_OF_JPQ.get(wildcards.system, {})
+    wanted = config["tune"]["run"] or any(own.get(setting) for setting in needed_for)
+    return [f"data/{wildcards.dataset}/star/{name}"] if wanted else []
+
+
 def variant_options(wildcards, input):
     """Return the options of `jointir jpq` for a variant of the ablation and its seed.
 

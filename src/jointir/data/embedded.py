@@ -8,7 +8,6 @@ documents help.
 from collections.abc import Iterator
 from pathlib import Path
 
-import faiss
 import numpy as np
 import pandas as pd
 
@@ -20,13 +19,14 @@ from jointir.data.splits import read_dev, split_queries
 from jointir.data.store import CHUNK_ROWS, SPLITS, qrels_frame, read_qrels, read_queries
 from jointir.data.vectors import Vectors, open_vectors, write_matrix, write_rows
 from jointir.errors import InputError
+from jointir.exact import best_rows
 from jointir.files import write_json
 from jointir.progress import progress, say
 from jointir.readers import read_npy
 
 NEAREST = 10  # documents that are relevant to a query without judgements
 SHARE = "0.1"  # of the queries that become dev, and test, where nobody says how many
-BLOCK, QUERIES = 65_536, 4096  # documents made float32, and queries ranked, at a time
+QUERIES = 4096  # ranked at a time
 PLACED = ["query_id", "doc_id", "relevance", "split", "place"]
 
 
@@ -47,21 +47,14 @@ def nearest(
 ) -> np.ndarray:
     """Return int64[Q, k], the rows of the highest inner products, best first, -1 for no more.
 
-    queries: float[Q, D]. docs: float[N, D]; BLOCK of them are in memory at a time. own: int64[Q],
+    queries: float[Q, D]. docs: float[N, D], of which a part is in memory at a time. own: int64[Q],
     a row that a query does not find, -1 for none.
     """
     wide = min(k + (own is not None), len(docs))
     found = np.full((len(queries), k), -1)
     for begin in progress(range(0, len(queries), QUERIES), "nearest documents", unit="blocks"):
         some = np.asarray(queries[begin : begin + QUERIES], np.float32)
-        best = faiss.ResultHeap(len(some), wide, keep_max=True)
-        for at in range(0, len(docs), BLOCK):
-            index = faiss.IndexFlatIP(docs.shape[1])
-            index.add(np.asarray(docs[at : at + BLOCK], np.float32))
-            scores, rows = index.search(some, min(wide, index.ntotal))
-            best.add_result(scores, rows + at)
-        best.finalize()
-        for i, ranked in enumerate(best.I, begin):
+        for i, ranked in enumerate(best_rows(some, docs, wide), begin):
             kept = ranked if own is None else ranked[ranked != own[i]]
             found[i, : len(kept[:k])] = kept[:k]
     return found

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from jointir.errors import InputError
@@ -172,6 +173,24 @@ def read_qrels(path: Path) -> pd.DataFrame:
             raise InputError(where, f"{line[:80]!r} is no TREC judgement", remedy)
         rows.append((fields[0], fields[2], int(fields[3])))
     return qrels_frame(rows, ["query_id", "doc_id", "relevance"])
+
+
+def labelled(folder: Path) -> set[str]:
+    """Return the doc_ids that are relevant to a train query.
+
+    Raises:
+        InputError: the train judgements are not there, or malformed.
+    """
+    train = read_qrels(folder / "qrels" / "train.trec")
+    return set(train["doc_id"][train["relevance"].gt(0)])
+
+
+def own_rows(folder: Path, query_ids: list[str]) -> np.ndarray:
+    """Return int64[Q]: the row of the document that is no answer to each query, -1 for none."""
+    if not read_about(folder).drop_identical_ids:
+        return np.full(len(query_ids), -1)
+    row = {d: i for i, d in enumerate(read_doc_ids(folder))}
+    return np.array([row.get(q, -1) for q in query_ids])
 
 
 def content_hash(folder: Path) -> str:

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import faiss
 import numpy as np
 import pandas as pd
 
 from jointir.data.store import (
     document_texts,
-    read_about,
+    labelled,
+    own_rows,
     read_corpus,
     read_doc_ids,
     read_qrels,
@@ -19,9 +19,9 @@ from jointir.data.store import (
 )
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.pairs import TrainingPairs, training_pairs
 from jointir.encode.precision import has_bf16
 from jointir.encode.validation import Validation
+from jointir.exact import best_rows
 from jointir.measure.effectiveness import per_query
 from jointir.measure.names import canonical
 
@@ -80,6 +80,12 @@ class Dev:
         own, groups = self.own[queries], _groups(self.groups[queries])
         return Dev(texts, qrels, ids, own, groups, self.doc_ids, self.measure)
 
+    def validation(self, settings: Settings, rank: Callable[[int], np.ndarray]) -> Validation:
+        """Return how a training is validated; rank(k): int64[Q, k], as the module ranks now."""
+        k = min(DEPTH + 1, len(self.doc_ids))
+        every, patience = settings.every, settings.patience
+        return Validation(lambda: self.values(rank(k)), self.groups, self.measure, every, patience)
+
 
 def _groups(groups: np.ndarray) -> np.ndarray:
     """Return the groups, or one of all where a group has too few queries to tell anything."""
@@ -90,23 +96,17 @@ def _hashed(ids: pd.Series) -> pd.Series:
     return ids.map(lambda i: hashlib.sha256(i.encode()).digest())
 
 
-def read_dev(collection: Path, settings: Settings, pairs: TrainingPairs) -> Dev:
-    """Return dev's queries, at most `settings.queries`, those that a hash of their ids puts first.
-
-    pairs: of all training queries.
-    """
-    doc_ids, about = read_doc_ids(collection), read_about(collection)
+def read_dev(collection: Path, settings: Settings) -> Dev:
+    """Return dev's queries: at most `settings.queries`, which a hash of their ids puts first."""
+    doc_ids = read_doc_ids(collection)
     qrels = read_qrels(collection / "qrels" / "dev.trec")
     queries = read_queries(collection, "dev")
     relevant = qrels[qrels["relevance"].gt(0) & qrels["doc_id"].isin(doc_ids)]
     queries = queries[queries["query_id"].isin(relevant["query_id"])]
     queries = queries.sort_values("query_id", key=_hashed)[: settings.queries]
     qrels = qrels[qrels["query_id"].isin(queries["query_id"])]
-    row = pd.Series(np.arange(len(doc_ids)), index=doc_ids)
-    own = queries["query_id"].map(row) if about.drop_identical_ids else pd.Series(dtype=float)
-    own = own.reindex(queries.index).fillna(-1).to_numpy(np.int64)
-    labelled = set(doc_ids.iloc[np.unique(np.concatenate(pairs.positives))])
-    known = relevant["doc_id"].isin(labelled).groupby(relevant["query_id"]).all()
+    own = own_rows(collection, queries["query_id"].tolist())
+    known = relevant["doc_id"].isin(labelled(collection)).groupby(relevant["query_id"]).all()
     groups = _groups(known[queries["query_id"]].to_numpy(np.int64))
     return Dev(
         queries["text"].tolist(),
@@ -122,7 +122,6 @@ def read_dev(collection: Path, settings: Settings, pairs: TrainingPairs) -> Dev:
 def validation(
     collection: Path,
     settings: Settings,
-    pairs: TrainingPairs,
     encoder: DualEncoder,
     search: Callable[[np.ndarray, int], np.ndarray],
 ) -> Validation | None:
@@ -133,14 +132,13 @@ def validation(
     """
     if not settings.every:
         return None
-    dev = read_dev(collection, settings, pairs)
+    dev = read_dev(collection, settings)
 
-    def values() -> np.ndarray:
+    def rank(k: int) -> np.ndarray:
         bf16 = has_bf16(encoder.device)
-        embedded = embed_texts(encoder.eval(), dev.texts, "query", BATCH_TOKENS, bf16)
-        return dev.values(search(embedded, min(DEPTH + 1, len(dev.doc_ids))))
+        return search(embed_texts(encoder.eval(), dev.texts, "query", BATCH_TOKENS, bf16), k)
 
-    return Validation(values, dev.groups, dev.measure, settings.every, settings.patience)
+    return dev.validation(settings, rank)
 
 
 def sample(dev: Dev, documents: int) -> tuple[Dev, np.ndarray]:
@@ -172,23 +170,15 @@ def dual_validation(
     """
     if not settings.every:
         return None
-    dev = read_dev(collection, settings, training_pairs(collection))
-    dev, rows = sample(dev, settings.documents)
+    dev, rows = sample(read_dev(collection, settings), settings.documents)
     bodies = document_texts(read_corpus(collection))
     bodies = [bodies[row] for row in rows]
 
-    def values() -> np.ndarray:
+    def rank(k: int) -> np.ndarray:
         bf16 = has_bf16(encoder.device)
         encoder.eval()
         docs = embed_texts(encoder, bodies, "document", BATCH_TOKENS, bf16)
         queries = embed_texts(encoder, dev.texts, "query", BATCH_TOKENS, bf16)
-        return dev.values(rows[exact_search(docs)(queries, min(DEPTH + 1, len(rows)))])
+        return rows[best_rows(queries, docs, min(k, len(rows)))]
 
-    return Validation(values, dev.groups, dev.measure, settings.every, settings.patience)
-
-
-def exact_search(docs: np.ndarray) -> Callable[[np.ndarray, int], np.ndarray]:
-    """Return a function that finds the k rows of float32[N, D] of the highest inner products."""
-    index = faiss.IndexFlatIP(docs.shape[1])
-    index.add(docs)
-    return lambda queries, k: index.search(queries, k)[1]
+    return dev.validation(settings, rank)

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import faiss
 import numpy as np
 
 from jointir.data.store import read_about, read_doc_ids, read_qrels, read_queries
 from jointir.encode.processes import say_once
 from jointir.encode.training import shuffled
 from jointir.errors import InputError
+from jointir.exact import best_rows
 
-CHUNK = 65_536  # documents made float32 at a time: memory does not grow with N
 RANKED = 2**26  # pairs of a query and a document that are ranked at a time
 LABELLED, ALL = "labelled", "all"  # what negatives are mined from
 
@@ -163,14 +162,8 @@ def mine(queries: np.ndarray, docs: np.ndarray, pairs: TrainingPairs, depth: int
     width = min(depth + max(len(n) for n in never), len(rows))
     found = np.full((len(queries), min(depth, len(rows))), -1)
     for block in blocks(len(queries), width):
-        best = faiss.ResultHeap(len(queries[block]), width, keep_max=True)
-        for at in range(0, len(rows), CHUNK):
-            index = faiss.IndexFlatIP(docs.shape[1])
-            index.add(docs[rows[at : at + CHUNK]].astype(np.float32))
-            scores, places = index.search(queries[block], min(width, index.ntotal))
-            best.add_result(scores, places + at)
-        best.finalize()
-        for own, ranked, left_out in zip(found[block], best.I, never[block], strict=True):
+        best = best_rows(queries[block], docs, width, rows)
+        for own, ranked, left_out in zip(found[block], best, never[block], strict=True):
             kept = ranked[~np.isin(ranked, left_out)][:depth]
             own[: len(kept)] = kept
     return pairs.among.corpus(found)

@@ -57,6 +57,10 @@ class Checkpoint:
     def _path(self) -> Path:
         return self.folder / "checkpoint.safetensors"
 
+    def due(self, step: int) -> bool:
+        """Return whether the state after `step` steps is to be written: `minutes` have passed."""
+        return time.monotonic() - self._saved >= self.minutes * 60
+
     def save(
         self,
         step: int,
@@ -64,11 +68,11 @@ class Checkpoint:
         optimizer: torch.optim.Optimizer,
         validation: Validation | None = None,
     ) -> None:
-        """Write weights, optimizer and validation after `step` steps, when `minutes` have passed.
+        """Write weights, optimizer and validation after `step` steps, when it is due.
 
         The main process alone does: the others have the same.
         """
-        if not is_main() or time.monotonic() - self._saved < self.minutes * 60:
+        if not is_main() or not self.due(step):
             return
         tensors = dict(_state(module, optimizer))
         about = {"step": str(step), "fingerprint": _canonical(self.fingerprint)}

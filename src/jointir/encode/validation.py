@@ -46,8 +46,7 @@ class Validation:
 
     def due(self, step: int, steps: int) -> bool:
         """Return whether the weights after `step` of `steps` steps are to be measured."""
-        known = bool(self.curve) and self.curve[-1][0] >= step
-        return not known and (step % self.every == 0 or step == steps)
+        return step % self.every == 0 or step == steps
 
     def look(self, step: int, module: torch.nn.Module) -> None:
         """Measure the module after `step` steps; keep its weights where they are the best so far.

@@ -12,7 +12,6 @@ from jointir.encode.matrix import read_embeddings
 from jointir.encode.norm import mean_squared_norm
 from jointir.encode.precision import has_bf16
 from jointir.encode.training import Checkpoint, fingerprint, train
-from jointir.encode.validation import Validation
 from jointir.errors import InputError
 from jointir.generative.bank import Bank, DocumentBank
 from jointir.generative.holdout import seen_documents
@@ -150,13 +149,6 @@ class AtRefresh(Checkpoint):
         super().__init__(folder, minutes, fingerprint)
         self.every = every
 
-    def save(
-        self,
-        step: int,
-        module: torch.nn.Module,
-        optimizer: torch.optim.Optimizer,
-        validation: Validation | None = None,
-    ) -> None:
-        """Write as Checkpoint does, after a multiple of `every` steps."""
-        if step % self.every == 0:
-            super().save(step, module, optimizer, validation)
+    def due(self, step: int) -> bool:
+        """Return whether Checkpoint would write, after a multiple of `every` steps."""
+        return step % self.every == 0 and super().due(step)

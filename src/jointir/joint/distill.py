@@ -21,10 +21,9 @@ import faiss
 import numpy as np
 import torch
 
-from jointir.data.store import count_documents, read_about, read_doc_ids, read_queries
-from jointir.encode.dev import DEPTH, Settings, read_dev
+from jointir.data.store import own_rows, read_queries
+from jointir.encode.dev import Settings, read_dev
 from jointir.encode.matrix import read_embeddings, read_query_matrix
-from jointir.encode.pairs import training_pairs
 from jointir.encode.processes import place, say_once
 from jointir.encode.training import UNDECAYED, Checkpoint, fingerprint, shuffled, train
 from jointir.encode.validation import Validation, write_curve
@@ -86,14 +85,6 @@ def squared_norm(docs: np.ndarray) -> float:
     return float(np.square(docs[np.sort(rows)], dtype=np.float64).sum(1).mean()) or 1.0
 
 
-def own_rows(collection: Path, query_ids: list[str]) -> np.ndarray:
-    """Return int64[Q]: the row of the document that is no answer to each query, -1 for none."""
-    if not read_about(collection).drop_identical_ids:
-        return np.full(len(query_ids), -1)
-    row = {d: i for i, d in enumerate(read_doc_ids(collection))}
-    return np.array([row.get(q, -1) for q in query_ids])
-
-
 def queries_of(collection: Path, path: Path, splits: list[str], D: int) -> dict[str, np.ndarray]:
     """Return the vector, float32[D], of each query of the splits by its id.
 
@@ -120,17 +111,9 @@ def validated(
     """
     if not settings.every:
         return None
-    dev = read_dev(collection, settings, training_pairs(collection))
+    dev = read_dev(collection, settings)
     vectors = np.stack([queries[i] for i in dev.query_ids])
-    k = min(DEPTH + 1, count_documents(collection))
-    groups, name = dev.groups, dev.measure
-    return Validation(
-        lambda: dev.values(model.search(vectors, k)),
-        groups,
-        name,
-        settings.every,
-        settings.patience,
-    )
+    return dev.validation(settings, lambda k: model.search(vectors, k))
 
 
 def distill(

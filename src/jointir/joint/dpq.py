@@ -194,8 +194,7 @@ def dpq(
     model = DPQ(start, pq).to(device)
     unit = mean_squared_norm(model.encoder, collection)
     settings = (scale / unit, temperature * unit, reconstruction / unit)
-    pairs = training_pairs(collection)
-    draw = sampler(pairs, batch, seed)
+    draw = sampler(training_pairs(collection), batch, seed)
     bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:
@@ -212,7 +211,7 @@ def dpq(
         return trained.search(queries, k)[1]
 
     measured = Settings(dev_measure, validate_every, patience, dev_queries)
-    chooser = validation(collection, measured, pairs, model.encoder, search)
+    chooser = validation(collection, measured, model.encoder, search)
     weights = list(model.encoder.parameters())
     groups = [*decayed(weights), {"params": [model.centroids], "lr": pq_lr} | UNDECAYED]
     optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)

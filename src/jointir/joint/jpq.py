@@ -239,7 +239,7 @@ def jpq(
         return model.loss(tokens, *positives, criterion, bf16, matrix, never, own)
 
     settings = Settings(dev_measure, validate_every, patience, dev_queries)
-    chooser = validation(collection, settings, pairs, model.encoder, model.index.search)
+    chooser = validation(collection, settings, model.encoder, model.index.search)
     weights = list(model.encoder.parameters())
     groups = [*decayed(weights), {"params": [model.index.centroids], "lr": centroid_lr} | UNDECAYED]
     optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)

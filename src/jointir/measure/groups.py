@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from jointir.data.packages import IMPOSSIBLE, POSSIBLE, codesearchnet
-from jointir.data.store import read_doc_ids, read_qrels
+from jointir.data.store import labelled, read_doc_ids, read_qrels
 from jointir.errors import InputError
 from jointir.files import atomic
 from jointir.measure.results import load, stacked
@@ -49,8 +49,7 @@ def by_train_query(collection: Path) -> Callable[[str], str]:
     Raises:
         InputError: the train judgements are not there, or malformed.
     """
-    train = read_qrels(collection / "qrels" / "train.trec")
-    asked = set(train["doc_id"][train["relevance"].gt(0)])
+    asked = labelled(collection)
     return lambda doc_id: WITH if doc_id in asked else WITHOUT
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from jointir.encode.dev import Settings, exact_search, validation
+from jointir.encode.dev import Settings, validation
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.norm import mean_squared_norm
@@ -19,6 +19,7 @@ from jointir.encode.precision import has_bf16
 from jointir.encode.processes import is_main, place
 from jointir.encode.training import Checkpoint, decayed, fingerprint, train
 from jointir.encode.validation import write_curve
+from jointir.exact import best_rows
 from jointir.joint.jpq import JPQ, Criterion, drawn
 from jointir.joint.uncompressed import Uncompressed
 
@@ -71,7 +72,11 @@ def adore(
         return model.loss(tokens, *positives, criterion, bf16, never=never)
 
     settings = Settings(dev_measure, validate_every, patience, dev_queries)
-    chooser = validation(collection, settings, pairs, model.encoder, exact_search(matrix))
+
+    def search(queries: np.ndarray, k: int) -> np.ndarray:
+        return best_rows(queries, matrix, k)
+
+    chooser = validation(collection, settings, model.encoder, search)
     weights = list(model.encoder.parameters())
     optimizer = torch.optim.AdamW(decayed(weights), lr=lr, fused=True)
     keeper = Checkpoint(scratch, checkpoint_minutes, same)
