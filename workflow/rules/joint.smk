@@ -20,7 +20,7 @@ rule tune:
         mem_mb=memory(4000, index=2),
         runtime=240,
     params:
-        training=lambda w: options(config["jpq"] | {k: config["tune"][k] for k in TUNE}),
+        training=lambda w: tune_options(),
         candidates=repeat("candidate", candidates()),
         measured=lambda w: measured(w),
         queries=config["tune"]["queries"],

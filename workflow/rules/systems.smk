@@ -224,6 +224,15 @@ def start_of(wildcards):
 TUNE = ("steps", "warmup", "least", "seed")  # of `tune`, in place of what `jpq` has
 
 
+def tune_options():
+    """Return the options of `jointir tune` that are a training's.
+
+    Without JPQ's `checkpoint_minutes`: it changes no choice, and would have it made again.
+    """
+    shared = {k: v for k, v in config["jpq"].items() if k != "checkpoint_minutes"}
+    return options(shared | {k: config["tune"][k] for k in TUNE})
+
+
 def middle():
     """Return the M of the sweep in its middle, the lower of two."""
     Ms = sorted(config["sweep"]["M"])
