@@ -84,6 +84,7 @@ JOBS = {
     "compare_star": 1,
     "sizes": 1,
     "metrics": 1,
+    "figure_training": 1,
     "figure4": 1,
     "figure4_table": 1,
 }

@@ -92,6 +92,7 @@ STAGES = {
     "table5": "jointir.report.retriever_tables:table5",
     "compare": "jointir.report.revisions:compare",
     "figure-scale": "jointir.report.figure_scale:figure_scale",
+    "figure-training": "jointir.report.figure_training:figure_training",
 }
 
 

@@ -113,6 +113,36 @@ rule groups_table:
         "jointir groups-table --groups {input.groups} --out {output.table} 2>&1 | tee {log}"
 
 
+rule figure_training:
+    input:
+        code=code("report.figure_training"),
+        style="src/jointir/report/matplotlibrc",
+        curves=list(curves()),
+    output:
+        pdf=report(
+            "reports/figure_training.pdf",
+            caption="../report/figure_training.rst",
+            category="Effectiveness and index size",
+        ),
+        png="reports/figure_training.png",
+    log:
+        "logs/figure-training.log",
+    benchmark:
+        "logs/figure-training.tsv"
+    localrule: True  # seconds
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        curves=lambda w, input: repeat("curve", input.curves),
+        names=repeat("name", curves().values()),
+    shell:
+        "jointir figure-training {params.curves} {params.names} --out {output.pdf}"
+        " --png {output.png} 2>&1 | tee {log}"
+
+
 rule figure4:
     input:
         code=code("report.figure4"),
@@ -123,6 +153,7 @@ rule figure4:
         table=rules.figure4_table.output.table,
         groups=rules.groups_table.output.table,
         metrics=rules.metrics.output.metrics,
+        training=rules.figure_training.output.pdf,
         pays=rules.pays.output.text,  # printed: the last words of who asks for the figure
     output:
         pdf=report(

@@ -45,6 +45,7 @@ rule colbert:
         model="data/{dataset}/pretrained/model",
     output:
         model=directory("data/{dataset}/colbert/model"),
+        curve="data/{dataset}/colbert/training.csv",
     log:
         "logs/{dataset}/colbert.log",
     benchmark:
@@ -58,10 +59,12 @@ rule colbert:
         runtime=1440,
     params:
         training=dual_options("colbert", leave_out=["scale"]),
+        validation=lambda w: validation(w, "documents"),
         scratch="data/{dataset}/scratch/colbert",
     shell:
         "jointir colbert --collection {input.collection} --encoder {input.model}"
-        " --out {output.model} --scratch {params.scratch} {params.training} 2>&1 | tee {log}"
+        " --out {output.model} --scratch {params.scratch} --out-curve {output.curve}"
+        " {params.training} {params.validation} 2>&1 | tee {log}"
 
 
 rule tct_colbert:

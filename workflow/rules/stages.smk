@@ -71,6 +71,7 @@ STAGES = {
     ],
     "report": lambda: [
         *rules.figure4.output,
+        *rules.figure_training.output,
         *rules.pays.output,
         *rules.figure4_table.output,
         *rules.groups_table.output,

@@ -149,6 +149,21 @@ def each_system(pattern, systems=FIGURE4, among=DATASETS):
     ]
 
 
+def curves():
+    """Return {training.csv: "dataset system setting"} of every training of figure 4."""
+    found = {}
+    for d in DATASETS:
+        known = {f"data/{d}/star/training.csv": f"{d} star"} if d in TEXTS else {}
+        if d in TEXTS and "adore" in FIGURE4:
+            known[f"data/{d}/adore/training.csv"] = f"{d} adore"
+        for system, own in only(TRAINED_WITH).items():
+            if d in TEXTS or system not in NEED_TEXT:
+                folder = f"data/{d}/systems/{system}"
+                known |= {f"{folder}/{M}/training.csv": f"{d} {system} M={M[1:]}" for M in own}
+        found |= known
+    return found
+
+
 def only(names, systems=FIGURE4):
     """Return those of `systems` that are among `names`."""
     return {s: systems[s] for s in systems if s in names}

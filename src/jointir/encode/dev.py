@@ -160,25 +160,32 @@ def sample(dev: Dev, documents: int) -> tuple[Dev, np.ndarray]:
     return dev.of(kept), np.sort(np.concatenate([rows, others.to_numpy()]))
 
 
-def dual_validation(
-    collection: Path, settings: Settings, encoder: DualEncoder
+def sampled_validation(
+    collection: Path, settings: Settings, rank: Callable[[list[str], list[str], int], np.ndarray]
 ) -> Validation | None:
     """Return how a training is validated that moves the documents' embeddings, too.
 
     Queries and documents are a sample: what it measures is an easier task than the whole corpus,
-    and the same one at each step.
+    and the same one at each step. rank: returns, for the texts of queries and of documents, the
+    rows int64[Q, k] of the k best documents, best first.
     """
     if not settings.every:
         return None
     dev, rows = sample(read_dev(collection, settings), settings.documents)
     bodies = document_texts(read_corpus(collection))
     bodies = [bodies[row] for row in rows]
+    return dev.validation(settings, lambda k: rows[rank(dev.texts, bodies, min(k, len(rows)))])
 
-    def rank(k: int) -> np.ndarray:
+
+def dual_validation(
+    collection: Path, settings: Settings, encoder: DualEncoder
+) -> Validation | None:
+    """Return how the training of an encoder of queries and documents is validated."""
+
+    def rank(queries: list[str], docs: list[str], k: int) -> np.ndarray:
         bf16 = has_bf16(encoder.device)
         encoder.eval()
-        docs = embed_texts(encoder, bodies, "document", BATCH_TOKENS, bf16)
-        queries = embed_texts(encoder, dev.texts, "query", BATCH_TOKENS, bf16)
-        return rows[best_rows(queries, docs, min(k, len(rows)))]
+        bodies = embed_texts(encoder, docs, "document", BATCH_TOKENS, bf16)
+        return best_rows(embed_texts(encoder, queries, "query", BATCH_TOKENS, bf16), bodies, k)
 
-    return dev.validation(settings, rank)
+    return sampled_validation(collection, settings, rank)

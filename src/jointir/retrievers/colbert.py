@@ -2,15 +2,19 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from jointir.encode.dev import BATCH_TOKENS, Settings, sampled_validation
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.pairs import LABELLED
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.star import star_loss
 from jointir.encode.training import Checkpoint, fingerprint, train
+from jointir.encode.validation import write_curve
 from jointir.retrievers.dual import bm25_batches
 from jointir.retrievers.late import LateInteraction
+from jointir.retrievers.late_search import search
 
 
 def colbert(
@@ -29,12 +33,19 @@ def colbert(
     seed: int,
     mined_from: str = LABELLED,
     checkpoint_minutes: float = 5,
+    out_curve: Path | None = None,
+    dev_measure: str = "RR@10",
+    validate_every: int = 0,
+    patience: int = 0,
+    dev_queries: int = 1000,
+    dev_documents: int = 2000,
 ) -> None:
     """Train a ColBERT from `encoder` and write it to the folder `out`.
 
     dim: of a token's embedding. head_lr: of the projection, which starts at random. The loss is
     STAR's over BM25's negatives: that of ColBERT's authors, pair-wise on triples of BM25, and the
-    other documents of the batch. Scores have no scale: a query's tokens add up.
+    other documents of the batch. Scores have no scale: a query's tokens add up. The other options
+    are those of the `dual` stage.
     """
     same = fingerprint(locals())
     device = best_device()
@@ -53,6 +64,13 @@ def colbert(
     optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
     keeper = Checkpoint(scratch, checkpoint_minutes, same)
     clip = [*weights, model.projection]
-    train(model, optimizer, loss_of, steps, warmup, seed, clip, keeper, "colbert")
+    settings = Settings(dev_measure, validate_every, patience, dev_queries, dev_documents)
+
+    def rank(queries: list[str], docs: list[str], k: int) -> np.ndarray:
+        return search(model.eval(), queries, docs, k, BATCH_TOKENS)[1]
+
+    chooser = sampled_validation(collection, settings, rank)
+    train(model, optimizer, loss_of, steps, warmup, seed, clip, keeper, "colbert", chooser)
+    write_curve(chooser, out_curve)
     model.save(out)
     keeper.remove()
