@@ -56,7 +56,7 @@ def shorter(command: str) -> str:
 
 def prepare(folder: Path) -> None:
     """Let `./run` find this environment in a copy of the project, and tests and benchmarks."""
-    for name in ("run", "requirements.lock", "README.md", "tests", "benchmarks"):
+    for name in ("run", "requirements.lock", "README.md", "docs", "tests", "benchmarks"):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, folder / name, dirs_exist_ok=True)

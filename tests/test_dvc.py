@@ -177,9 +177,9 @@ def test_an_experiment_changes_one_parameter_and_is_kept(adopted, tmp_path):
     assert "no metric of the test split differs" in text
 
 
-def test_the_commands_of_the_readme_run(adopted, tmp_path):
+def test_the_commands_of_the_docs_run(adopted, tmp_path):
     """Literally and in their order; the experiment trains JPQ with the rate that DVC writes."""
-    folder = copy(adopted, tmp_path / "readme")
+    folder = copy(adopted, tmp_path / "docs")
     prepare(folder)
     commit(folder)
     asked = [c for c in commands() if OF_DVC.search(c)]

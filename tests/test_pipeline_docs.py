@@ -58,7 +58,7 @@ def test_no_command_names_a_target_after_a_configuration_file():
     assert any("--configfile" in c for c in commands())
 
 
-def test_the_overlay_of_the_readme_is_read(folder):
+def test_the_overlay_of_the_docs_is_read(folder):
     told = do("./run snakemake -n -p --configfile mine.yaml -- data/mine/pretrained/model", folder)
     settings = yaml.safe_load((folder / "mine.yaml").read_text())["encoder"]
     assert f"--checkpoint {settings['checkpoint']} " in told

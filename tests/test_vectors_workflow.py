@@ -70,7 +70,7 @@ def test_the_index_is_a_plain_faiss_index_of_raw_queries(given, project):
     exact = np.argsort(-(queries @ docs.T), axis=1)[:, :10]
     kept = np.mean([len(np.intersect1d(a, b)) for a, b in zip(exact, found, strict=True)]) / 10
     assert kept > 0.5
-    (lines,) = (text for text in blocks("python") if "data/mine" in text)  # of README
+    (lines,) = (text for text in blocks("python") if "data/mine" in text)  # of docs/data.md
     command = [sys.executable, "-c", f"{lines.replace('M16', 'M4')}\nprint(rows.tolist())"]
     answers = json.loads(run(*command, cwd=project[0]))
     made = np.load(project[0] / "data/mine/star/queries.npy")[:5]

@@ -1,6 +1,6 @@
 """Faults: nothing lost, nothing wrong.
 
-Each test harms a run of the `ci` preset, gives the command that README.md names for it, and
+Each test harms a run of the `ci` preset, gives the command that docs/running.md names for it, and
 compares what is there at the end, by hash, with the run that nobody disturbed (`pipeline` of
 tests/conftest.py).
 
