@@ -167,10 +167,8 @@ def undescribed(node: object, defs: dict, path: str = "") -> list[str]:
     if isinstance(node, dict):
         for name, value in node.get("properties", {}).items():
             reference = defs.get(str(value.get("$ref", "")).rpartition("/")[2], {})
-            constant = "const" in value or path.endswith(
-                ("splits", "datasets/additionalProperties")
-            )
-            if not constant and "description" not in value and "description" not in reference:
+            described = "description" in {**value, **reference}
+            if not described and "const" not in value:
                 found.append(f"{path}/{name}")
         for name, value in node.items():
             children = value.items() if name == "properties" else [(name, value)]
