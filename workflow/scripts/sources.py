@@ -16,20 +16,24 @@ def _imports(path: Path) -> frozenset[str]:
     return frozenset(names)
 
 
+@cache  # a process that builds many DAGs, as the tests do, asks for the same again
 def sources(root: str, *modules: str) -> list[str]:
     """Return the sorted files under `root` that `modules` import, directly or not, with their own.
 
     Raises:
         FileNotFoundError: one of `modules` has no file.
     """
-    found: set[Path] = set()
+    packages = tuple({f"{name.split('.')[0]}." for name in modules})
+    found: dict[str, Path] = {}
     todo = list(modules)
     while todo:
         name = todo.pop()
+        if name in found or not name.startswith(packages):
+            continue
         path = Path(root, *name.split(".")).with_suffix(".py")
-        if path.is_file() and path not in found:
-            found.add(path)
+        if path.is_file():
+            found[name] = path
             todo += _imports(path)
-        elif name in modules and path not in found:
+        elif name in modules:
             raise FileNotFoundError(path)
-    return sorted(map(str, found))
+    return sorted(map(str, found.values()))
