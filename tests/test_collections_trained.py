@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 import tiny as made
 from jointir.data.dataset import Choices, Dataset, write_dataset
 from jointir.data.store import About, document_texts, read_corpus, write_about
+from jointir.data.trec import read_run
 from jointir.encode.embed import embed, embed_texts
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.pairs import TrainingPairs, mine, training_pairs
@@ -28,7 +29,6 @@ from jointir.joint.negatives import negatives, negatives_of
 from jointir.joint.uncompressed import Uncompressed
 from jointir.measure.expectation import measure_ids
 from jointir.measure.retrieve import retrieve
-from jointir.measure.trec import read_run
 from jointir.quantize.pq import read_pq
 from jointir.retrievers.adore import adore
 from jointir.retrievers.colbert import colbert

@@ -9,11 +9,11 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 
 from jointir.data.store import document_texts, read_corpus, read_queries
+from jointir.data.trec import read_run
 from jointir.encode import encoder as encoder_module
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.packed import can_pack
 from jointir.errors import InputError
-from jointir.measure.trec import read_run
 from jointir.retrievers import colbert as colbert_module
 from jointir.retrievers import tct as tct_module
 from jointir.retrievers.colbert import colbert

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from jointir.data.measures import canonical
+from jointir.data.per_query import per_query
 from jointir.data.store import (
     document_texts,
     labelled,
@@ -22,8 +24,6 @@ from jointir.encode.encoder import DualEncoder
 from jointir.encode.precision import has_bf16
 from jointir.encode.validation import Validation
 from jointir.exact import best_rows
-from jointir.measure.effectiveness import per_query
-from jointir.measure.names import canonical
 
 DEPTH = 100  # documents of a ranking
 BATCH_TOKENS = 4096
