@@ -121,6 +121,21 @@ def test_without_a_default_of_its_own_a_dataclass_has_that_of_its_fields():
     assert done.exit_code == 2 and "--size" in done.output
 
 
+DEV = {"out_curve", "dev_measure", "validate_every", "patience", "dev_queries"}
+SAMPLE = DEV | {"dev_documents"}
+MEASURED = {"star": SAMPLE, "dual": SAMPLE, "colbert": SAMPLE, "tct-colbert": SAMPLE}
+MEASURED |= {"adore": DEV, "jpq": DEV, "dpq": DEV, "distill": DEV, "asi": set(), "settle": set()}
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_a_training_has_the_options_of_dev_that_it_needs(name):
+    options = inspect.signature(with_options(function(name), name)).parameters
+    assert {option for option in options if option in SAMPLE} == MEASURED[name]
+    if "dev_measure" in options:
+        found = options["dev_measure"].default
+        assert found == ("R@10" if name == "distill" else "RR@10")  # distill has no label
+
+
 def test_bad_input_is_one_line_and_exit_code_1(tmp_path):
     save_collection(tmp_path / "c")
     words = ["--collection", tmp_path / "c", "--encoder", tmp_path, "--kind", "document"]

@@ -14,8 +14,6 @@ from jointir.data.store import About, document_texts, read_corpus, write_about
 from jointir.data.trec import read_run
 from jointir.encode.embed import embed, embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.pairs import TrainingPairs, mine, training_pairs
-from jointir.encode.star import Batches, star
 from jointir.errors import InputError
 from jointir.generative.asi import asi
 from jointir.generative.assign import assign_ids
@@ -34,10 +32,14 @@ from jointir.retrievers.adore import adore
 from jointir.retrievers.colbert import colbert
 from jointir.retrievers.dual import dual
 from jointir.retrievers.late_search import late_search
-from jointir.retrievers.negatives import bm25_negatives, random_negatives
+from jointir.retrievers.star import star
 from jointir.retrievers.tct import tct
 from jointir.search.bm25 import bm25
 from jointir.search.build import build
+from jointir.train.batches import Batches
+from jointir.train.mining import mine
+from jointir.train.negatives import bm25_negatives, random_negatives
+from jointir.train.pairs import TrainingPairs, training_pairs
 from test_generative_training import SETTINGS as ASI
 
 N, DEPTH, EMPTY = 320, 20, "d319"

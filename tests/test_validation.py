@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from jointir.data.store import read_qrels, read_queries
-from jointir.encode.dev import Settings, read_dev, sample
-from jointir.encode.training import Checkpoint, train
-from jointir.encode.validation import Validation, lower_bound, read_curve, write_curve
 from jointir.errors import InputError
 from jointir.exact import best_rows
 from jointir.joint.jpq import jpq
 from jointir.quantize.pq import read_pq
+from jointir.train.checkpoint import Checkpoint
+from jointir.train.curve import read_curve, write_curve
+from jointir.train.dev import DevOptions, read_dev, sample
+from jointir.train.loop import train
+from jointir.train.validation import Validation, lower_bound
 from tiny import make
 
 OPTIONS = {"steps": 6, "batch": 8, "negatives": 20, "lr": 1e-3, "centroid_lr": 1e-2}
@@ -64,7 +66,7 @@ def test_no_group_pays_for_anothers_gain(tmp_path):
     assert [gain for *_, gain, _ in validation.curve] == pytest.approx([0, -0.05, 0.25, 0.1])
     assert [v for _, v, *_ in validation.curve] == pytest.approx([0.1, 0.475, 0.4, 0.525])
     assert line.weight.item() == pytest.approx(-4)
-    write_curve(validation, tmp_path / "training.csv")
+    write_curve(validation.rows(), tmp_path / "training.csv")
     table = read_curve(tmp_path / "training.csv")
     assert table["kept"].tolist() == [0, 0, 1, 0] and set(table["measure"]) == {"RR@10"}
 
@@ -95,7 +97,7 @@ def test_patience_ends_a_training(tmp_path):
 def test_without_a_measurement_the_last_weights_are_kept(tiny, tmp_path):
     paths = (tmp_path / "i.faiss", tmp_path / "e", tmp_path / "s")
     out = tmp_path / "training.csv"
-    jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS, out_curve=out)
+    jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS, dev=DevOptions(out))
     assert out.read_text() == "step,measure,value,gain,bound,kept\n"
 
 
@@ -104,13 +106,12 @@ class Killed(Exception):
 
 
 def test_a_killed_training_resumes_with_the_same_choice(tiny, tmp_path, monkeypatch):
-    options = OPTIONS | {"validate_every": 2, "dev_queries": 7}
-
     def run(name: str, **more) -> list[bytes]:
         out = tmp_path / name
         paths = (out / "i.faiss", out / "e", out / "s")
         curve = out / "training.csv"
-        jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **options, out_curve=curve, **more)
+        dev = DevOptions(curve, validate_every=2, dev_queries=7)
+        jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS, dev=dev, **more)
         return [p.read_bytes() for p in (paths[0], paths[1] / "model.safetensors", curve)]
 
     whole = run("whole")
@@ -131,7 +132,7 @@ def test_a_killed_training_resumes_with_the_same_choice(tiny, tmp_path, monkeypa
 
 
 def test_dev_is_measured_as_by_the_double_loop(tiny):
-    dev = read_dev(tiny.collection, Settings("RR@10", 1, 0, 1000))
+    dev = read_dev(tiny.collection, DevOptions())
     queries = read_queries(tiny.collection, "dev")
     assert sorted(dev.query_ids) == sorted(queries["query_id"])
     rng = np.random.default_rng(0)
@@ -143,12 +144,12 @@ def test_dev_is_measured_as_by_the_double_loop(tiny):
         right = [1 / (i + 1) for i, d in enumerate(ids) if d in set(judged["doc_id"])]
         assert value == pytest.approx(right[0] if right else 0)
     assert set(dev.groups) == {0}  # ten queries are too few to tell two groups apart
-    few = read_dev(tiny.collection, Settings("RR@10", 1, 0, 4))
+    few = read_dev(tiny.collection, DevOptions(dev_queries=4))
     assert few.query_ids == dev.query_ids[:4]
 
 
 def test_a_sample_holds_what_is_relevant_and_others(tiny):
-    dev = read_dev(tiny.collection, Settings("RR@10", 1, 0, 1000))
+    dev = read_dev(tiny.collection, DevOptions())
     part, rows = sample(dev, 30)
     relevant = part.qrels[part.qrels["relevance"].gt(0)]["doc_id"]
     assert set(relevant) <= set(dev.doc_ids.iloc[rows]) and len(rows) == len(set(rows)) == 30

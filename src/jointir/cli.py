@@ -40,7 +40,7 @@ STAGES = {
     "fits": "jointir.search.preflight:fits",
     "embed": "jointir.encode.embed:embed",
     "gather": "jointir.encode.shards:gather",
-    "star": "jointir.encode.star:star",
+    "star": "jointir.retrievers.star:star",
     "bm25": "jointir.search.bm25:bm25",
     "dual": "jointir.retrievers.dual:dual",
     "adore": "jointir.retrievers.adore:adore",

@@ -4,13 +4,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from jointir.encode.processes import is_main
-from jointir.encode.validation import read_curve
 from jointir.errors import InputError
 from jointir.files import write_json
 from jointir.joint.jpq import jpq
 from jointir.joint.tuned import TUNED
 from jointir.progress import say
+from jointir.train.curve import read_curve
+from jointir.train.dev import DevOptions
+from jointir.train.processes import is_main
 
 
 @dataclass(frozen=True)
@@ -83,17 +84,18 @@ def tune(
         InputError: a candidate names something else, or as `jpq` has it.
     """
     given = dict(locals())
-    for name in ("out", "candidate", "least"):
+    for name in ("out", "candidate", "least", "dev_measure", "dev_queries"):
         del given[name]
     settings = [read_candidate(text) for text in candidate]
     trials = []
     for i, own in enumerate(settings):
         folder = scratch / f"candidate{i}"
         paths = {"out_index": folder / "index.faiss", "out_encoder": folder / "encoder"}
-        paths |= {"scratch": folder / "scratch", "out_curve": folder / "training.csv"}
-        jpq(**given | paths | {"validate_every": steps} | own)
+        curve = folder / "training.csv"
+        dev = DevOptions(curve, dev_measure, validate_every=steps, dev_queries=dev_queries)
+        jpq(**given | paths | {"scratch": folder / "scratch", "dev": dev} | own)
         if is_main():
-            last = read_curve(folder / "training.csv").iloc[-1]
+            last = read_curve(curve).iloc[-1]
             trials.append(Trial(own, float(last["value"]), float(last["gain"])))
             say(f"tune: {own or 'as given'}: gain {last['gain']:+.4f} on dev")
     if is_main():

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jointir.encode.validation import read_curve
 from jointir.errors import InputError
 from jointir.report.styles import RC, WIDTH, save
 from jointir.report.tables import human
+from jointir.train.curve import read_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,17 +7,12 @@ ends with what it began with.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
-from jointir.encode.processes import from_main, say_once
-from jointir.files import atomic
-from jointir.readers import read_csv
+from jointir.train.processes import from_main, say_once
 
-COLUMNS = ["step", "measure", "value", "gain", "bound", "kept"]
 Z = 1.645  # of a one-sided 95% bound
 
 
@@ -85,7 +80,7 @@ class Validation:
         say_once(f"kept step {step}, {self.measure} on dev {value:.4f} ({why})")
 
     def rows(self) -> list[tuple[int, str, str, str, int]]:
-        """Return COLUMNS of each measurement."""
+        """Return the columns of `curve.write_curve` of each measurement."""
         kept = self._kept() if self.curve else -1
         return [
             (step, self.measure, f"{value:.6f}", f"{gain:.6f}", f"{bound:.6f}", int(i == kept))
@@ -108,15 +103,6 @@ class Validation:
         self.start = tensors["start"].numpy() if "start" in tensors else None
 
 
-def read_curve(path: Path) -> pd.DataFrame:
-    """Return what `write_curve` wrote.
-
-    Raises:
-        InputError: it is not there, or has other columns.
-    """
-    return read_csv(path, COLUMNS)
-
-
 def lower_bound(change: np.ndarray) -> float:
     """Return the one-sided 95% bound of the mean of float[Q], by the normal distribution."""
     if len(change) < 2:
@@ -126,15 +112,3 @@ def lower_bound(change: np.ndarray) -> float:
 
 def _learned(module: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:
     return [(n, p) for n, p in module.named_parameters() if p.requires_grad]
-
-
-def write_curve(validation: Validation | None, out: Path | None) -> None:
-    """Write what a training measured as CSV: step, measure, value, gain, bound, kept (0 or 1).
-
-    value: the mean over dev. gain, bound: as for `Validation`. Nothing was measured: no row.
-    """
-    if out is None:
-        return
-    rows = validation.rows() if validation else []
-    with atomic(out) as scratch:
-        pd.DataFrame(rows, columns=COLUMNS).to_csv(scratch, index=False)

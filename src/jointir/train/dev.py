@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -22,8 +23,8 @@ from jointir.data.store import (
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.precision import has_bf16
-from jointir.encode.validation import Validation
 from jointir.exact import best_rows
+from jointir.train.validation import Validation
 
 DEPTH = 100  # documents of a ranking
 BATCH_TOKENS = 4096
@@ -31,19 +32,29 @@ LEAST = 50  # queries of a group: the mean of fewer tells little
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How dev is measured in a training.
+class DevOptions:
+    """How a training measures dev on its way, to keep the best of its weights (`Validation`)."""
 
-    measure: of ir-measures. every, patience: as for `Validation`; every 0: dev is not measured.
-    queries: of dev at most, drawn by a hash of their ids. documents: that an encoder of documents
-    ranks at most: to embed the whole corpus again would cost more than the training.
+    out_curve: Annotated[Path | None, "a CSV file that gets what was measured on dev"] = None
+    dev_measure: Annotated[str, "of ir-measures: its mean on dev tells which weights to keep"] = (
+        "RR@10"
+    )
+    validate_every: Annotated[int, "steps between measurements; 0: none, keep the last weights"] = 0
+    patience: Annotated[int, "measurements without a new best that end it; 0: none do"] = 0
+    dev_queries: Annotated[int, "queries of dev at most, drawn by a hash of their ids"] = 1000
+
+
+@dataclass(frozen=True)
+class SampleOptions(DevOptions):
+    """The same for an encoder of documents, which ranks a sample of them.
+
+    To embed the whole corpus again would cost more than the training.
     """
 
-    measure: str
-    every: int
-    patience: int
-    queries: int
-    documents: int = 0
+    dev_documents: Annotated[int, "documents at most that dev's queries rank"] = 2000
+
+
+UNMEASURED, UNSAMPLED = DevOptions(), SampleOptions()  # as long as nobody asks for it
 
 
 @dataclass(frozen=True)
@@ -80,11 +91,11 @@ class Dev:
         own, groups = self.own[queries], _groups(self.groups[queries])
         return Dev(texts, qrels, ids, own, groups, self.doc_ids, self.measure)
 
-    def validation(self, settings: Settings, rank: Callable[[int], np.ndarray]) -> Validation:
+    def validation(self, options: DevOptions, rank: Callable[[int], np.ndarray]) -> Validation:
         """Return how a training is validated; rank(k): int64[Q, k], as the module ranks now."""
         k = min(DEPTH + 1, len(self.doc_ids))
-        every, patience = settings.every, settings.patience
-        return Validation(lambda: self.values(rank(k)), self.groups, self.measure, every, patience)
+        often = (options.validate_every, options.patience)
+        return Validation(lambda: self.values(rank(k)), self.groups, self.measure, *often)
 
 
 def _groups(groups: np.ndarray) -> np.ndarray:
@@ -96,14 +107,14 @@ def _hashed(ids: pd.Series) -> pd.Series:
     return ids.map(lambda i: hashlib.sha256(i.encode()).digest())
 
 
-def read_dev(collection: Path, settings: Settings) -> Dev:
-    """Return dev's queries: at most `settings.queries`, which a hash of their ids puts first."""
+def read_dev(collection: Path, options: DevOptions) -> Dev:
+    """Return dev's queries: at most `dev_queries`, which a hash of their ids puts first."""
     doc_ids = read_doc_ids(collection)
     qrels = read_qrels(collection / "qrels" / "dev.trec")
     queries = read_queries(collection, "dev")
     relevant = qrels[qrels["relevance"].gt(0) & qrels["doc_id"].isin(doc_ids)]
     queries = queries[queries["query_id"].isin(relevant["query_id"])]
-    queries = queries.sort_values("query_id", key=_hashed)[: settings.queries]
+    queries = queries.sort_values("query_id", key=_hashed)[: options.dev_queries]
     qrels = qrels[qrels["query_id"].isin(queries["query_id"])]
     own = own_rows(collection, queries["query_id"].tolist())
     known = relevant["doc_id"].isin(labelled(collection)).groupby(relevant["query_id"]).all()
@@ -115,13 +126,13 @@ def read_dev(collection: Path, settings: Settings) -> Dev:
         own,
         groups,
         doc_ids,
-        canonical(settings.measure),
+        canonical(options.dev_measure),
     )
 
 
 def validation(
     collection: Path,
-    settings: Settings,
+    options: DevOptions,
     encoder: DualEncoder,
     search: Callable[[np.ndarray, int], np.ndarray],
 ) -> Validation | None:
@@ -130,15 +141,15 @@ def validation(
     search: returns the rows of the k best documents, int64[Q, k], for query embeddings [Q, D].
     None where nothing is to be measured.
     """
-    if not settings.every:
+    if not options.validate_every:
         return None
-    dev = read_dev(collection, settings)
+    dev = read_dev(collection, options)
 
     def rank(k: int) -> np.ndarray:
         bf16 = has_bf16(encoder.device)
         return search(embed_texts(encoder.eval(), dev.texts, "query", BATCH_TOKENS, bf16), k)
 
-    return dev.validation(settings, rank)
+    return dev.validation(options, rank)
 
 
 def sample(dev: Dev, documents: int) -> tuple[Dev, np.ndarray]:
@@ -161,7 +172,9 @@ def sample(dev: Dev, documents: int) -> tuple[Dev, np.ndarray]:
 
 
 def sampled_validation(
-    collection: Path, settings: Settings, rank: Callable[[list[str], list[str], int], np.ndarray]
+    collection: Path,
+    options: SampleOptions,
+    rank: Callable[[list[str], list[str], int], np.ndarray],
 ) -> Validation | None:
     """Return how a training is validated that moves the documents' embeddings, too.
 
@@ -169,16 +182,16 @@ def sampled_validation(
     and the same one at each step. rank: returns, for the texts of queries and of documents, the
     rows int64[Q, k] of the k best documents, best first.
     """
-    if not settings.every:
+    if not options.validate_every:
         return None
-    dev, rows = sample(read_dev(collection, settings), settings.documents)
+    dev, rows = sample(read_dev(collection, options), options.dev_documents)
     bodies = document_texts(read_corpus(collection))
     bodies = [bodies[row] for row in rows]
-    return dev.validation(settings, lambda k: rows[rank(dev.texts, bodies, min(k, len(rows)))])
+    return dev.validation(options, lambda k: rows[rank(dev.texts, bodies, min(k, len(rows)))])
 
 
 def dual_validation(
-    collection: Path, settings: Settings, encoder: DualEncoder
+    collection: Path, options: SampleOptions, encoder: DualEncoder
 ) -> Validation | None:
     """Return how the training of an encoder of queries and documents is validated."""
 
@@ -188,4 +201,4 @@ def dual_validation(
         bodies = embed_texts(encoder, docs, "document", BATCH_TOKENS, bf16)
         return best_rows(embed_texts(encoder, queries, "query", BATCH_TOKENS, bf16), bodies, k)
 
-    return sampled_validation(collection, settings, rank)
+    return sampled_validation(collection, options, rank)

@@ -1,0 +1,29 @@
+"""What a training measured on dev, as a file. No torch: reports read it, too."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from jointir.files import atomic
+from jointir.readers import read_csv
+
+COLUMNS = ["step", "measure", "value", "gain", "bound", "kept"]
+
+
+def read_curve(path: Path) -> pd.DataFrame:
+    """Return what `write_curve` wrote.
+
+    Raises:
+        InputError: it is not there, or has other columns.
+    """
+    return read_csv(path, COLUMNS)
+
+
+def write_curve(rows: Iterable[tuple], out: Path) -> None:
+    """Write `Validation.rows` as CSV: step, measure, value, gain, bound, kept (0 or 1).
+
+    value: the mean over dev. gain, bound: as for `Validation`. Nothing was measured: no row.
+    """
+    with atomic(out) as scratch:
+        pd.DataFrame(rows, columns=COLUMNS).to_csv(scratch, index=False)
