@@ -42,7 +42,7 @@ from jointir.train.processes import place, say_once
 from jointir.train.training import Training
 from jointir.train.validation import Validation
 
-BY_RECALL = DevOptions(dev_measure="R@10")  # there is no label that one document is the answer
+BY_RECALL = DevOptions(dev_measures=["R@10"])  # there is no label that one document is the answer
 SAMPLE, SEED = 10_000, 0  # documents whose norm is taken; another draw changes nothing but `scale`
 
 

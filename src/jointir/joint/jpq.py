@@ -171,7 +171,7 @@ def jpq(
     tuned: a file of the `tune` stage, whose settings take the place of those given here, but for
     the ones that `own` names.
 
-    Every `validate_every` steps `dev_measure` is taken over at most `dev_queries` of dev's queries,
+    Every `validate_every` steps `dev_measures` are taken over at most `dev_queries` of dev,
     and the best weights are kept, those of the start among them (see Validation).
 
     Raises:

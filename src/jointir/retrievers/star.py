@@ -52,7 +52,7 @@ def star(
     encoder's mean squared norm (logistic losses over cosines would hardly train; rankings do not
     see it). Training stops after `steps`, a budget chosen on dev (reports/LOG.md).
 
-    Every `validate_every` steps `dev_measure` is taken over a sample of dev (see
+    Every `validate_every` steps `dev_measures` are taken over a sample of dev (see
     `dual_validation`), and the best weights are kept, those of the start among them.
 
     Raises:

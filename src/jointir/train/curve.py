@@ -8,7 +8,7 @@ import pandas as pd
 from jointir.files import atomic
 from jointir.readers import read_csv
 
-COLUMNS = ["step", "measure", "value", "gain", "bound", "kept"]
+COLUMNS = ["step", "measure", "value", "gain", "bound", "losses", "kept"]
 
 
 def read_curve(path: Path) -> pd.DataFrame:
@@ -17,13 +17,14 @@ def read_curve(path: Path) -> pd.DataFrame:
     Raises:
         InputError: it is not there, or has other columns.
     """
-    return read_csv(path, COLUMNS)
+    return read_csv(path, COLUMNS).fillna({"losses": ""})
 
 
 def write_curve(rows: Iterable[tuple], out: Path) -> None:
-    """Write `Validation.rows` as CSV: step, measure, value, gain, bound, kept (0 or 1).
+    """Write `Validation.rows` as CSV: step, measure, value, gain, bound, losses, kept.
 
-    value: the mean over dev. gain, bound: as for `Validation`. Nothing was measured: no row.
+    measure: the main one. value: its mean over dev. gain, bound, losses: as for `Validation`.
+    kept: 0 or 1. Nothing was measured: no row.
     """
     with atomic(out) as scratch:
         pd.DataFrame(rows, columns=COLUMNS).to_csv(scratch, index=False)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -36,9 +36,9 @@ class DevOptions:
     """How a training measures dev on its way, to keep the best of its weights (`Validation`)."""
 
     out_curve: Annotated[Path | None, "a CSV file that gets what was measured on dev"] = None
-    dev_measure: Annotated[str, "of ir-measures: its mean on dev tells which weights to keep"] = (
-        "RR@10"
-    )
+    dev_measures: Annotated[
+        list[str], "of ir-measures: dev's mean in the first tells what to keep, none may lose"
+    ] = field(default_factory=lambda: ["RR@10"])
     validate_every: Annotated[int, "steps between measurements; 0: none, keep the last weights"] = 0
     patience: Annotated[int, "measurements without a new best that end it; 0: none do"] = 0
     dev_queries: Annotated[int, "queries of dev at most, drawn by a hash of their ids"] = 1000
@@ -71,17 +71,18 @@ class Dev:
     own: np.ndarray
     groups: np.ndarray
     doc_ids: pd.Series
-    measure: str
+    measures: list[str]
 
     def values(self, rows: np.ndarray) -> np.ndarray:
-        """Return float64[Q], the measure of rankings int64[Q, k], best first, -1 for none."""
+        """Return float64[m, Q], the measures of rankings int64[Q, k], best first, -1 for none."""
         run = {}
         for query_id, ranked, own in zip(self.query_ids, rows, self.own, strict=True):
             kept = ranked[(ranked >= 0) & (ranked != own)]
             names = self.doc_ids.iloc[kept]
             run[query_id] = {d: float(len(kept) - i) for i, d in enumerate(names)}
-        found = per_query(run, self.qrels, [self.measure])
-        return found.set_index("query_id")["value"][self.query_ids].to_numpy(np.float64)
+        found = per_query(run, self.qrels, self.measures)
+        table = found.pivot(index="measure", columns="query_id", values="value")
+        return table.loc[self.measures, self.query_ids].to_numpy(np.float64)
 
     def of(self, queries: np.ndarray) -> "Dev":
         """Return dev with the queries bool[Q] alone."""
@@ -89,13 +90,13 @@ class Dev:
         texts = [t for t, kept in zip(self.texts, queries, strict=True) if kept]
         qrels = self.qrels[self.qrels["query_id"].isin(ids)]
         own, groups = self.own[queries], _groups(self.groups[queries])
-        return Dev(texts, qrels, ids, own, groups, self.doc_ids, self.measure)
+        return Dev(texts, qrels, ids, own, groups, self.doc_ids, self.measures)
 
     def validation(self, options: DevOptions, rank: Callable[[int], np.ndarray]) -> Validation:
         """Return how a training is validated; rank(k): int64[Q, k], as the module ranks now."""
         k = min(DEPTH + 1, len(self.doc_ids))
         often = (options.validate_every, options.patience)
-        return Validation(lambda: self.values(rank(k)), self.groups, self.measure, *often)
+        return Validation(lambda: self.values(rank(k)), self.groups, self.measures, *often)
 
 
 def _groups(groups: np.ndarray) -> np.ndarray:
@@ -126,7 +127,7 @@ def read_dev(collection: Path, options: DevOptions) -> Dev:
         own,
         groups,
         doc_ids,
-        canonical(options.dev_measure),
+        list(dict.fromkeys(canonical(name) for name in options.dev_measures)),
     )
 
 

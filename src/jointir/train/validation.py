@@ -7,6 +7,7 @@ ends with what it began with.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,27 +17,42 @@ from jointir.train.processes import from_main, say_once
 Z = 1.645  # of a one-sided 95% bound
 
 
+class Look(NamedTuple):
+    """One measurement: the main measure's mean, gain and bound, and the measures that lost."""
+
+    step: int
+    value: float
+    gain: float
+    bound: float
+    losses: str  # joined by spaces
+
+    @property
+    def sure(self) -> bool:
+        """Whether its gain is no chance, and nothing was lost for it."""
+        return self.bound > 0 and not self.losses
+
+
 @dataclass
 class Validation:
     """Which of a training's weights are kept.
 
-    values: returns float[Q], dev's queries measured with the module as it is. groups: int[Q], the
-    group of each query: the gain of a step is the least of the groups' mean gains over step 0. So
-    no group pays for another's gain. Of the steps whose mean gain over all queries is above 0 with
-    a one-sided confidence of 95% (`bound`), the one of the highest gain is kept; where there is
-    none, the start is: a gain that may be chance is not taken, for on new queries it may be a loss.
-    measure: the name of what `values` returns. every: steps
-    between two measurements; the last step is measured, too. patience: measurements without a new
-    best after which training stops; 0: never.
+    values: returns float[m, Q], dev's queries in m measures, with the module as it is. measures:
+    their names, the main one first. groups: int[Q], the group of each query: the gain of a step is
+    the least of the groups' mean gains over step 0 in the main measure. So no group pays for
+    another's gain. Of the steps whose mean gain over all queries is above 0 with a one-sided
+    confidence of 95% (`bound`), and that lose in no measure and group (`losses`), the one of the
+    highest gain is kept; where there is none, the start is: a gain that may be chance is not taken,
+    for on new queries it may be a loss. every: steps between two measurements; the last step is
+    measured, too. patience: measurements without a new best after which training stops; 0: never.
     """
 
     values: Callable[[], np.ndarray]
     groups: np.ndarray
-    measure: str
+    measures: list[str]
     every: int
     patience: int = 0
-    curve: list[tuple[int, float, float, float]] = field(default_factory=list)
-    start: np.ndarray | None = None  # float[Q], the values at step 0
+    curve: list["Look"] = field(default_factory=list)
+    start: np.ndarray | None = None  # float[m, Q], the values at step 0
     best: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def due(self, step: int, steps: int) -> bool:
@@ -53,11 +69,15 @@ class Validation:
         module.train(training)
         self.start = values if self.start is None else self.start
         change = values - self.start
-        gain = min(change[self.groups == g].mean() for g in np.unique(self.groups))
-        self.curve.append((step, float(values.mean()), float(gain), lower_bound(change)))
+        gain = min(change[0, self.groups == g].mean() for g in np.unique(self.groups))
+        lost = losses(change, self.groups, self.measures)
+        bound = lower_bound(change[0])
+        self.curve.append(Look(step, float(values[0].mean()), float(gain), bound, " ".join(lost)))
         if self._kept() == len(self.curve) - 1:
             self.best = {n: p.detach().clone() for n, p in _learned(module)}
-        say_once(f"step {step}: {self.measure} on dev {values.mean():.4f}, gain {gain:+.4f}")
+        also = f", a loss in {', '.join(lost)}" if lost else ""
+        told = f"{self.measures[0]} on dev {values[0].mean():.4f}, gain {gain:+.4f}"
+        say_once(f"step {step}: {told}{also}")
 
     def exhausted(self) -> bool:
         """Return whether as many measurements as `patience` have brought no new best."""
@@ -66,7 +86,7 @@ class Validation:
     def _kept(self) -> int:
         """Return which measurement is kept: the first of the best."""
         start, *later = self.curve
-        return int(np.argmax([start[2], *(g if bound > 0 else -np.inf for *_, g, bound in later)]))
+        return int(np.argmax([start.gain, *(at.gain if at.sure else -np.inf for at in later)]))
 
     def choose(self, module: torch.nn.Module) -> None:
         """Give the module the best weights, and say which they are."""
@@ -75,16 +95,19 @@ class Validation:
         with torch.no_grad():
             for name, p in _learned(module):
                 p.copy_(self.best[name])
-        step, value, gain, _ = self.curve[self._kept()]
-        why = "the start: no step is surely better on dev" if step == 0 else f"gain {gain:+.4f}"
-        say_once(f"kept step {step}, {self.measure} on dev {value:.4f} ({why})")
+        at = self.curve[self._kept()]
+        why = f"gain {at.gain:+.4f}" if at.step else "the start: no step is surely better on dev"
+        say_once(f"kept step {at.step}, {self.measures[0]} on dev {at.value:.4f} ({why})")
 
-    def rows(self) -> list[tuple[int, str, str, str, int]]:
+    def rows(self) -> list[tuple[int, str, str, str, str, str, int]]:
         """Return the columns of `curve.write_curve` of each measurement."""
         kept = self._kept() if self.curve else -1
         return [
-            (step, self.measure, f"{value:.6f}", f"{gain:.6f}", f"{bound:.6f}", int(i == kept))
-            for i, (step, value, gain, bound) in enumerate(self.curve)
+            (
+                *(at.step, self.measures[0], f"{at.value:.6f}", f"{at.gain:.6f}"),
+                *(f"{at.bound:.6f}", at.losses, int(i == kept)),
+            )
+            for i, at in enumerate(self.curve)
         ]
 
     def state(self) -> tuple[dict[str, torch.Tensor], str]:
@@ -96,7 +119,7 @@ class Validation:
 
     def restore(self, tensors: dict[str, torch.Tensor], text: str, device: torch.device) -> None:
         """Take back what `state` returned."""
-        self.curve = [tuple(row) for row in json.loads(text)]
+        self.curve = [Look(*row) for row in json.loads(text)]
         self.best = {
             n.removeprefix("best/"): t.to(device) for n, t in tensors.items() if n[:5] == "best/"
         }
@@ -108,6 +131,20 @@ def lower_bound(change: np.ndarray) -> float:
     if len(change) < 2:
         return -np.inf
     return float(change.mean() - Z * change.std(ddof=1) / len(change) ** 0.5)
+
+
+def losses(change: np.ndarray, groups: np.ndarray, measures: list[str]) -> list[str]:
+    """Return the measures in which a group is probably worse: by more than one standard error.
+
+    change: float[m, Q]; groups: int[Q]. One standard error is a one-sided confidence of 84%: less
+    than a gain needs, since a loss that is overlooked costs more than a gain that is given up.
+    """
+    found = []
+    for name, own in zip(measures, change, strict=True):
+        parts = [own[groups == g] for g in np.unique(groups)]
+        sure = [p.mean() < -p.std(ddof=1) / len(p) ** 0.5 for p in parts if len(p) > 1]
+        found += [name] if any(sure) else []
+    return found
 
 
 def _learned(module: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:
