@@ -16,7 +16,7 @@ from jointir.train.checkpoint import Checkpoint
 from jointir.train.curve import read_curve, write_curve
 from jointir.train.dev import DevOptions, read_dev, sample
 from jointir.train.loop import train
-from jointir.train.validation import Validation, lower_bound
+from jointir.train.validation import Validation, losses, lower_bound
 from tiny import make
 
 OPTIONS = {"steps": 6, "batch": 8, "negatives": 20, "lr": 1e-3, "centroid_lr": 1e-2}
@@ -99,6 +99,16 @@ def test_a_gain_that_another_measure_pays_for_is_not_taken(tmp_path):
     write_curve(validation.rows(), tmp_path / "training.csv")
     table = read_curve(tmp_path / "training.csv")
     assert table["losses"].tolist() == ["", "R@100", ""] and table["kept"].tolist() == [0, 0, 1]
+
+
+def test_a_group_may_be_level_where_all_queries_gain(tmp_path):
+    # first group +0.3 each; second: -0.04 and +0.02, mean -0.01, one standard error 0.03
+    values = {0: [0.1] * 4, 3: [0.4, 0.4, 0.06, 0.12], 6: [0.4, 0.4, 0.04, 0.05]}
+    groups = np.array([0, 0, 1, 1])
+    assert losses(np.array([[0.3, 0.3, -0.04, 0.02]]), groups, ["RR@10"]) == []
+    assert losses(np.array([[0.3, 0.3, -0.06, -0.05]]), groups, ["RR@10"]) == ["RR@10"]
+    line, validation = walk(values, tmp_path, every=3)
+    assert line.weight.item() == pytest.approx(-3) and validation.curve[1].gain < 0
 
 
 def test_the_start_is_a_candidate_and_the_first_of_equals_is_kept(tmp_path):

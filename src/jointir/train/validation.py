@@ -37,13 +37,14 @@ class Validation:
     """Which of a training's weights are kept.
 
     values: returns float[m, Q], dev's queries in m measures, with the module as it is. measures:
-    their names, the main one first. groups: int[Q], the group of each query: the gain of a step is
-    the least of the groups' mean gains over step 0 in the main measure. So no group pays for
-    another's gain. Of the steps whose mean gain over all queries is above 0 with a one-sided
-    confidence of 95% (`bound`), and that lose in no measure and group (`losses`), the one of the
-    highest gain is kept; where there is none, the start is: a gain that may be chance is not taken,
-    for on new queries it may be a loss. every: steps between two measurements; the last step is
-    measured, too. patience: measurements without a new best after which training stops; 0: never.
+    their names, the main one first. groups: int[Q], the group of each query. The gain of a step is
+    the least of the groups' mean gains over step 0 in the main measure. Of the steps whose mean gain
+    over all queries is above 0 with a one-sided confidence of 95% (`bound`), and that lose in no
+    measure and group (`losses`), the one of the highest gain is kept; where there is none, the start
+    is: a gain that may be chance is not taken, for on new queries it may be a loss. The gain that is
+    kept may be below 0 by less than counts as a loss: few queries can hardly show a gain.
+    every: steps between two measurements; the last step is measured, too. patience: measurements
+    without a new best after which training stops; 0: never.
     """
 
     values: Callable[[], np.ndarray]
@@ -84,9 +85,9 @@ class Validation:
         return 0 < self.patience < len(self.curve) - self._kept()
 
     def _kept(self) -> int:
-        """Return which measurement is kept: the first of the best."""
-        start, *later = self.curve
-        return int(np.argmax([start.gain, *(at.gain if at.sure else -np.inf for at in later)]))
+        """Return which measurement is kept: the first of the best, the start where none is sure."""
+        able = [i for i, look in enumerate(self.curve) if look.sure]
+        return max(able, key=lambda i: (self.curve[i].gain, -i), default=0)
 
     def choose(self, module: torch.nn.Module) -> None:
         """Give the module the best weights, and say which they are."""
