@@ -37,14 +37,14 @@ class Validation:
     """Which of a training's weights are kept.
 
     values: returns float[m, Q], dev's queries in m measures, with the module as it is. measures:
-    their names, the main one first. groups: int[Q], the group of each query. The gain of a step is
-    the least of the groups' mean gains over step 0 in the main measure. Of the steps whose mean gain
-    over all queries is above 0 with a one-sided confidence of 95% (`bound`), and that lose in no
-    measure and group (`losses`), the one of the highest gain is kept; where there is none, the start
-    is: a gain that may be chance is not taken, for on new queries it may be a loss. The gain that is
-    kept may be below 0 by less than counts as a loss: few queries can hardly show a gain.
-    every: steps between two measurements; the last step is measured, too. patience: measurements
-    without a new best after which training stops; 0: never.
+    their names, the main one first. groups: int[Q], the group of each query. The gain of a step
+    is the least of the groups' mean gains over step 0 in the main measure. Of the steps whose
+    mean gain over all queries is above 0 with a one-sided confidence of 95% (`bound`), and that
+    lose in no measure and group (`losses`), the one of the highest gain is kept; where there is
+    none, the start is: a gain that may be chance is not taken, for on new queries it may be a
+    loss. The gain that is kept may be below 0 by less than counts as a loss: few queries can
+    hardly show a gain. every: steps between two measurements; the last step is measured, too.
+    patience: measurements without a new best after which training stops; 0: never.
     """
 
     values: Callable[[], np.ndarray]
