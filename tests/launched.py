@@ -4,17 +4,14 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 
 from jointir.cli import main
-from jointir.encode import star
-from jointir.encode.processes import check_same, dropout_seed, place
 from jointir.errors import InputError
-from jointir.joint import jpq
-from jointir.retrievers import adore
+from jointir.train import training
+from jointir.train.processes import check_same, dropout_seed, place
 from tiny import Tiny, on_processor
 
 STEPS, STOPPED = 10, 4
@@ -25,10 +22,9 @@ JPQ = OPTIONS | {"negatives": 20, "lambda_cut": 10}
 
 @dataclass(frozen=True)
 class Training:
-    """A stage, the module that its training loop is in, and its options but for `scratch`."""
+    """A stage, and its options but for `scratch`."""
 
     stage: str
-    module: ModuleType
     options: dict[str, object]
 
 
@@ -41,29 +37,29 @@ def trainings(tiny: Tiny, out: Path) -> dict[str, Training]:
         to[name] = {"out_index": out / f"{name}.faiss", "out_encoder": out / name}
     uneven, every = {"batch": 5}, {"batch": 7, "negatives": "own", "refresh": 4}
     options = {
-        "star": ("star", star, data | docs | STAR | {"batch": 8}),
-        "uneven-star": ("star", star, data | docs | STAR | uneven),
-        "ance": ("dual", star, data | docs | STAR | every),
-        "adore": ("adore", adore, data | docs | JPQ | uneven),
-        "jpq": ("jpq", jpq, data | index | JPQ | {"batch": 8}),
-        "uneven-jpq": ("jpq", jpq, data | docs | index | JPQ | uneven | {"reconstruction": 0.1}),
-        "resumed": ("jpq", jpq, data | index | JPQ | {"batch": 8}),
+        "star": ("star", data | docs | STAR | {"batch": 8}),
+        "uneven-star": ("star", data | docs | STAR | uneven),
+        "ance": ("dual", data | docs | STAR | every),
+        "adore": ("adore", data | docs | JPQ | uneven),
+        "jpq": ("jpq", data | index | JPQ | {"batch": 8}),
+        "uneven-jpq": ("jpq", data | docs | index | JPQ | uneven | {"reconstruction": 0.1}),
+        "resumed": ("jpq", data | index | JPQ | {"batch": 8}),
     }
-    return {k: Training(stage, m, given | to[k]) for k, (stage, m, given) in options.items()}
+    return {k: Training(stage, given | to[k]) for k, (stage, given) in options.items()}
 
 
-def losses_of(training: Training, scratch: Path, code: int = 0) -> list[float]:
+def losses_of(one: Training, scratch: Path, code: int = 0) -> list[float]:
     """Run a training by its command line, in float32; return the losses of its steps.
 
     code: what it exits with.
     """
     losses: list[float] = []
-    train = training.module.train
-    options = training.options | {"scratch": scratch}
+    train = training.train
+    options = one.options | {"scratch": scratch}
     words = [w for k, v in options.items() for w in (f"--{k.replace('_', '-')}", str(v))]
     with on_processor(""), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.module, "train", lambda *args: losses.extend(train(*args)))
-        patch.setattr(sys, "argv", ["jointir", training.stage, *words])
+        patch.setattr(training, "train", lambda *args: losses.extend(train(*args)))
+        patch.setattr(sys, "argv", ["jointir", one.stage, *words])
         with pytest.raises(SystemExit) as end:
             main()
     assert end.value.code == code

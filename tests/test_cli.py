@@ -6,10 +6,12 @@ import inspect
 import platform
 import subprocess
 import sys
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, get_origin
 
 import pytest
+from typer.testing import CliRunner
 
 from jointir import cli
 from jointir.cli import STAGES, with_options
@@ -42,6 +44,10 @@ def test_every_stage_has_help_a_docstring_and_named_options(name, monkeypatch, c
     assert stage.__doc__.splitlines()[0] in " ".join(out.split())  # lines may be broken anew
     assert f"Usage: jointir {name} [OPTIONS]" in out
     for parameter in inspect.signature(stage, eval_str=True).parameters.values():
+        if is_dataclass(parameter.annotation):
+            for field in fields(parameter.annotation):
+                assert f"--{field.name.replace('_', '-')} " in out
+            continue
         positional = get_origin(parameter.annotation) is Annotated  # `compare` has two, for people
         option = f"--{parameter.name.replace('_', '-')} "
         assert (f"  {parameter.name} <" if positional else option) in out
@@ -62,6 +68,72 @@ def test_options_reach_the_stage_by_name_and_type():
     seen.pop("seen", None)
     expected = {"path": Path("a"), "many": [Path("b"), Path("c")], "M": 3}
     assert seen == expected | {"rate": 0.5, "text": ""}
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Settings of a sample."""
+
+    size: Annotated[int, "documents of it"]
+    out_list: Annotated[Path | None, "a file that gets them"] = None
+    seed: int = 0
+
+
+def told(stage, *words: str) -> str:
+    """Return what a stage says of its options, its lines joined."""
+    app = cli.typer.Typer(rich_markup_mode=None)
+    app.command()(with_options(stage, "s"))
+    done = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+    return " ".join(done.stdout.split())
+
+
+def test_a_dataclass_is_an_option_for_each_of_its_fields():
+    seen = {}
+
+    def stage(rate: float, sampled: Sampled = Sampled(5, seed=7), last: int = 1) -> None:
+        """Remember."""
+        seen.update(rate=rate, sampled=sampled, last=last)
+
+    app = cli.typer.Typer()
+    app.command()(with_options(stage, "s"))
+    app(["--rate", "1"], standalone_mode=False)
+    assert seen == {"rate": 1.0, "sampled": Sampled(5, None, 7), "last": 1}
+    words = ["--last", "2", "--size", "3", "--out-list", "a.txt", "--rate", "1"]
+    app(words, standalone_mode=False)
+    assert seen == {"rate": 1.0, "sampled": Sampled(3, Path("a.txt"), 7), "last": 2}
+    text = told(stage)
+    assert "documents of it" in text and "a file that gets them" in text
+    assert "--sampled" not in text
+
+
+def test_without_a_default_of_its_own_a_dataclass_has_that_of_its_fields():
+    seen = []
+
+    def stage(sampled: Sampled) -> None:
+        """Remember."""
+        seen.append(sampled)
+
+    app = cli.typer.Typer()
+    app.command()(with_options(stage, "s"))
+    app(["--size", "3"], standalone_mode=False)
+    assert seen == [Sampled(3)]
+    done = CliRunner().invoke(app, [])
+    assert done.exit_code == 2 and "--size" in done.output
+
+
+DEV = {"out_curve", "dev_measures", "validate_every", "patience", "dev_queries"}
+SAMPLE = DEV | {"dev_documents"}
+MEASURED = {"star": SAMPLE, "dual": SAMPLE, "colbert": SAMPLE, "tct-colbert": SAMPLE}
+MEASURED |= {"adore": DEV, "jpq": DEV, "dpq": DEV, "distill": DEV, "asi": set(), "settle": set()}
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_a_training_has_the_options_of_dev_that_it_needs(name):
+    options = inspect.signature(with_options(function(name), name)).parameters
+    assert {option for option in options if option in SAMPLE} == MEASURED[name]
+    if "dev_measures" in options:
+        (found,) = options["dev_measures"].default
+        assert found == ("R@10" if name == "distill" else "RR@10")  # distill has no label
 
 
 def test_bad_input_is_one_line_and_exit_code_1(tmp_path):

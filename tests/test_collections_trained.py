@@ -11,10 +11,9 @@ from safetensors.numpy import load_file
 import tiny as made
 from jointir.data.dataset import Choices, Dataset, write_dataset
 from jointir.data.store import About, document_texts, read_corpus, write_about
+from jointir.data.trec import read_run
 from jointir.encode.embed import embed, embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.pairs import TrainingPairs, mine, training_pairs
-from jointir.encode.star import Batches, star
 from jointir.errors import InputError
 from jointir.generative.asi import asi
 from jointir.generative.assign import assign_ids
@@ -28,16 +27,19 @@ from jointir.joint.negatives import negatives, negatives_of
 from jointir.joint.uncompressed import Uncompressed
 from jointir.measure.expectation import measure_ids
 from jointir.measure.retrieve import retrieve
-from jointir.measure.trec import read_run
 from jointir.quantize.pq import read_pq
 from jointir.retrievers.adore import adore
 from jointir.retrievers.colbert import colbert
 from jointir.retrievers.dual import dual
 from jointir.retrievers.late_search import late_search
-from jointir.retrievers.negatives import bm25_negatives, random_negatives
+from jointir.retrievers.star import star
 from jointir.retrievers.tct import tct
 from jointir.search.bm25 import bm25
 from jointir.search.build import build
+from jointir.train.batches import Batches
+from jointir.train.mining import mine
+from jointir.train.negatives import bm25_negatives, random_negatives
+from jointir.train.pairs import TrainingPairs, training_pairs
 from test_generative_training import SETTINGS as ASI
 
 N, DEPTH, EMPTY = 320, 20, "d319"

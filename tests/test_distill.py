@@ -8,17 +8,18 @@ import pytest
 import torch
 
 from jointir.data.embedded import corpus_vectors
-from jointir.encode import training
 from jointir.errors import InputError
 from jointir.files import sha256
 from jointir.joint.distill import Distilled, distill
 from jointir.joint.index import TrainablePQ
 from jointir.quantize.pq import read_pq, write_index
 from jointir.search.build import build
+from jointir.train.checkpoint import Checkpoint
+from jointir.train.dev import DevOptions
 
 N, Q, D, M = 2000, 400, 32, 4
 OPTIONS = {"steps": 60, "batch": 16, "documents": 40, "lr": 3e-3, "map_lr": 1e-3, "warmup": 5}
-OPTIONS |= {"scale": 10.0, "seed": 3, "validate_every": 20}
+OPTIONS |= {"scale": 10.0, "seed": 3}
 
 
 def vectors(n: int, seed: int) -> np.ndarray:
@@ -46,11 +47,11 @@ def given(tmp_path_factory):
     return make(tmp_path_factory.mktemp("given"))
 
 
-def trained(given, folder, **options):
+def trained(given, folder, validate_every=20, **options):
     """Run the stage; return the faiss index that it wrote."""
-    curve = folder / "curve.csv"
+    dev = DevOptions(folder / "curve.csv", "R@10", validate_every)
     paths = (folder / "i.faiss", folder / "scratch")
-    distill(*given, *paths, out_curve=curve, **OPTIONS | options)
+    distill(*given, *paths, dev=dev, **OPTIONS | options)
     assert sorted(p.name for p in folder.iterdir()) == ["curve.csv", "i.faiss"]
     return folder / "i.faiss"
 
@@ -153,7 +154,7 @@ def test_settings_mean_the_same_for_vectors_of_any_length(given, out, tmp_path):
 
 
 def test_a_killed_training_resumes_to_the_same_index(given, out, tmp_path, monkeypatch):
-    save, steps = training.Checkpoint.save, []
+    save, steps = Checkpoint.save, []
 
     def killed(self, step, *rest):
         save(self, step, *rest)
@@ -161,7 +162,7 @@ def test_a_killed_training_resumes_to_the_same_index(given, out, tmp_path, monke
         if step == 25 and 25 not in steps[:-1]:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training.Checkpoint, "save", killed)
+    monkeypatch.setattr(Checkpoint, "save", killed)
     with pytest.raises(KeyboardInterrupt):
         trained(given, tmp_path, checkpoint_minutes=0)
     assert not (tmp_path / "i.faiss").exists()

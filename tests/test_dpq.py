@@ -10,15 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
-from jointir.encode import training
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.pairs import training_pairs
 from jointir.errors import InputError
 from jointir.files import sha256
 from jointir.joint import dpq as module
 from jointir.joint.dpq import DPQ, assign, dpq, dpq_loss, quantize, sampler
 from jointir.quantize.pq import read_index, read_pq, replace_centroids
+from jointir.train import training
+from jointir.train.checkpoint import Checkpoint
+from jointir.train.pairs import training_pairs
 from tiny import LENGTHS, D, M, N, make, save_encoder
 
 OPTIONS = {"steps": 80, "batch": 20, "lr": 3e-3, "pq_lr": 3e-3, "warmup": 3, "scale": 20.0}
@@ -237,8 +238,8 @@ def test_training_ranks_relevant_documents_higher(tiny, trained):
 
 
 def test_the_stage_weighs_the_reconstruction_error(tiny, tmp_path, monkeypatch):
-    train, losses = module.train, []
-    monkeypatch.setattr(module, "train", lambda *args: losses.extend(train(*args)))
+    train, losses = training.train, []
+    monkeypatch.setattr(training, "train", lambda *args: losses.extend(train(*args)))
     for weight in (0.0, 50.0):
         train_dpq(tiny, tmp_path, steps=1, reconstruction=weight)
     rows = sampler(training_pairs(tiny.collection), OPTIONS["batch"], OPTIONS["seed"])(0)[1]
@@ -263,7 +264,7 @@ def test_two_runs_give_the_same_bytes_and_every_option_others(tiny, tmp_path):
 
 def test_a_stopped_training_resumes_to_the_same_bytes(tiny, tmp_path, monkeypatch, capsys):
     whole = train_dpq(tiny, tmp_path / "whole", steps=6)
-    save, killed = training.Checkpoint.save, tmp_path / "killed"
+    save, killed = Checkpoint.save, tmp_path / "killed"
 
     def save_and_stop(self, step, *state):
         save(self, step, *state)
@@ -271,7 +272,7 @@ def test_a_stopped_training_resumes_to_the_same_bytes(tiny, tmp_path, monkeypatc
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Checkpoint, "save", save_and_stop)
+        patch.setattr(Checkpoint, "save", save_and_stop)
         with pytest.raises(KeyboardInterrupt):
             train_dpq(tiny, killed, steps=6, checkpoint_minutes=0)
     assert [p.name for p in killed.iterdir()] == ["scratch"]  # no output, whole or in part

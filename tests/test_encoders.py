@@ -41,11 +41,11 @@ from encoders import (
     without_tokenizer,
 )
 from jointir.encode import encoder as encoder_module
-from jointir.encode import star as star_module
 from jointir.encode.embed import embed, embed_texts
 from jointir.encode.encoder import DualEncoder, checkpoint
 from jointir.errors import InputError
 from jointir.files import read_json
+from jointir.retrievers import star as star_module
 from jointir.retrievers.colbert import colbert
 from jointir.retrievers.late import LateInteraction
 from tiny import D, make

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 import tiny as tiny_data
-from jointir.encode.training import Checkpoint
 from jointir.errors import InputError
 from jointir.files import sha256
 from jointir.generative import losses
@@ -15,6 +14,7 @@ from jointir.generative.ids import read_ids
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.settle import Examples, settle
 from jointir.generative.warm import residual_codes
+from jointir.train.checkpoint import Checkpoint
 
 N, L, V = tiny_data.N, 3, 16
 SETTINGS = {"steps": 8, "batch": 20, "lr": 1e-2, "warmup": 1, "nearby": 0.5, "scale": 20.0}

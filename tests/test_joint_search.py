@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from jointir.joint import scan, search
 from jointir.joint.index import TrainablePQ
-from jointir.joint.jpq import pad
 from jointir.quantize.pq import PQ
+from jointir.train.batches import pad
 
 
 def random_pq(rng: np.random.Generator, n: int) -> PQ:

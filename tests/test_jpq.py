@@ -11,14 +11,15 @@ from sentence_transformers import SentenceTransformer
 
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.pairs import training_pairs
 from jointir.errors import InputError
 from jointir.files import sha256
 from jointir.joint.index import TrainablePQ
-from jointir.joint.jpq import JPQ, Criterion, jpq, pad
+from jointir.joint.jpq import JPQ, Criterion, jpq
 from jointir.quantize.pq import PQ, read_pq
 from jointir.search.build import build
 from jointir.search.index import index_bytes
+from jointir.train.batches import pad
+from jointir.train.pairs import training_pairs
 from test_lambdarank import pair_weights
 from tiny import LENGTHS, D, M, N, make, save_encoder
 

@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 
 from conftest import ROOT, run
+from jointir.data.measures import PLAIN, canonical, canonicals, check_depth, parse, reported
+from jointir.data.per_query import per_query
+from jointir.data.trec import write_run
 from jointir.errors import InputError
-from jointir.measure.effectiveness import measure, per_query
+from jointir.measure.effectiveness import measure
 from jointir.measure.groups import COLUMNS
-from jointir.measure.names import PLAIN, canonical, canonicals, check_depth, parse, reported
 from jointir.measure.results import compare, read_results, results, wide
-from jointir.measure.trec import write_run
 from jointir.report.figure4 import render
 from jointir.report.styles import RC
 from jointir.report.tables import comparison_line, figure4_table, final_rows, sizes

@@ -4,8 +4,8 @@ import time
 import numpy as np
 import pytest
 
+from jointir.data.trec import read_run, untie, write_run
 from jointir.errors import InputError
-from jointir.measure.trec import read_run, untie, write_run
 
 
 def untie_loop(row):

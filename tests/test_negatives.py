@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.pairs import training_pairs
 from jointir.errors import InputError
 from jointir.joint.negatives import KINDS, negatives, overlap, typical
 from jointir.quantize.pq import read_index, read_pq
 from jointir.report.figure3 import SHOWN, figure3
+from jointir.train.pairs import training_pairs
 from tiny import D, M, make, on_processor
 
 

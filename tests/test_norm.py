@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 from sentence_transformers.sentence_transformer import modules
 
-import jointir.generative.asi as asi_module
 import jointir.generative.settle as settle_module
-import jointir.joint.dpq as dpq_module
-import jointir.joint.jpq as jpq_module
-import jointir.retrievers.adore as adore_module
-import jointir.retrievers.tct as tct_module
 from encoders import dense, with_modules
-from jointir.encode import norm
-from jointir.encode import star as star_module
 from jointir.encode.embed import embed
 from jointir.encode.encoder import DualEncoder, checkpoint
+from jointir.generative.asi import asi
 from jointir.generative.controls import given_ids
+from jointir.joint.dpq import dpq
+from jointir.joint.jpq import jpq
 from jointir.quantize.pq import read_index, read_pq, replace_centroids, write_index
+from jointir.retrievers import star as star_module
+from jointir.retrievers.adore import adore
 from jointir.retrievers.colbert import colbert
 from jointir.retrievers.dual import dual
+from jointir.retrievers.tct import tct
 from jointir.search.build import build
+from jointir.train import norm, training
 from tiny import D, make
 
 
@@ -87,7 +87,7 @@ def with_docs(stage: Callable, **options: object) -> Callable:
 
 
 def tct_colbert(c: Path, f: Path, out: Path) -> None:
-    tct_module.tct(c, f / "model", f.parent / "teacher", out / "e", out / "s", **TCT)
+    tct(c, f / "model", f.parent / "teacher", out / "e", out / "s", **TCT)
 
 
 def settle(c: Path, f: Path, out: Path) -> None:
@@ -98,21 +98,20 @@ def settle(c: Path, f: Path, out: Path) -> None:
     settle_module.settle(c, out / "given", **paths, **SETTLE)
 
 
-# name: the module whose `train` it calls, and the stage
 TRAININGS = {
-    "star": (star_module, with_docs(star_module.star, **COMMON | NEGATIVES)),
-    "dual": (star_module, with_docs(dual, **COMMON | NEGATIVES, negatives="random")),
-    "adore": (adore_module, with_docs(adore_module.adore, **JPQ)),
-    "jpq": (jpq_module, with_index(jpq_module.jpq, "centroid_lr", **JPQ)),
-    "jpq-neg": (jpq_module, with_index(jpq_module.jpq, "centroid_lr", **JPQ, exact=True)),
-    "jpq-mse": (jpq_module, with_index(jpq_module.jpq, "centroid_lr", **JPQ, reconstruction=9.0)),
-    "dpq": (dpq_module, with_index(dpq_module.dpq, "pq_lr", **DPQ)),
-    "tct-colbert": (tct_module, tct_colbert),
-    "asi": (asi_module, with_docs(asi_module.asi, **ASI, indexer="mlp", head_lr=1e-3)),
+    "star": with_docs(star_module.star, **COMMON | NEGATIVES),
+    "dual": with_docs(dual, **COMMON | NEGATIVES, negatives="random"),
+    "adore": with_docs(adore, **JPQ),
+    "jpq": with_index(jpq, "centroid_lr", **JPQ),
+    "jpq-neg": with_index(jpq, "centroid_lr", **JPQ, exact=True),
+    "jpq-mse": with_index(jpq, "centroid_lr", **JPQ, reconstruction=9.0),
+    "dpq": with_index(dpq, "pq_lr", **DPQ),
+    "tct-colbert": tct_colbert,
+    "asi": with_docs(asi, **ASI, indexer="mlp", head_lr=1e-3),
     # centroids and the decoder share a learning rate: here they stay
-    "asi-rq": (asi_module, with_docs(asi_module.asi, **ASI, indexer="rq", head_lr=0.0)),
-    "asi-pq": (asi_module, with_docs(asi_module.asi, **ASI, indexer="pq", head_lr=0.0)),
-    "settle": (settle_module, settle),
+    "asi-rq": with_docs(asi, **ASI, indexer="rq", head_lr=0.0),
+    "asi-pq": with_docs(asi, **ASI, indexer="pq", head_lr=0.0),
+    "settle": settle,
 }
 
 
@@ -120,8 +119,7 @@ TRAININGS = {
 def test_embeddings_five_times_as_long_give_the_same_losses(
     tiny, pair, tmp_path, monkeypatch, name
 ):
-    module, stage = TRAININGS[name]
-    curves, train, load = [], module.train, DualEncoder.load
+    curves, train, load = [], training.train, DualEncoder.load
 
     def frozen(folder: Path) -> DualEncoder:
         model = load(folder)  # the factor itself would learn at another pace
@@ -131,19 +129,19 @@ def test_embeddings_five_times_as_long_give_the_same_losses(
         return model
 
     monkeypatch.setattr(DualEncoder, "load", staticmethod(frozen))
-    monkeypatch.setattr(module, "train", lambda *args: curves.append(train(*args)))
+    monkeypatch.setattr(training, "train", lambda *args: curves.append(train(*args)))
     for factor in ("1", "5"):
-        stage(tiny.collection, pair / factor, tmp_path / factor)
+        TRAININGS[name](tiny.collection, pair / factor, tmp_path / factor)
     np.testing.assert_allclose(curves[1], curves[0], rtol=2e-3)
     assert np.std(curves[0]) > 1e-4 * np.mean(curves[0]), "it moves"
 
 
 def test_without_the_division_losses_differ(tiny, pair, tmp_path, monkeypatch):
-    curves, train = [], star_module.train
-    monkeypatch.setattr(star_module, "train", lambda *args: curves.append(train(*args)))
+    curves, train = [], training.train
+    monkeypatch.setattr(training, "train", lambda *args: curves.append(train(*args)))
     monkeypatch.setattr(star_module, "mean_squared_norm", lambda *args: 1.0)
     for factor in ("1", "5"):
-        TRAININGS["star"][1](tiny.collection, pair / factor, tmp_path / factor)
+        TRAININGS["star"](tiny.collection, pair / factor, tmp_path / factor)
     assert abs(curves[1][0] / curves[0][0] - 1) > 0.1
 
 

@@ -13,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 
 from conftest import N
 from jointir.data.store import document_texts, read_corpus
-from jointir.measure.trec import read_run
+from jointir.data.trec import read_run
 from test_pipeline import DATA
 
 DENSE = {"tct-colbert", "adore"}

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import N
 from jointir.data.store import read_corpus, read_queries
-from jointir.measure.trec import read_run
+from jointir.data.trec import read_run
 from jointir.quantize.pq import read_pq
 from jointir.search.ann.registry import missing, open_index
 

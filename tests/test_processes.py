@@ -17,12 +17,12 @@ from safetensors.numpy import load_file
 
 from conftest import ENV, ROOT
 from jointir import cli
-from jointir.encode import processes
 from jointir.encode.encoder import DualEncoder, turn_off_dropout
-from jointir.encode.processes import Place, share
 from jointir.errors import InputError
 from jointir.joint import jpq
 from jointir.quantize.pq import read_pq
+from jointir.train import processes
+from jointir.train.processes import Place, share
 from launched import STEPS, STOPPED, Training, losses_of, trainings
 from tiny import Tiny, make
 

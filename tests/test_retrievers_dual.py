@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from jointir.data.store import document_texts, read_corpus
-from jointir.encode import star as module
 from jointir.encode.embed import embed, embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.pairs import mine, training_pairs
 from jointir.errors import InputError
 from jointir.joint.uncompressed import Uncompressed
-from jointir.retrievers import adore as adore_module
 from jointir.retrievers.adore import adore
 from jointir.retrievers.dual import dual
-from jointir.retrievers.negatives import Periodic, bm25_negatives, random_negatives, refreshed
+from jointir.train import dual_encoder, training
+from jointir.train.mining import mine
+from jointir.train.negatives import Periodic, bm25_negatives, random_negatives, refreshed
+from jointir.train.pairs import training_pairs
 from test_search_bm25 import scores
 from tiny import D, N, make, pairs_of, save_encoder
 
@@ -119,8 +119,8 @@ def differ(a: Path, b: Path) -> bool:
 @pytest.mark.parametrize(("negatives", "refresh"), [("random", 0), ("bm25", 0), ("own", 10)])
 def test_training_lowers_the_loss(tiny, tmp_path, monkeypatch, negatives, refresh):
     losses = []
-    train = module.train
-    monkeypatch.setattr(module, "train", lambda *args: losses.extend(train(*args)))
+    train = training.train
+    monkeypatch.setattr(training, "train", lambda *args: losses.extend(train(*args)))
     options = OPTIONS | {"negatives": negatives, "refresh": refresh, "docs": tiny.docs}
     dual(tiny.collection, tiny.encoder, tmp_path / "model", tmp_path / "scratch", **options)
     assert np.mean(losses[-5:]) < 0.95 * np.mean(losses[:5])
@@ -142,7 +142,7 @@ def test_a_training_that_was_cut_between_two_refreshes_ends_as_one_that_was_not(
     options = OPTIONS | {"negatives": "own", "refresh": 3, "steps": 7, "checkpoint_minutes": 0}
     options["docs"] = tiny.docs
     dual(tiny.collection, tiny.encoder, tmp_path / "whole", tmp_path / "s", **options)
-    star_loss, done = module.star_loss, []
+    star_loss, done = dual_encoder.star_loss, []
 
     def failing(*args):
         done.append(1)
@@ -150,7 +150,7 @@ def test_a_training_that_was_cut_between_two_refreshes_ends_as_one_that_was_not(
             raise KeyboardInterrupt
         return star_loss(*args)
 
-    monkeypatch.setattr(module, "star_loss", failing)
+    monkeypatch.setattr(dual_encoder, "star_loss", failing)
     with pytest.raises(KeyboardInterrupt):
         dual(tiny.collection, tiny.encoder, tmp_path / "cut", tmp_path / "s", **options)
     dual(tiny.collection, tiny.encoder, tmp_path / "cut", tmp_path / "s", **options)
@@ -180,8 +180,8 @@ def test_an_encoders_own_negatives_are_first_found_in_the_embeddings_it_is_given
 
 def test_adore_learns_from_brute_forces_ranking(tiny, tmp_path, monkeypatch):
     losses = []
-    train = adore_module.train
-    monkeypatch.setattr(adore_module, "train", lambda *args: losses.extend(train(*args)))
+    train = training.train
+    monkeypatch.setattr(training, "train", lambda *args: losses.extend(train(*args)))
     paths = (tiny.collection, tiny.encoder, tiny.docs, tmp_path / "model", tmp_path / "scratch")
     adore(*paths, **JPQS, mined_from="all")
     assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])

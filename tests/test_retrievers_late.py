@@ -9,17 +9,16 @@ import torch
 from sentence_transformers import MultiVectorEncoder
 
 from jointir.data.store import document_texts, read_corpus, read_queries
+from jointir.data.trec import read_run
 from jointir.encode import encoder as encoder_module
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.packed import can_pack
 from jointir.errors import InputError
-from jointir.measure.trec import read_run
-from jointir.retrievers import colbert as colbert_module
-from jointir.retrievers import tct as tct_module
 from jointir.retrievers.colbert import colbert
 from jointir.retrievers.late import LateInteraction
 from jointir.retrievers.late_search import late_search, search
 from jointir.retrievers.tct import distillation_loss, tct
+from jointir.train import training
 from tiny import D, make, on_processor
 
 DIM = 16
@@ -133,8 +132,8 @@ def test_a_run_for_each_split_and_the_bytes_of_every_token(tiny, teacher, tmp_pa
 
 def test_training_lowers_the_loss_and_moves_both_parts(tiny, tmp_path, monkeypatch):
     losses = []
-    train = colbert_module.train
-    monkeypatch.setattr(colbert_module, "train", lambda *args: losses.extend(train(*args)))
+    train = training.train
+    monkeypatch.setattr(training, "train", lambda *args: losses.extend(train(*args)))
     # all queries in a batch, and large steps: this encoder has random weights, so it learns slowly
     options = COLBERT | {"steps": 60, "batch": 40, "lr": 3e-3, "head_lr": 3e-2}
     colbert(tiny.collection, tiny.encoder, tmp_path / "m", tmp_path / "s", **options)
@@ -173,8 +172,8 @@ def test_the_distillation_loss_equals_the_loop():
 
 def test_the_student_comes_nearer_to_its_teacher(tiny, teacher, tmp_path, monkeypatch):
     losses = []
-    train = tct_module.train
-    monkeypatch.setattr(tct_module, "train", lambda *args: losses.extend(train(*args)))
+    train = training.train
+    monkeypatch.setattr(training, "train", lambda *args: losses.extend(train(*args)))
     paths = (tiny.collection, tiny.encoder, teacher, tmp_path / "m", tmp_path / "s")
     tct(*paths, **TCT | {"gamma": 0.0})
     assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from jointir.data.store import read_corpus, read_queries
+from jointir.data.trec import read_run
 from jointir.encode.embed import embed
 from jointir.errors import InputError
 from jointir.measure.retrieve import retrieve
-from jointir.measure.trec import read_run
 from jointir.quantize.pq import read_index
 from jointir.search.ann.registry import open_index
 from jointir.search.build import build, sample_rows

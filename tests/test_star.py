@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 
 from jointir.data.store import document_texts, read_corpus, read_qrels, read_queries
-from jointir.encode import pairs as pairs_module
-from jointir.encode import star as module
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.pairs import mine, training_pairs
-from jointir.encode.star import Batches, star, star_loss
-from jointir.encode.training import batch_of
 from jointir.errors import InputError
+from jointir.retrievers.star import star
+from jointir.train import mining, training
+from jointir.train.batches import Batches
+from jointir.train.dual_encoder import star_loss
+from jointir.train.mining import mine
+from jointir.train.order import batch_of
+from jointir.train.pairs import training_pairs
 from tiny import make, pairs_of
 
 OPTIONS = {"steps": 30, "batch": 8, "lr": 1e-3, "warmup": 3, "scale": 20.0}
@@ -69,7 +71,7 @@ def test_relevant_documents_get_no_gradient_as_negatives():
 @given(st.integers(0, 10**6), st.integers(1, 20), st.sampled_from([1, 30, 10**6]))
 @settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
 def test_mined_rows_equal_a_naive_ranking(monkeypatch, seed, depth, ranked_at_a_time):
-    monkeypatch.setattr(pairs_module, "RANKED", ranked_at_a_time)
+    monkeypatch.setattr(mining, "RANKED", ranked_at_a_time)
     rng = np.random.default_rng(seed)
     docs, queries = rng.normal(size=(15, 4)).astype("f2"), rng.normal(size=(3, 4)).astype("f4")
     positives = [rng.permutation(15)[: rng.integers(1, 16)] for _ in queries]
@@ -127,8 +129,8 @@ def test_a_batch_knows_every_relevant_pair(tiny):
 
 def test_training_lowers_the_loss_and_saves_a_standard_encoder(tiny, tmp_path, monkeypatch):
     losses = []
-    train = module.train
-    monkeypatch.setattr(module, "train", lambda *args: losses.extend(train(*args)))
+    train = training.train
+    monkeypatch.setattr(training, "train", lambda *args: losses.extend(train(*args)))
     out = tmp_path / "star"
     star(tiny.collection, tiny.encoder, tiny.docs, out, tmp_path / "scratch", **OPTIONS)
     assert len(losses) == 30

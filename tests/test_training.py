@@ -16,19 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import SafetensorError, safe_open
 
-from jointir.encode import training
-from jointir.encode.training import (
-    UNDECAYED,
-    Checkpoint,
-    decayed,
-    fingerprint,
-    shuffled,
-    train,
-    warmup_linear,
-)
 from jointir.errors import InputError
 from jointir.joint import jpq as module
 from jointir.joint.jpq import jpq
+from jointir.train import checkpoint
+from jointir.train.checkpoint import Checkpoint, fingerprint
+from jointir.train.loop import UNDECAYED, decayed, train, warmup_linear
+from jointir.train.order import shuffled
 from tiny import make
 
 STEPS = 40
@@ -214,7 +208,7 @@ def test_at_most_the_configured_minutes_are_lost(killed, seconds, minutes):
     now = 0.0  # a clock that only a step moves
 
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "time", SimpleNamespace(monotonic=lambda: now))
+        patch.setattr(checkpoint, "time", SimpleNamespace(monotonic=lambda: now))
         layer, optimizer, right, keeper = regression(Path(name), minutes)
         keeper._saved = now
 

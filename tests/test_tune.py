@@ -32,6 +32,10 @@ def test_another_candidate_has_to_be_better_by_least():
     trials = [Trial({}, 0.5, 0.02), Trial({"lr": 1.0}, 0.6, 0.025), Trial({"lr": 2.0}, 0.4, 0.03)]
     assert best(trials, 0.02) is trials[0]
     assert best(trials, 0.005) is trials[2]
+    lossy = [*trials[:2], Trial({"lr": 2.0}, 0.4, 0.03, "R@100")]
+    assert best(lossy, 0.005) is trials[1]
+    assert best([Trial({}, 0.5, 0.02, "R@100"), Trial({"lr": 1.0}, 0.5, 0.01)], 0.1).settings
+    assert best([Trial({}, 0.5, 0.02, "R@100")], 0.1).settings == {}
 
 
 def test_candidates_are_settings_that_are_tuned():

@@ -24,11 +24,11 @@ from jointir.data.beir import read_beir
 from jointir.data.download import read_pins
 from jointir.data.packages import read_packages
 from jointir.data.store import read_corpus, read_doc_ids, read_qrels, read_queries
+from jointir.data.trec import read_run
 from jointir.errors import InputError
 from jointir.files import read_json
 from jointir.generative.ids import read_ids
 from jointir.measure.results import read_meta, read_results, read_values
-from jointir.measure.trec import read_run
 from jointir.readers import (
     parquet_batches,
     parquet_rows,

@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from jointir.data.store import read_qrels, read_queries
-from jointir.encode.dev import Settings, read_dev, sample
-from jointir.encode.training import Checkpoint, train
-from jointir.encode.validation import Validation, lower_bound, read_curve, write_curve
 from jointir.errors import InputError
 from jointir.exact import best_rows
 from jointir.joint.jpq import jpq
 from jointir.quantize.pq import read_pq
+from jointir.train.checkpoint import Checkpoint
+from jointir.train.curve import read_curve, write_curve
+from jointir.train.dev import DevOptions, read_dev, sample
+from jointir.train.loop import train
+from jointir.train.validation import Validation, losses, lower_bound
 from tiny import make
 
 OPTIONS = {"steps": 6, "batch": 8, "negatives": 20, "lr": 1e-3, "centroid_lr": 1e-2}
@@ -34,17 +36,21 @@ class Line(torch.nn.Module):
         self.weight = torch.nn.Parameter(torch.tensor([0.0]))
 
 
-def walk(values_at: dict[int, list[float]], folder: Path, every: int, patience: int = 0):
-    """Train Line for 6 steps of plain descent; dev's values at each step are those given."""
+def walk(values_at: dict[int, list], folder: Path, every: int, patience: int = 0):
+    """Train Line for 6 steps of plain descent; dev's values at each step are those given.
+
+    They are of one measure, or a list for each of two.
+    """
     line = Line()
 
     def values() -> np.ndarray:
-        return np.array(values_at[round(-line.weight.item())])
+        return np.atleast_2d(values_at[round(-line.weight.item())])
 
     def loss_of(step: int) -> torch.Tensor:  # against the rate, which falls from 1 to 0
         return line.weight.sum() / ((6 - step) / 6)
 
-    validation = Validation(values, np.array([0, 0, 1, 1]), "RR@10", every, patience)
+    measures = ["RR@10", "R@100"][: len(np.atleast_2d(values_at[0]))]
+    validation = Validation(values, np.array([0, 0, 1, 1]), measures, every, patience)
     steepest = torch.optim.SGD(line.parameters(), lr=1.0)
     keeper = Checkpoint(folder, 1e9, {})
     train(line, steepest, loss_of, 6, 0, 1, [], keeper, "line", validation)
@@ -61,10 +67,10 @@ def test_no_group_pays_for_anothers_gain(tmp_path):
     line, validation = walk(values, tmp_path, every=2)
     # the least of both groups' means, minus 0.1: -0.05, 0.25, 0.1
     assert [step for step, *_ in validation.curve] == [0, 2, 4, 6]
-    assert [gain for *_, gain, _ in validation.curve] == pytest.approx([0, -0.05, 0.25, 0.1])
-    assert [v for _, v, *_ in validation.curve] == pytest.approx([0.1, 0.475, 0.4, 0.525])
+    assert [at.gain for at in validation.curve] == pytest.approx([0, -0.05, 0.25, 0.1])
+    assert [at.value for at in validation.curve] == pytest.approx([0.1, 0.475, 0.4, 0.525])
     assert line.weight.item() == pytest.approx(-4)
-    write_curve(validation, tmp_path / "training.csv")
+    write_curve(validation.rows(), tmp_path / "training.csv")
     table = read_curve(tmp_path / "training.csv")
     assert table["kept"].tolist() == [0, 0, 1, 0] and set(table["measure"]) == {"RR@10"}
 
@@ -76,7 +82,33 @@ def test_a_gain_that_may_be_chance_is_not_taken(tmp_path):
     values = {0: [0.1] * 4, 3: [0.5, 0.1, 0.1, 0.1], 6: [0.12, 0.12, 0.11, 0.12]}
     line, validation = walk(values, tmp_path, every=3)
     assert line.weight.item() == pytest.approx(-6)  # the smaller gain, which is sure
-    assert validation.curve[1][-1] < 0 < validation.curve[2][-1]
+    assert validation.curve[1].bound < 0 < validation.curve[2].bound
+
+
+def test_a_gain_that_another_measure_pays_for_is_not_taken(tmp_path):
+    # R@100 of the second group: changes -0.5 and -0.1, mean -0.3, one standard error 0.2; then
+    # -0.5 and 0.3, mean -0.1, one standard error 0.4: that may be chance
+    values = {
+        0: [[0.1] * 4, [0.5] * 4],
+        3: [[0.4] * 4, [0.5, 0.5, 0.0, 0.4]],
+        6: [[0.2] * 4, [0.5, 0.5, 0.0, 0.8]],
+    }
+    line, validation = walk(values, tmp_path, every=3)
+    assert [at.losses for at in validation.curve] == ["", "R@100", ""]
+    assert line.weight.item() == pytest.approx(-6)
+    write_curve(validation.rows(), tmp_path / "training.csv")
+    table = read_curve(tmp_path / "training.csv")
+    assert table["losses"].tolist() == ["", "R@100", ""] and table["kept"].tolist() == [0, 0, 1]
+
+
+def test_a_group_may_be_level_where_all_queries_gain(tmp_path):
+    # first group +0.3 each; second: -0.015 and +0.005, mean -0.005, one standard error 0.01
+    values = {0: [0.1] * 4, 3: [0.4, 0.4, 0.085, 0.105], 6: [0.4, 0.4, 0.04, 0.05]}
+    groups = np.array([0, 0, 1, 1])
+    assert losses(np.array([[0.3, 0.3, -0.015, 0.005]]), groups, ["RR@10"]) == []
+    assert losses(np.array([[0.3, 0.3, -0.06, -0.05]]), groups, ["RR@10"]) == ["RR@10"]
+    line, validation = walk(values, tmp_path, every=3)
+    assert line.weight.item() == pytest.approx(-3) and validation.curve[1].gain < 0
 
 
 def test_the_start_is_a_candidate_and_the_first_of_equals_is_kept(tmp_path):
@@ -95,8 +127,8 @@ def test_patience_ends_a_training(tmp_path):
 def test_without_a_measurement_the_last_weights_are_kept(tiny, tmp_path):
     paths = (tmp_path / "i.faiss", tmp_path / "e", tmp_path / "s")
     out = tmp_path / "training.csv"
-    jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS, out_curve=out)
-    assert out.read_text() == "step,measure,value,gain,bound,kept\n"
+    jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS, dev=DevOptions(out))
+    assert out.read_text() == "step,measure,value,gain,bound,losses,kept\n"
 
 
 class Killed(Exception):
@@ -104,13 +136,12 @@ class Killed(Exception):
 
 
 def test_a_killed_training_resumes_with_the_same_choice(tiny, tmp_path, monkeypatch):
-    options = OPTIONS | {"validate_every": 2, "dev_queries": 7}
-
     def run(name: str, **more) -> list[bytes]:
         out = tmp_path / name
         paths = (out / "i.faiss", out / "e", out / "s")
         curve = out / "training.csv"
-        jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **options, out_curve=curve, **more)
+        dev = DevOptions(curve, validate_every=2, dev_queries=7)
+        jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS, dev=dev, **more)
         return [p.read_bytes() for p in (paths[0], paths[1] / "model.safetensors", curve)]
 
     whole = run("whole")
@@ -131,24 +162,24 @@ def test_a_killed_training_resumes_with_the_same_choice(tiny, tmp_path, monkeypa
 
 
 def test_dev_is_measured_as_by_the_double_loop(tiny):
-    dev = read_dev(tiny.collection, Settings("RR@10", 1, 0, 1000))
+    dev = read_dev(tiny.collection, DevOptions())
     queries = read_queries(tiny.collection, "dev")
     assert sorted(dev.query_ids) == sorted(queries["query_id"])
     rng = np.random.default_rng(0)
     rows = np.stack([rng.permutation(len(dev.doc_ids))[:50] for _ in dev.query_ids])
     qrels = read_qrels(tiny.collection / "qrels" / "dev.trec")
-    for query_id, ranked, value in zip(dev.query_ids, rows, dev.values(rows), strict=True):
+    for query_id, ranked, value in zip(dev.query_ids, rows, dev.values(rows)[0], strict=True):
         judged = qrels[qrels["query_id"].eq(query_id) & qrels["relevance"].gt(0)]
         ids = dev.doc_ids.iloc[ranked[:10]].tolist()
         right = [1 / (i + 1) for i, d in enumerate(ids) if d in set(judged["doc_id"])]
         assert value == pytest.approx(right[0] if right else 0)
     assert set(dev.groups) == {0}  # ten queries are too few to tell two groups apart
-    few = read_dev(tiny.collection, Settings("RR@10", 1, 0, 4))
+    few = read_dev(tiny.collection, DevOptions(dev_queries=4))
     assert few.query_ids == dev.query_ids[:4]
 
 
 def test_a_sample_holds_what_is_relevant_and_others(tiny):
-    dev = read_dev(tiny.collection, Settings("RR@10", 1, 0, 1000))
+    dev = read_dev(tiny.collection, DevOptions())
     part, rows = sample(dev, 30)
     relevant = part.qrels[part.qrels["relevance"].gt(0)]["doc_id"]
     assert set(relevant) <= set(dev.doc_ids.iloc[rows]) and len(rows) == len(set(rows)) == 30

@@ -24,8 +24,9 @@ from jointir.data.dataset import Dataset, write_dataset
 from jointir.encode import precision
 from jointir.encode.embed import embed
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.pairs import Candidates, TrainingPairs
 from jointir.search.build import build
+from jointir.train.candidates import Candidates
+from jointir.train.pairs import TrainingPairs
 
 faiss.omp_set_num_threads(1)
 torch.set_num_threads(1)  # operators this small are slower on two, and much slower on a busy one

@@ -9,6 +9,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from typing import Annotated, get_origin
 
 # Idle OpenMP threads that spin triple the time of faiss' PQ training. Read once, when the
@@ -22,6 +23,7 @@ import typer
 from jointir.errors import InputError
 from jointir.faults import told
 from jointir.numbers import check_number, check_seed
+from jointir.settings import described
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
@@ -38,7 +40,7 @@ STAGES = {
     "fits": "jointir.search.preflight:fits",
     "embed": "jointir.encode.embed:embed",
     "gather": "jointir.encode.shards:gather",
-    "star": "jointir.encode.star:star",
+    "star": "jointir.retrievers.star:star",
     "bm25": "jointir.search.bm25:bm25",
     "dual": "jointir.retrievers.dual:dual",
     "adore": "jointir.retrievers.adore:adore",
@@ -103,31 +105,48 @@ SHARED = ("star", "dual", "adore", "jpq")
 def with_options(stage: Callable[..., None], name: str) -> Callable[..., None]:
     """Return `stage` as typer shall see it: every parameter is a --name, the required ones too.
 
-    A parameter that is annotated for typer stays as it is. An error ends the process with one line:
+    A parameter that is a dataclass is an option for each of its fields, with their descriptions as
+    help. One that is annotated for typer stays as it is. An error ends the process with one line:
     typer would say nothing of an interrupt.
     """
     signature = inspect.signature(stage, eval_str=True)
-    parameters = [
-        p.replace(
-            annotation=p.annotation
-            if get_origin(p.annotation) is Annotated
-            else Annotated[p.annotation, typer.Option()],
-            kind=p.KEYWORD_ONLY,
-        )
-        for p in signature.parameters.values()
-    ]
+    parameters = [option for p in signature.parameters.values() for option in _options(p)]
+    folded = {
+        n: p.annotation for n, p in signature.parameters.items() if is_dataclass(p.annotation)
+    }
 
     @functools.wraps(stage)
     def command(**values: object) -> None:
         with told(name):
             for parameter, value in values.items():
                 _check_numbers(parameter, value)
+            for parameter, kind in folded.items():
+                values[parameter] = kind(**{f.name: values.pop(f.name) for f in fields(kind)})
             stage(**values)
             sys.stdout.flush()  # at the end of Python, an error would have no line
 
     command.__signature__ = signature.replace(parameters=parameters)
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
+
+
+def _options(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    """Return the options of a stage's parameter: one, or those of a dataclass's fields."""
+    kind, default = parameter.annotation, parameter.default
+    if is_dataclass(kind):
+        given = kind if default is parameter.empty else default
+        return [
+            inspect.Parameter(
+                name,
+                parameter.KEYWORD_ONLY,
+                default=getattr(given, name, parameter.empty),
+                annotation=Annotated[own, typer.Option(help=text)],
+            )
+            for name, (own, text) in described(kind).items()
+        ]
+    if get_origin(kind) is not Annotated:
+        kind = Annotated[kind, typer.Option()]
+    return [parameter.replace(annotation=kind, kind=parameter.KEYWORD_ONLY)]
 
 
 def _check_numbers(parameter: str, value: object) -> None:

@@ -15,11 +15,11 @@ from conftest import PRESET, run
 from faults.disks import LARGE, disk, leave, read_only
 from faults.part import DATA, EVERY_STEP, GIVEN, command, hashes, part
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.training import Checkpoint
 from jointir.errors import InputError
 from jointir.files import atomic, new_matrix
 from jointir.quantize.pq import write_index
 from jointir.report.styles import save
+from jointir.train.checkpoint import Checkpoint
 from tiny import save_encoder
 
 REMEDY = "the disk is full. Free some space, then run the same command again"

@@ -151,7 +151,7 @@ def measured(wildcards, *names):
     """Return the options that say what of dev a training is measured on, and by what."""
     own = config["validation"]
     told = {f"dev_{name}": own[name] for name in names}
-    return options(told | {"dev_measure": measures_of(wildcards.dataset, "dev")[0]})
+    return f"{options(told)} {repeat('dev-measures', measures_of(wildcards.dataset, 'dev'))}"
 
 
 # The kinds of dataset that are downloaded: the parameter that pins the files, the stage that gets

@@ -114,7 +114,7 @@ rule gather:
 
 rule star:
     input:
-        code=code("encode.star"),
+        code=code("retrievers.star"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/pretrained/model",
         docs="data/{dataset}/pretrained/docs.npy",

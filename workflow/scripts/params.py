@@ -9,10 +9,10 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
+from jointir.data.measures import canonicals, check_depth
 from jointir.data.packages import check_packages
 from jointir.encode.source import folder_of
 from jointir.errors import InputError
-from jointir.measure.names import canonicals, check_depth
 from jointir.numbers import as_number, check_finite
 
 NUMBERS = ("number", "integer")

@@ -9,9 +9,7 @@ import torch
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
-from jointir.encode.norm import mean_squared_norm
 from jointir.encode.precision import has_bf16
-from jointir.encode.training import Checkpoint, fingerprint, train
 from jointir.errors import InputError
 from jointir.generative.bank import Bank, DocumentBank
 from jointir.generative.holdout import seen_documents
@@ -20,6 +18,8 @@ from jointir.generative.objective import Criteria, Objective
 from jointir.generative.pairs import BATCH_TOKENS, Pairs
 from jointir.generative.warm import distil
 from jointir.progress import say
+from jointir.train.norm import mean_squared_norm
+from jointir.train.training import Training
 
 
 def asi(
@@ -68,7 +68,7 @@ def asi(
         InputError: an unknown indexer, `docs` of another collection or dimension, or settings that
             do not fit.
     """
-    same = fingerprint(locals())
+    training = Training("asi", locals())
     torch.manual_seed(seed)
     dual = DualEncoder.load(encoder).to(best_device())
     matrix = read_embeddings(docs, collection, dual.dim)
@@ -87,13 +87,10 @@ def asi(
         {"params": list(dual.parameters())},
         {"params": [*model.indexer.parameters(), *model.decoder.parameters()], "lr": head_lr},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
     loss_of = refreshed(objective, lambda s: objective.loss(s, batch, fresh), refresh)
-    keeper = AtRefresh(scratch, checkpoint_minutes, same, every=refresh)
     weights = list(model.parameters())
-    train(objective, optimizer, loss_of, steps, warmup, seed, weights, keeper, "asi")
-    model.save(out)
-    keeper.remove()
+    # saved where the next step begins with a refresh alone: a resumed training repeats it
+    training.run(objective, groups, loss_of, weights, lambda: model.save(out), every=refresh)
 
 
 def make_objective(
@@ -140,15 +137,3 @@ def refreshed(
         return loss_of(step)
 
     return with_refresh
-
-
-class AtRefresh(Checkpoint):
-    """Saves only where the next step begins with a refresh: a resumed training repeats it."""
-
-    def __init__(self, folder: Path, minutes: float, fingerprint: dict, every: int):
-        super().__init__(folder, minutes, fingerprint)
-        self.every = every
-
-    def due(self, step: int) -> bool:
-        """Return whether Checkpoint would write, after a multiple of `every` steps."""
-        return step % self.every == 0 and super().due(step)

@@ -12,11 +12,11 @@ import torch
 from jointir.data.store import read_corpus
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
-from jointir.encode.norm import mean_squared_norm
 from jointir.errors import InputError
 from jointir.generative.ids import write_ids
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.warm import residual_codes
+from jointir.train.norm import mean_squared_norm
 
 KINDS = ("random", "residual")
 

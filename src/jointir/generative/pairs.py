@@ -7,9 +7,9 @@ import numpy as np
 
 from jointir.data.store import document_texts, read_corpus
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.pairs import training_pairs
-from jointir.encode.training import shuffled
 from jointir.errors import InputError
+from jointir.train.order import shuffled
+from jointir.train.pairs import training_pairs
 
 BATCH_TOKENS = 4096  # of the queries embedded once, before a training
 

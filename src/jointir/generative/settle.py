@@ -23,13 +23,13 @@ from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import best_device
 from jointir.encode.matrix import read_matrix
 from jointir.encode.precision import autocast, has_bf16
-from jointir.encode.training import Checkpoint, fingerprint, train
 from jointir.errors import InputError
 from jointir.generative import losses
 from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import read_ids
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.pairs import BATCH_TOKENS, Pairs
+from jointir.train.training import Training
 
 SCORES = 2**27  # of examples against documents, in memory at a time
 NONE = np.empty(0, np.int64)
@@ -122,7 +122,7 @@ def settle(
     Raises:
         InputError: `ids` or `docs` are of another collection.
     """
-    same = fingerprint(locals())
+    training = Training("settle", locals())
     codes, matrix = read_ids(ids)[1], read_matrix(docs).astype(np.float32)
     if len(codes) != len(matrix):
         found = f"holds {len(matrix)} embeddings, {ids} {len(codes)} identifiers"
@@ -139,7 +139,6 @@ def settle(
     factor = scale / retriever.unit
     examples = Examples(e_q, pairs.relevant, e_d, targets, nearby, factor, seed, barred)
     decoder = retriever.decoder
-    optimizer = torch.optim.AdamW(decoder.parameters(), lr=lr, fused=True)
 
     def loss_of(step: int) -> torch.Tensor:
         e, target = examples(step, batch)
@@ -147,8 +146,6 @@ def settle(
             log_p = decoder(e, target)
         return losses.generation(log_p, target)
 
-    keeper = Checkpoint(scratch, checkpoint_minutes, same)
     weights = list(decoder.parameters())
-    train(decoder, optimizer, loss_of, steps, warmup, seed, weights, keeper, "settle")
-    retriever.save(out)
-    keeper.remove()
+    groups = [{"params": weights}]
+    training.run(decoder, groups, loss_of, weights, lambda: retriever.save(out))

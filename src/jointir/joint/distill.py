@@ -22,11 +22,7 @@ import numpy as np
 import torch
 
 from jointir.data.store import own_rows, read_queries
-from jointir.encode.dev import Settings, read_dev
 from jointir.encode.matrix import read_embeddings, read_query_matrix
-from jointir.encode.processes import place, say_once
-from jointir.encode.training import UNDECAYED, Checkpoint, fingerprint, shuffled, train
-from jointir.encode.validation import Validation, write_curve
 from jointir.errors import InputError
 from jointir.joint.criterion import embedded_rows
 from jointir.joint.distillation import distillation
@@ -39,7 +35,14 @@ from jointir.quantize.pq import (
     searchable,
     write_index,
 )
+from jointir.train.dev import DevOptions, read_dev
+from jointir.train.loop import UNDECAYED
+from jointir.train.order import shuffled
+from jointir.train.processes import place, say_once
+from jointir.train.training import Training
+from jointir.train.validation import Validation
 
+BY_RECALL = DevOptions(dev_measures=["R@10"])  # there is no label that one document is the answer
 SAMPLE, SEED = 10_000, 0  # documents whose norm is taken; another draw changes nothing but `scale`
 
 
@@ -103,17 +106,17 @@ def queries_of(collection: Path, path: Path, splits: list[str], D: int) -> dict[
 
 
 def validated(
-    collection: Path, queries: dict[str, np.ndarray], settings: Settings, model: Distilled
+    collection: Path, queries: dict[str, np.ndarray], options: DevOptions, model: Distilled
 ) -> Validation | None:
     """Return how the training is measured on dev, None where it is not.
 
     queries: vectors by query_id, those of dev among them.
     """
-    if not settings.every:
+    if not options.validate_every:
         return None
-    dev = read_dev(collection, settings)
+    dev = read_dev(collection, options)
     vectors = np.stack([queries[i] for i in dev.query_ids])
-    return dev.validation(settings, lambda k: model.search(vectors, k))
+    return dev.validation(options, lambda k: model.search(vectors, k))
 
 
 def distill(
@@ -133,11 +136,7 @@ def distill(
     scale: float,
     seed: int,
     checkpoint_minutes: float = 5,
-    out_curve: Path | None = None,
-    dev_measure: str = "R@10",
-    validate_every: int = 0,
-    patience: int = 0,
-    dev_queries: int = 1000,
+    dev: DevOptions = BY_RECALL,
 ) -> None:
     """Train an OPQ `index` over the vectors `docs`, without labels; write a faiss index.
 
@@ -163,26 +162,22 @@ def distill(
         scale: on inner products over the mean squared norm.
         seed: of the order of the queries.
         checkpoint_minutes: work that a crash loses at most.
-        out_curve: gets what was measured on dev, as CSV.
-        dev_measure: by which the best weights are kept, the start's among them (see Validation).
-        validate_every: steps between two measurements; 0: dev is not measured.
-        patience: as for Validation.
-        dev_queries: of dev at most.
+        dev: how dev is measured, by which the best weights are kept, the start's among them (see
+            Validation).
 
     Raises:
         InputError: `index` is no PQ of 4 or 8 bits, has no rotation to fold W into, or the
             matrices are of other documents or queries, or of another dimension.
     """
-    same = fingerprint(locals())
+    training = Training("distill", locals())
     pq = read_pq(index)
     D = len(pq.rotation)
     matrix = read_embeddings(docs, collection, D)
     unit = squared_norm(matrix)
     trained_on = queries_of(collection, train_queries, ["train"], D)
     model = Distilled(TrainablePQ(pq), map_lr > 0).to(place().device)
-    settings = Settings(dev_measure, validate_every, patience, dev_queries)
     measured = queries_of(collection, queries, ["dev", "test"], D)
-    chooser = validated(collection, measured, settings, model)
+    chooser = validated(collection, measured, dev, model)
     n = min(documents, len(matrix))
     if n < documents:
         say_once(f"a query's list has all {n} documents, {documents} were asked for")
@@ -190,12 +185,8 @@ def distill(
     loss_of = losses(model, trained_on, own, matrix, batch, seed, n, scale / unit)
     groups = [{"params": [model.index.centroids], "lr": lr * unit**0.5}]
     groups += [{"params": [model.map], "lr": map_lr}] if map_lr else []
-    optimizer = torch.optim.AdamW([g | UNDECAYED for g in groups], fused=True)
-    keeper = Checkpoint(scratch, checkpoint_minutes, same)
-    train(model, optimizer, loss_of, steps, warmup, seed, [], keeper, "distill", chooser)
-    write_curve(chooser, out_curve)
-    _write(model, index, out_index)
-    keeper.remove()
+    groups = [group | UNDECAYED for group in groups]
+    training.run(model, groups, loss_of, [], lambda: _write(model, index, out_index), chooser)
 
 
 def losses(

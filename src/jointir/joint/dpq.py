@@ -27,25 +27,18 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from jointir.encode.dev import Settings, validation
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
-from jointir.encode.norm import mean_squared_norm
-from jointir.encode.pairs import TrainingPairs, training_pairs
 from jointir.encode.precision import autocast, has_bf16
-from jointir.encode.training import (
-    UNDECAYED,
-    Checkpoint,
-    batch_of,
-    decayed,
-    fingerprint,
-    shuffled,
-    train,
-)
-from jointir.encode.validation import write_curve
 from jointir.errors import InputError
 from jointir.progress import progress
 from jointir.quantize.pq import PQ, read_index, read_pq, replace_centroids, write_index
+from jointir.train.dev import UNMEASURED, DevOptions, validation
+from jointir.train.loop import UNDECAYED, decayed
+from jointir.train.norm import mean_squared_norm
+from jointir.train.order import batch_of, shuffled
+from jointir.train.pairs import TrainingPairs, training_pairs
+from jointir.train.training import Training
 
 CHUNK = 65_536  # documents made float32 at a time: memory does not grow with N
 
@@ -167,11 +160,7 @@ def dpq(
     reconstruction: float,
     seed: int,
     checkpoint_minutes: float = 5,
-    out_curve: Path | None = None,
-    dev_measure: str = "RR@10",
-    validate_every: int = 0,
-    patience: int = 0,
-    dev_queries: int = 1000,
+    dev: DevOptions = UNMEASURED,
 ) -> None:
     """Train from STAR's `encoder` and an OPQ `index`; write a faiss index and a query encoder.
 
@@ -186,7 +175,7 @@ def dpq(
     """
     if temperature <= 0:
         raise InputError("temperature", f"{temperature} is not above 0", "Set a squared distance")
-    same = fingerprint(locals())
+    training = Training("dpq", locals())
     start = DualEncoder.load(encoder)
     pq = read_pq(index, start.dim)
     matrix = read_embeddings(docs, collection, start.dim)
@@ -210,16 +199,14 @@ def dpq(
         assign(trained, matrix)
         return trained.search(queries, k)[1]
 
-    measured = Settings(dev_measure, validate_every, patience, dev_queries)
-    chooser = validation(collection, measured, model.encoder, search)
+    chooser = validation(collection, dev, model.encoder, search)
     weights = list(model.encoder.parameters())
     groups = [*decayed(weights), {"params": [model.centroids], "lr": pq_lr} | UNDECAYED]
-    optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
-    keeper = Checkpoint(scratch, checkpoint_minutes, same)
-    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "dpq", chooser)
-    write_curve(chooser, out_curve)
-    replace_centroids(trained, model.centroids.detach().cpu().numpy())
-    assign(trained, matrix)
-    write_index(faiss.downcast_index(trained), out_index)
-    model.encoder.save(out_encoder, "query")
-    keeper.remove()
+
+    def save() -> None:
+        replace_centroids(trained, model.centroids.detach().cpu().numpy())
+        assign(trained, matrix)
+        write_index(faiss.downcast_index(trained), out_index)
+        model.encoder.save(out_encoder, "query")
+
+    training.run(model, groups, loss_of, weights, save, chooser)

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from jointir.encode.pairs import Candidates
 from jointir.joint.search import top_rows
 from jointir.quantize.pq import PQ
+from jointir.train.candidates import Candidates
 
 
 class TrainablePQ(torch.nn.Module):

@@ -26,27 +26,29 @@ The same stage trains the ablation's variants (section 5.3): `exact` scores are 
 a `centroid_lr` of 0 leaves the index as it was ("+JPQ Loss"), an `lr` of 0 the query encoder.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import faiss
 import numpy as np
 import torch
 
-from jointir.encode.dev import Settings, validation
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.norm import mean_squared_norm
-from jointir.encode.pairs import LABELLED, TrainingPairs, negatives_of, training_pairs
 from jointir.encode.precision import autocast, has_bf16
-from jointir.encode.processes import is_main, mean_of_all, place, share
-from jointir.encode.training import UNDECAYED, Checkpoint, decayed, fingerprint, shuffled, train
-from jointir.encode.validation import write_curve
 from jointir.joint.criterion import Criterion, embedded_rows, read_docs, read_teacher
 from jointir.joint.distillation import distillation as distillation_loss
 from jointir.joint.index import TrainablePQ
 from jointir.joint.lambdarank import lambdarank
 from jointir.joint.tuned import chosen
 from jointir.quantize.pq import read_index, read_pq, replace_centroids, searchable, write_index
+from jointir.train.batches import drawn
+from jointir.train.candidates import LABELLED
+from jointir.train.dev import UNMEASURED, DevOptions, validation
+from jointir.train.loop import UNDECAYED, decayed
+from jointir.train.mining import negatives_of
+from jointir.train.norm import mean_squared_norm
+from jointir.train.pairs import training_pairs
+from jointir.train.processes import mean_of_all, place, share
+from jointir.train.training import Training
 
 
 class JPQ(torch.nn.Module):
@@ -130,36 +132,6 @@ class JPQ(torch.nn.Module):
         return distillation_loss(criterion.scale * quantized, criterion.scale * exact)
 
 
-def pad(rows: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return int64[B, P] and bool[B, P]: lists of unequal length, and which entries are real."""
-    P = max(len(r) for r in rows)
-    padded = torch.zeros(len(rows), P, dtype=torch.long)
-    valid = torch.zeros(len(rows), P, dtype=torch.bool)
-    for i, r in enumerate(rows):
-        padded[i, : len(r)] = torch.from_numpy(r)
-        valid[i, : len(r)] = True
-    return padded, valid
-
-
-def drawn(
-    pairs: TrainingPairs, model: JPQ, batch: int, seed: int
-) -> Callable[[int], tuple[list[list[int]], tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]]:
-    """Return a function of the step: tokens of B queries, and of `pad` positives and never.
-
-    And int64[B], which of the pairs these are.
-    """
-    texts, *rows_of = pairs[:3]
-    device = model.encoder.device
-
-    def draw(step: int) -> tuple:
-        chosen = shuffled(len(texts), batch, step, seed)
-        tokens = model.encoder.tokenize([texts[i] for i in chosen], "query")
-        padded = (pad([rows[i] for i in chosen]) for rows in rows_of)
-        return tokens, *(tuple(t.to(device) for t in both) for both in padded), chosen
-
-    return draw
-
-
 def jpq(
     collection: Path,
     encoder: Path,
@@ -186,11 +158,7 @@ def jpq(
     teacher: Path | None = None,
     tuned: Path | None = None,
     own: list[str] | None = None,
-    out_curve: Path | None = None,
-    dev_measure: str = "RR@10",
-    validate_every: int = 0,
-    patience: int = 0,
-    dev_queries: int = 1000,
+    dev: DevOptions = UNMEASURED,
 ) -> None:
     """Train from STAR's `encoder` and an OPQ `index`; write a faiss index and a query encoder.
 
@@ -203,9 +171,8 @@ def jpq(
     tuned: a file of the `tune` stage, whose settings take the place of those given here, but for
     the ones that `own` names.
 
-    Every `validate_every` steps `dev_measure` is taken over at most `dev_queries` of dev's queries,
-    and the best weights are kept, those of the start among them (see Validation); 0: the last ones
-    are. `out_curve` gets what was measured, as CSV.
+    Every `validate_every` steps `dev_measures` are taken over at most `dev_queries` of dev,
+    and the best weights are kept, those of the start among them (see Validation).
 
     Raises:
         InputError: the index is no PQ of 4 or 8 bits, its dimension or that of `docs` is not the
@@ -215,7 +182,7 @@ def jpq(
     if tuned is not None:
         changed = {k: v for k, v in chosen(tuned).items() if k not in (own or ())}
         return jpq(**given | changed | {"tuned": None, "own": None})
-    same = fingerprint(given)
+    training = Training("jpq", given)
     device = place().device
     start = DualEncoder.load(encoder)
     model = JPQ(start, TrainablePQ(read_pq(index, start.dim))).to(device)
@@ -226,7 +193,7 @@ def jpq(
     pairs = training_pairs(collection, mined_from)
     model.index.mine_from(pairs.among)
     negatives_of(pairs, negatives)
-    draw = drawn(pairs, model, batch, seed)
+    draw = drawn(pairs, model.encoder, batch, seed)
     bf16 = has_bf16(device)
 
     embedded = read_teacher(teacher, collection, model.encoder.dim, criterion)
@@ -238,18 +205,14 @@ def jpq(
             own = torch.from_numpy(embedded[pairs.rows[chosen]].astype(np.float32)).to(device)
         return model.loss(tokens, *positives, criterion, bf16, matrix, never, own)
 
-    settings = Settings(dev_measure, validate_every, patience, dev_queries)
-    chooser = validation(collection, settings, model.encoder, model.index.search)
+    chooser = validation(collection, dev, model.encoder, model.index.search)
     weights = list(model.encoder.parameters())
     groups = [*decayed(weights), {"params": [model.index.centroids], "lr": centroid_lr} | UNDECAYED]
-    optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
-    keeper = Checkpoint(scratch, checkpoint_minutes, same)
-    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "jpq", chooser)
-    if not is_main():
-        return
-    write_curve(chooser, out_curve)
-    trained = read_index(index)
-    replace_centroids(trained, model.index.centroids.detach().cpu().numpy())
-    write_index(searchable(faiss.downcast_index(trained)), out_index)
-    model.encoder.save(out_encoder, "query")
-    keeper.remove()
+
+    def save() -> None:
+        trained = read_index(index)
+        replace_centroids(trained, model.index.centroids.detach().cpu().numpy())
+        write_index(searchable(faiss.downcast_index(trained)), out_index)
+        model.encoder.save(out_encoder, "query")
+
+    training.run(model, groups, loss_of, weights, save, chooser)

@@ -9,15 +9,16 @@ import torch
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
-from jointir.encode.pairs import LABELLED, Candidates, training_pairs
 from jointir.encode.precision import has_bf16
 from jointir.errors import InputError
 from jointir.files import atomic
 from jointir.joint.index import TrainablePQ
-from jointir.joint.jpq import pad
 from jointir.joint.uncompressed import Uncompressed
 from jointir.progress import progress
 from jointir.quantize.pq import PQ, read_pq
+from jointir.train.batches import pad
+from jointir.train.candidates import LABELLED, Candidates
+from jointir.train.pairs import training_pairs
 
 BATCH = 256  # queries scored at a time
 KINDS = ("query", "relevant", "both", "jpq", "brute-force")

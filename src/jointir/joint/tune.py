@@ -4,13 +4,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from jointir.encode.processes import is_main
-from jointir.encode.validation import read_curve
 from jointir.errors import InputError
 from jointir.files import write_json
 from jointir.joint.jpq import jpq
 from jointir.joint.tuned import TUNED
 from jointir.progress import say
+from jointir.train.curve import read_curve
+from jointir.train.dev import DevOptions
+from jointir.train.processes import is_main
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Trial:
     settings: dict[str, float | str]
     value: float
     gain: float
+    losses: str = ""  # the measures in which a group of queries is probably worse
 
 
 def read_candidate(text: str) -> dict[str, float | str]:
@@ -41,9 +43,14 @@ def read_candidate(text: str) -> dict[str, float | str]:
 
 
 def best(trials: list[Trial], least: float) -> Trial:
-    """Return the trial of the highest gain; the first, unless another's is higher by `least`."""
-    found = max(trials, key=lambda trial: trial.gain)
-    return found if found.gain >= trials[0].gain + least else trials[0]
+    """Return the trial of the highest gain; the first, unless another's is higher by `least`.
+
+    A trial that loses in a measure is not chosen while there is one that does not.
+    """
+    able = [trial for trial in trials if not trial.losses] or trials[:1]
+    found = max(able, key=lambda trial: trial.gain)
+    first = trials[0] in able and found.gain < trials[0].gain + least
+    return trials[0] if first else found
 
 
 def tune(
@@ -69,7 +76,7 @@ def tune(
     mined_from: str,
     seed: int,
     checkpoint_minutes: float = 5,
-    dev_measure: str = "RR@10",
+    dev_measures: list[str] | None = None,
     dev_queries: int = 1000,
 ) -> None:
     """Train each candidate for `steps` steps and write the best one's settings to the JSON `out`.
@@ -83,25 +90,30 @@ def tune(
         InputError: a candidate names something else, or as `jpq` has it.
     """
     given = dict(locals())
-    for name in ("out", "candidate", "least"):
+    for name in ("out", "candidate", "least", "dev_measures", "dev_queries"):
         del given[name]
+    measures = dev_measures or DevOptions().dev_measures
     settings = [read_candidate(text) for text in candidate]
     trials = []
     for i, own in enumerate(settings):
         folder = scratch / f"candidate{i}"
         paths = {"out_index": folder / "index.faiss", "out_encoder": folder / "encoder"}
-        paths |= {"scratch": folder / "scratch", "out_curve": folder / "training.csv"}
-        jpq(**given | paths | {"validate_every": steps} | own)
+        curve = folder / "training.csv"
+        dev = DevOptions(curve, measures, validate_every=steps, dev_queries=dev_queries)
+        jpq(**given | paths | {"scratch": folder / "scratch", "dev": dev} | own)
         if is_main():
-            last = read_curve(folder / "training.csv").iloc[-1]
-            trials.append(Trial(own, float(last["value"]), float(last["gain"])))
+            last = read_curve(curve).iloc[-1]
+            trials.append(Trial(own, last["value"], last["gain"], last["losses"]))
             say(f"tune: {own or 'as given'}: gain {last['gain']:+.4f} on dev")
     if is_main():
-        _write(trials, best(trials, least), dev_measure, out)
+        _write(trials, best(trials, least), measures[0], out)
         shutil.rmtree(scratch)
 
 
 def _write(trials: list[Trial], chosen: Trial, measure: str, out: Path) -> None:
-    rows = [{"settings": t.settings, measure: t.value, "gain": t.gain} for t in trials]
+    rows = [
+        {"settings": t.settings, measure: t.value, "gain": t.gain, "losses": t.losses}
+        for t in trials
+    ]
     write_json(out, {"chosen": chosen.settings, "trials": rows})
     say(f"tune: chosen {chosen.settings or 'as given'}")

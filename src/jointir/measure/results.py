@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from jointir.data.measures import reported
 from jointir.errors import InputError
 from jointir.files import atomic, read_json, write_json
-from jointir.measure.names import reported
 from jointir.measure.significance import bootstrap_interval, holm, paired_p
 from jointir.readers import of_types, read_csv, read_parquet
 

@@ -3,7 +3,7 @@
 import faiss
 import numpy as np
 
-from jointir.search.fits import BITS, check_divides
+from jointir.quantize.shape import BITS, check_divides
 
 MULTIPLIED_FROM = 800  # numbers in the vectors whose distances are found by a matrix product
 

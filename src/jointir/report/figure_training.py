@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jointir.encode.validation import read_curve
 from jointir.errors import InputError
 from jointir.report.styles import RC, WIDTH, save
 from jointir.report.tables import human
+from jointir.train.curve import read_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +49,8 @@ def panels(rows: pd.DataFrame) -> Iterator[list[tuple[str, str]]]:
 def draw(ax: "Axes", rows: pd.DataFrame) -> None:
     """Draw one panel: a line for each setting of a system, full where a step was kept.
 
-    A cross is a step whose gain may be chance, which is not kept however high it is.
+    A cross is a step whose gain may be chance, or that loses in another measure (`Validation`): it
+    is not kept however high its gain is.
     """
     import matplotlib
 
@@ -59,7 +60,7 @@ def draw(ax: "Axes", rows: pd.DataFrame) -> None:
     for at, setting in enumerate(settings):
         own, colour = rows[rows["setting"].eq(setting)], colours(at)
         ax.plot(own["step"], own["gain"], color=colour, label=setting or None)
-        unsure = own[own["bound"].le(0) & own["step"].gt(0)]
+        unsure = own[(own["bound"].le(0) | own["losses"].ne("")) & own["step"].gt(0)]
         sure = own.drop(unsure.index)
         ax.plot(sure["step"], sure["gain"], "o", color=colour, mfc="white")
         ax.plot(unsure["step"], unsure["gain"], "x", color=colour)
@@ -87,7 +88,9 @@ def render(rows: pd.DataFrame) -> "Figure":
         for ax in row[len(line) :]:
             ax.set_axis_off()
         row[0].set_ylabel(f"gain in {own['measure'].iloc[0]} on dev")
-    fig.supxlabel("training step (full: kept; cross: the gain may be chance)", fontsize="medium")
+    fig.supxlabel(
+        "training step (full: kept; cross: may be chance, or loses in a measure)", fontsize="medium"
+    )
     return fig
 
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 import typer
 import yaml
 
+from jointir.data.measures import reported
 from jointir.errors import InputError
-from jointir.measure.names import reported
 from jointir.measure.results import VALUES as VALUE_COLUMNS
 from jointir.measure.results import wide
 from jointir.measure.significance import holm, paired_p

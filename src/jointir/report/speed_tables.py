@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from jointir.data.measures import reported
 from jointir.errors import InputError
 from jointir.files import atomic
-from jointir.measure.names import reported
 from jointir.measure.results import REFERENCE, read_meta, read_values
 from jointir.measure.significance import holm, paired_p
 from jointir.report.formats import latex, markdown, write_lines

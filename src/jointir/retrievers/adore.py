@@ -10,18 +10,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from jointir.encode.dev import Settings, validation
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
-from jointir.encode.norm import mean_squared_norm
-from jointir.encode.pairs import LABELLED, negatives_of, training_pairs
 from jointir.encode.precision import has_bf16
-from jointir.encode.processes import is_main, place
-from jointir.encode.training import Checkpoint, decayed, fingerprint, train
-from jointir.encode.validation import write_curve
 from jointir.exact import best_rows
-from jointir.joint.jpq import JPQ, Criterion, drawn
+from jointir.joint.jpq import JPQ, Criterion
 from jointir.joint.uncompressed import Uncompressed
+from jointir.train.batches import drawn
+from jointir.train.candidates import LABELLED
+from jointir.train.dev import UNMEASURED, DevOptions, validation
+from jointir.train.loop import decayed
+from jointir.train.mining import negatives_of
+from jointir.train.norm import mean_squared_norm
+from jointir.train.pairs import training_pairs
+from jointir.train.processes import place
+from jointir.train.training import Training
 
 
 def adore(
@@ -40,11 +43,7 @@ def adore(
     seed: int,
     mined_from: str = LABELLED,
     checkpoint_minutes: float = 5,
-    out_curve: Path | None = None,
-    dev_measure: str = "RR@10",
-    validate_every: int = 0,
-    patience: int = 0,
-    dev_queries: int = 1000,
+    dev: DevOptions = UNMEASURED,
 ) -> None:
     """Train STAR's `encoder` for queries and write it to the folder `out`; `docs` are its own.
 
@@ -53,7 +52,7 @@ def adore(
     Raises:
         InputError: `docs` are not of the collection, or their dimension is not the encoder's.
     """
-    same = fingerprint(locals())
+    training = Training("adore", locals())
     device = place().device
     start = DualEncoder.load(encoder)
     matrix = np.asarray(read_embeddings(docs, collection, start.dim), np.float32)
@@ -64,24 +63,20 @@ def adore(
     pairs = training_pairs(collection, mined_from)
     model.index.mine_from(pairs.among)
     negatives_of(pairs, negatives)
-    draw = drawn(pairs, model, batch, seed)
+    draw = drawn(pairs, model.encoder, batch, seed)
     bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:
         tokens, positives, never, _ = draw(step)
         return model.loss(tokens, *positives, criterion, bf16, never=never)
 
-    settings = Settings(dev_measure, validate_every, patience, dev_queries)
-
     def search(queries: np.ndarray, k: int) -> np.ndarray:
         return best_rows(queries, matrix, k)
 
-    chooser = validation(collection, settings, model.encoder, search)
+    chooser = validation(collection, dev, model.encoder, search)
     weights = list(model.encoder.parameters())
-    optimizer = torch.optim.AdamW(decayed(weights), lr=lr, fused=True)
-    keeper = Checkpoint(scratch, checkpoint_minutes, same)
-    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "adore", chooser)
-    if is_main():
-        write_curve(chooser, out_curve)
+
+    def save() -> None:
         model.encoder.save(out, "query")
-        keeper.remove()
+
+    training.run(model, decayed(weights), loss_of, weights, save, chooser)

@@ -5,16 +5,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from jointir.encode.dev import BATCH_TOKENS, Settings, sampled_validation
 from jointir.encode.encoder import DualEncoder, best_device
-from jointir.encode.pairs import LABELLED
 from jointir.encode.precision import autocast, has_bf16
-from jointir.encode.star import star_loss
-from jointir.encode.training import Checkpoint, fingerprint, train
-from jointir.encode.validation import write_curve
-from jointir.retrievers.dual import bm25_batches
 from jointir.retrievers.late import LateInteraction
 from jointir.retrievers.late_search import search
+from jointir.train.batches import bm25_batches
+from jointir.train.candidates import LABELLED
+from jointir.train.dev import BATCH_TOKENS, UNSAMPLED, SampleOptions, sampled_validation
+from jointir.train.dual_encoder import star_loss
+from jointir.train.training import Training
 
 
 def colbert(
@@ -33,12 +32,7 @@ def colbert(
     seed: int,
     mined_from: str = LABELLED,
     checkpoint_minutes: float = 5,
-    out_curve: Path | None = None,
-    dev_measure: str = "RR@10",
-    validate_every: int = 0,
-    patience: int = 0,
-    dev_queries: int = 1000,
-    dev_documents: int = 2000,
+    dev: SampleOptions = UNSAMPLED,
 ) -> None:
     """Train a ColBERT from `encoder` and write it to the folder `out`.
 
@@ -47,7 +41,7 @@ def colbert(
     other documents of the batch. Scores have no scale: a query's tokens add up. The other options
     are those of the `dual` stage.
     """
-    same = fingerprint(locals())
+    training = Training("colbert", locals())
     device = best_device()
     model = LateInteraction.start(DualEncoder.load(encoder), dim, seed).to(device)
     sampler = bm25_batches(model, collection, batch, steps, depth, seed, mined_from)
@@ -61,16 +55,10 @@ def colbert(
 
     weights = [p for p in model.parameters() if p is not model.projection]
     groups = [{"params": weights}, {"params": [model.projection], "lr": head_lr}]
-    optimizer = torch.optim.AdamW(groups, lr=lr, fused=True)
-    keeper = Checkpoint(scratch, checkpoint_minutes, same)
     clip = [*weights, model.projection]
-    settings = Settings(dev_measure, validate_every, patience, dev_queries, dev_documents)
 
     def rank(queries: list[str], docs: list[str], k: int) -> np.ndarray:
         return search(model.eval(), queries, docs, k, BATCH_TOKENS)[1]
 
-    chooser = sampled_validation(collection, settings, rank)
-    train(model, optimizer, loss_of, steps, warmup, seed, clip, keeper, "colbert", chooser)
-    write_curve(chooser, out_curve)
-    model.save(out)
-    keeper.remove()
+    chooser = sampled_validation(collection, dev, rank)
+    training.run(model, groups, loss_of, clip, lambda: model.save(out), chooser)

@@ -15,36 +15,22 @@ from pathlib import Path
 import numpy as np
 
 from jointir.data.store import document_texts, read_corpus
-from jointir.encode.dev import Settings, dual_validation
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
-from jointir.encode.norm import mean_squared_norm
-from jointir.encode.pairs import LABELLED, negatives_of, used_pairs
 from jointir.encode.precision import has_bf16
-from jointir.encode.processes import is_main, place
-from jointir.encode.star import Batches, fit
-from jointir.encode.training import Checkpoint, fingerprint
-from jointir.encode.validation import write_curve
 from jointir.errors import InputError
-from jointir.retrievers.negatives import Periodic, bm25_negatives, random_negatives, refreshed
+from jointir.train.batches import Batches
+from jointir.train.candidates import LABELLED
+from jointir.train.dev import UNSAMPLED, SampleOptions, dual_validation
+from jointir.train.dual_encoder import fit
+from jointir.train.mining import negatives_of
+from jointir.train.negatives import Periodic, bm25_negatives, random_negatives, refreshed
+from jointir.train.norm import mean_squared_norm
+from jointir.train.pairs import used_pairs
+from jointir.train.processes import place
+from jointir.train.training import Training
 
 NEGATIVES = ("random", "bm25", "own")
-
-
-def bm25_batches(
-    model: DualEncoder,
-    collection: Path,
-    batch: int,
-    steps: int,
-    depth: int,
-    seed: int,
-    mined_from: str,
-) -> Batches:
-    """Return batches whose hard negatives are drawn from BM25's top `depth`."""
-    pairs = used_pairs(collection, batch, steps, seed, mined_from)
-    docs = document_texts(read_corpus(collection))
-    negatives = bm25_negatives(pairs, docs, depth, seed)
-    return Batches(model, pairs, lambda _: negatives, docs, batch, seed)
 
 
 def dual(
@@ -66,12 +52,7 @@ def dual(
     batch_tokens: int = 1024,
     checkpoint_minutes: float = 5,
     docs: Path | None = None,
-    out_curve: Path | None = None,
-    dev_measure: str = "RR@10",
-    validate_every: int = 0,
-    patience: int = 0,
-    dev_queries: int = 1000,
-    dev_documents: int = 2000,
+    dev: SampleOptions = UNSAMPLED,
 ) -> None:
     """Train `encoder` with another source of hard negatives and write it to the folder `out`.
 
@@ -88,7 +69,7 @@ def dual(
         raise InputError("negatives", f"{negatives!r} is unknown", f"Choose one of {NEGATIVES}")
     if negatives == "own" and docs is None:
         raise InputError("docs", "an encoder's own negatives need it", "Name docs.npy")
-    same = fingerprint(locals())
+    training = Training(f"{negatives} negatives", locals())
     model = DualEncoder.load(encoder).to(place().device)
     pairs = used_pairs(collection, batch, steps, seed, mined_from)
     bodies = document_texts(read_corpus(collection))
@@ -104,17 +85,14 @@ def dual(
         "bm25": lambda _: bm25_negatives(pairs, bodies, depth, seed),
         "own": own,
     }
-    name = hashlib.sha256(str(same).encode()).hexdigest()[:12]
+    name = hashlib.sha256(str(training.fingerprint).encode()).hexdigest()[:12]
     source = Periodic(find[negatives], refresh or steps, scratch, name)
     batches = Batches(model, pairs, source, bodies, batch, seed)
-    keeper = Checkpoint(scratch, checkpoint_minutes, same)
     factor = scale / mean_squared_norm(model, collection)
-    settings = Settings(dev_measure, validate_every, patience, dev_queries, dev_documents)
-    chooser = dual_validation(collection, settings, model)
-    name = f"{negatives} negatives"
-    fit(batches, keeper, name, steps, lr, warmup, factor, random_weight, chooser)
-    if is_main():
-        write_curve(chooser, out_curve)
+    chooser = dual_validation(collection, dev, model)
+
+    def save() -> None:
         model.save(out)
         source.remove()
-        keeper.remove()
+
+    fit(training, batches, factor, random_weight, chooser, save)

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 
 from jointir.data.store import document_texts, read_corpus, read_queries
+from jointir.data.trec import write_run
 from jointir.encode.embed import batches
 from jointir.encode.encoder import best_device
 from jointir.encode.precision import autocast, has_bf16
 from jointir.files import write_json
-from jointir.measure.identical import top
-from jointir.measure.trec import write_run
 from jointir.progress import progress
 from jointir.retrievers.late import LateInteraction
+from jointir.search.identical import top
 
 CHUNK = 128  # documents scored at a time
 BLOCK = 2**21  # products of a query's and a document's token held at a time: they fit in a cache

@@ -10,15 +10,15 @@ from pathlib import Path
 import torch
 from torch.nn.functional import kl_div, log_softmax, nll_loss
 
-from jointir.encode.dev import Settings, dual_validation
 from jointir.encode.encoder import DualEncoder, best_device
-from jointir.encode.norm import mean_squared_norm
-from jointir.encode.pairs import LABELLED
 from jointir.encode.precision import autocast, has_bf16
-from jointir.encode.training import Checkpoint, decayed, fingerprint, train
-from jointir.encode.validation import write_curve
-from jointir.retrievers.dual import bm25_batches
 from jointir.retrievers.late import LateInteraction
+from jointir.train.batches import bm25_batches
+from jointir.train.candidates import LABELLED
+from jointir.train.dev import UNSAMPLED, SampleOptions, dual_validation
+from jointir.train.loop import decayed
+from jointir.train.norm import mean_squared_norm
+from jointir.train.training import Training
 
 
 def distillation_loss(
@@ -60,12 +60,7 @@ def tct(
     seed: int,
     mined_from: str = LABELLED,
     checkpoint_minutes: float = 5,
-    out_curve: Path | None = None,
-    dev_measure: str = "RR@10",
-    validate_every: int = 0,
-    patience: int = 0,
-    dev_queries: int = 1000,
-    dev_documents: int = 2000,
+    dev: SampleOptions = UNSAMPLED,
 ) -> None:
     """Train `encoder` towards the scores of `teacher`, a folder of the `colbert` stage.
 
@@ -75,7 +70,7 @@ def tct(
     Raises:
         InputError: `teacher` holds no late-interaction model.
     """
-    same = fingerprint(locals())
+    training = Training("tct-colbert", locals())
     device = best_device()
     guide = LateInteraction.load(teacher).to(device).eval().requires_grad_(False)
     model = DualEncoder.load(encoder).to(device)
@@ -92,11 +87,5 @@ def tct(
         return distillation_loss(scores.float(), wanted, relevant, gamma, temperature)
 
     weights = list(model.parameters())
-    optimizer = torch.optim.AdamW(decayed(weights), lr=lr, fused=True)
-    keeper = Checkpoint(scratch, checkpoint_minutes, same)
-    settings = Settings(dev_measure, validate_every, patience, dev_queries, dev_documents)
-    chooser = dual_validation(collection, settings, model)
-    train(model, optimizer, loss_of, steps, warmup, seed, weights, keeper, "tct-colbert", chooser)
-    write_curve(chooser, out_curve)
-    model.save(out)
-    keeper.remove()
+    chooser = dual_validation(collection, dev, model)
+    training.run(model, decayed(weights), loss_of, weights, lambda: model.save(out), chooser)

@@ -4,9 +4,8 @@ It imports no library of search, so that a workflow can ask for all its systems 
 """
 
 from jointir.errors import InputError
+from jointir.quantize.shape import K, check_divides
 
-BITS = 8  # of a code: K = 256 centroids, the papers' setting
-K = 2**BITS
 LARGER = "Use a larger corpus"
 WIDE = {"pq": K, "opq": K, "jpq": K, "dpq": K, "ivf-jpq": K, "opq-4bit": 16, "jpq-4bit": 16}
 ROTATED = set(WIDE) - {"pq"}  # they are OPQ, or start from it
@@ -69,13 +68,6 @@ def check_width(system: str, M: int, D: int) -> None:
         check_divides(D, M)
     if system == "itq-lsh" and 8 * M > D:  # its rotation can keep or lower the dimension
         raise InputError("itq-lsh", f"{8 * M} bits, {D} dimensions", "Leave out M above D / 8")
-
-
-def check_divides(D: int, M: int) -> None:
-    """Raise InputError when M sub-vectors of equal length do not make up D dimensions."""
-    if M < 1 or D % M:
-        fits = [m for m in range(1, D + 1) if D % m == 0]
-        raise InputError("M", f"{M} does not divide the dimension {D}", f"Choose one of {fits}")
 
 
 def check_lists(nlist: int, N: int) -> None:

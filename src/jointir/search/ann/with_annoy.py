@@ -8,13 +8,7 @@ from annoy import AnnoyIndex
 
 from jointir.errors import InputError
 from jointir.files import write_json
-from jointir.search.ann.registry import (
-    REBUILD,
-    check_search,
-    each_query,
-    read_facts,
-    saved_bytes,
-)
+from jointir.search.ann.shared import REBUILD, check_search, each_query, read_facts, saved_bytes
 from jointir.search.fits import LEAST, check, typed
 from jointir.search.searcher import Searcher
 

@@ -12,7 +12,7 @@ from jointir.errors import InputError
 from jointir.progress import say
 from jointir.quantize.fit import BITS, train
 from jointir.quantize.pq import read_index, searchable, write_index
-from jointir.search.ann.registry import CHUNK, REBUILD, check_search
+from jointir.search.ann.shared import CHUNK, REBUILD, check_search
 from jointir.search.build import sample_rows
 from jointir.search.fits import LEAST, check, typed
 from jointir.search.index import index_bytes

@@ -9,13 +9,7 @@ import numpy as np
 from jointir.errors import InputError
 from jointir.files import write_json
 from jointir.readers import read_npy
-from jointir.search.ann.registry import (
-    check_search,
-    each_query,
-    lifted,
-    read_facts,
-    saved_bytes,
-)
+from jointir.search.ann.shared import check_search, each_query, lifted, read_facts, saved_bytes
 from jointir.search.fits import LEAST, check, typed
 from jointir.search.searcher import Searcher
 

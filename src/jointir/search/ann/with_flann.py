@@ -11,12 +11,7 @@ from pyflann import FLANNParameters, flann
 
 from jointir.errors import InputError
 from jointir.readers import read_npy
-from jointir.search.ann.registry import (
-    REBUILD,
-    check_search,
-    lifted,
-    saved_bytes,
-)
+from jointir.search.ann.shared import REBUILD, check_search, lifted, saved_bytes
 from jointir.search.fits import LEAST, check, typed
 from jointir.search.searcher import Searcher
 

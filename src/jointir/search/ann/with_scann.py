@@ -10,13 +10,7 @@ from scann import scann_ops_pybind
 from jointir.errors import InputError
 from jointir.files import write_json
 from jointir.quantize.fit import opq, train
-from jointir.search.ann.registry import (
-    CHUNK,
-    REBUILD,
-    check_search,
-    read_facts,
-    saved_bytes,
-)
+from jointir.search.ann.shared import CHUNK, REBUILD, check_search, read_facts, saved_bytes
 from jointir.search.ann.with_faiss import limited
 from jointir.search.build import sample_rows
 from jointir.search.fits import LEAST, block_count, check, typed

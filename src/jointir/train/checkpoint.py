@@ -1,23 +1,19 @@
-"""One training loop for every stage that trains: deterministic, and the same after a resume."""
+"""Where a training is saved on its way, and what makes two trainings the same."""
 
 import json
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from jointir.encode.processes import check_same, dropout_seed, is_main, say_once, sum_gradients
-from jointir.encode.validation import Validation
 from jointir.errors import InputError
 from jointir.files import atomic, sha256
-from jointir.progress import progress
+from jointir.train.processes import is_main, say_once
+from jointir.train.validation import Validation
 
 # Arguments of a stage that change nothing of what it learns, beside those that name its outputs.
 NEUTRAL = ("scratch", "checkpoint_minutes", "batch_tokens")
@@ -26,7 +22,7 @@ NEUTRAL = ("scratch", "checkpoint_minutes", "batch_tokens")
 def fingerprint(arguments: dict[str, object]) -> dict[str, str]:
     """Return what makes two trainings the same: settings as text, files and folders as SHA-256.
 
-    arguments: of the stage, `locals()` at its beginning. What is named out... is written, not read.
+    arguments: of the stage, as `unfolded` returns them. What is named out... is written, not read.
 
     Raises:
         InputError: a file or folder that the stage is to read is not there.
@@ -46,11 +42,14 @@ class Checkpoint:
     folder: a scratch folder that no stage declares as an output.
     minutes: at most this much work is lost by a crash.
     fingerprint: whatever makes two trainings the same; another one's checkpoint is ignored.
+    every: it is saved after multiples of so many steps alone. That is for a training that makes
+    something anew there, which no checkpoint holds: a resumed one makes it again.
     """
 
     folder: Path
     minutes: float
     fingerprint: dict[str, object]
+    every: int = 1
     _saved: float = field(default_factory=time.monotonic)
 
     @property
@@ -59,7 +58,8 @@ class Checkpoint:
 
     def due(self, step: int) -> bool:
         """Return whether the state after `step` steps is to be written: `minutes` have passed."""
-        return time.monotonic() - self._saved >= self.minutes * 60
+        late = time.monotonic() - self._saved >= self.minutes * 60
+        return late and step % self.every == 0
 
     def save(
         self,
@@ -148,104 +148,3 @@ def _restore(
                     continue
                 value = tensors[f"{key}/{name}"]
                 optimizer.state[p][key] = value.clone() if key == "step" else value.to(p.device)
-
-
-UNDECAYED = {"weight_decay": 0.0}
-
-
-def decayed(weights: list[torch.nn.Parameter]) -> list[dict[str, object]]:
-    """Return groups of AdamW: its decay acts on matrices, not on biases and weights of norms."""
-    matrices = [w for w in weights if w.ndim > 1]
-    return [{"params": matrices}, {"params": [w for w in weights if w.ndim < 2]} | UNDECAYED]
-
-
-def warmup_linear(step: int, warmup: int, steps: int) -> float:
-    """Return the factor of the learning rate: linear up over `warmup` steps, then down to 0."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return max(0.0, (steps - step) / max(1, steps - warmup))
-
-
-@lru_cache  # once a process: every step asks for its batch
-def batch_of(n: int, batch: int) -> int:
-    """Return how many of n rows a batch has: all of them where fewer than `batch`; say so."""
-    if batch > n:
-        say_once(f"a batch has all {n} rows there are to train on, {batch} were asked for")
-    return min(batch, n)
-
-
-@lru_cache(maxsize=1)  # a batch needs a slice of it, and an epoch has many batches
-def _permutation(n: int, seed: int, epoch: int) -> np.ndarray:
-    order = np.random.default_rng([seed, epoch]).permutation(n)
-    order.flags.writeable = False
-    return order
-
-
-def shuffled(n: int, batch: int, step: int, seed: int) -> np.ndarray:
-    """Return the rows of batch `step`: every epoch is a new permutation of the n rows.
-
-    A function of its arguments alone, so that resuming needs no generator's state.
-    """
-    batch = batch_of(n, batch)
-    per_epoch = n // batch
-    order = _permutation(n, seed, step // per_epoch)
-    at = step % per_epoch * batch
-    return order[at : at + batch]
-
-
-def train(
-    module: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
-    loss_of: Callable[[int], torch.Tensor],
-    steps: int,
-    warmup: int,
-    seed: int,
-    clip: list[torch.nn.Parameter],
-    checkpoint: Checkpoint,
-    name: str,
-    validation: Validation | None = None,
-) -> list[float]:
-    """Minimize `loss_of(step)` for `steps` steps; gradients of `clip` are cut to norm 1.
-
-    Dropout draws from (seed, step), so a resumed training is the uninterrupted one, bit for bit.
-    Of several processes, each differentiates its part of the loss (see processes.py) and draws
-    dropout of its own; a training may be resumed by another number of them.
-
-    validation: measures the module at step 0 and on its way; the weights that it chooses are those
-    that the module has at the end, in a resumed training, too.
-
-    Returns: the losses of the steps done here. Raises: FloatingPointError when a loss is not
-    finite.
-    """
-    rates = [group["lr"] for group in optimizer.param_groups]
-    module.train()
-    first = checkpoint.load(module, optimizer, validation)
-    check_same(first, checkpoint.folder)
-    if validation and not validation.curve:
-        validation.look(0, module)
-    losses: list[float] = []
-    todo = range(first, first if validation and validation.exhausted() else steps)
-    for step in progress(todo, name, steps, "steps", first) if is_main() else todo:
-        torch.manual_seed(dropout_seed(seed, step))
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * warmup_linear(step, warmup, steps)
-        optimizer.zero_grad(set_to_none=True)
-        loss = loss_of(step)
-        loss.backward()
-        sum_gradients(module)
-        torch.nn.utils.clip_grad_norm_(clip, 1.0)
-        optimizer.step()
-        losses.append(loss.item())
-        if not math.isfinite(losses[-1]):
-            raise FloatingPointError(f"{name}: the loss of step {step} is {losses[-1]}")
-        if step % 20 == 19:
-            say_once(f"{name}: step {step + 1} loss {np.mean(losses[-20:]):.4f}")
-        if validation and validation.due(step + 1, steps):
-            validation.look(step + 1, module)
-        checkpoint.save(step + 1, module, optimizer, validation)
-        if validation and validation.exhausted():
-            break
-    if validation:
-        validation.choose(module)
-    module.eval()
-    return losses

@@ -3,45 +3,16 @@
 Every training takes both from here, so that one place says it.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from jointir.data.store import read_about, read_doc_ids, read_qrels, read_queries
-from jointir.encode.processes import say_once
-from jointir.encode.training import shuffled
 from jointir.errors import InputError
-from jointir.exact import best_rows
-
-RANKED = 2**26  # pairs of a query and a document that are ranked at a time
-LABELLED, ALL = "labelled", "all"  # what negatives are mined from
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """The documents that negatives are mined from, among a corpus of N.
-
-    rows: int64[n], ascending.
-    """
-
-    rows: np.ndarray
-    N: int
-
-    def places(self, rows: np.ndarray) -> np.ndarray:
-        """Return where corpus rows, int64[...], are among the candidates, -1 where they are not."""
-        at = np.searchsorted(self.rows, rows).clip(max=len(self.rows) - 1)
-        return np.where(self.rows[at] == rows, at, -1)
-
-    def corpus(self, places: np.ndarray) -> np.ndarray:
-        """Return the corpus rows of candidates, int64[...]; -1 stays -1."""
-        return np.where(places < 0, -1, self.rows[places])
-
-    def left(self, never: np.ndarray) -> int:
-        """Return how many candidates are not among the rows `never`, which holds none twice."""
-        return len(self.rows) - int((self.places(never) >= 0).sum())
+from jointir.train.candidates import ALL, LABELLED, Candidates
+from jointir.train.order import shuffled
+from jointir.train.processes import say_once
 
 
 class TrainingPairs(NamedTuple):
@@ -129,14 +100,6 @@ def _told(texts: list[str], without: list[str], collection: Path) -> None:
         say_once(f"{len(without)} training queries are skipped, {without[0]!r} first: {why}")
 
 
-def negatives_of(pairs: TrainingPairs, asked: int) -> int:
-    """Return how many negatives a query has: `asked`, or all that it can have; say so then."""
-    most = max(map(pairs.among.left, pairs.never))
-    if asked > most:
-        say_once(f"a query has at most {most} negatives, {asked} were asked for")
-    return min(asked, most)
-
-
 def used_pairs(
     collection: Path, batch: int, steps: int, seed: int, mined_from: str = LABELLED
 ) -> TrainingPairs:
@@ -144,26 +107,3 @@ def used_pairs(
     pairs = training_pairs(collection, mined_from)
     n = len(pairs.texts)
     return pairs.of(np.unique(np.concatenate([shuffled(n, batch, s, seed) for s in range(steps)])))
-
-
-def blocks(Q: int, width: int) -> Iterator[slice]:
-    """Yield slices of Q queries; of `width` documents a query, a slice has at most RANKED."""
-    size = max(1, RANKED // width)
-    for at in range(0, Q, size):
-        yield slice(at, at + size)
-
-
-def mine(queries: np.ndarray, docs: np.ndarray, pairs: TrainingPairs, depth: int) -> np.ndarray:
-    """Return int64[Q, depth]: the candidates of the highest inner products, -1 for no more.
-
-    queries: float32[Q, D], those of `pairs`, whose `never` are left out. docs: [N, D].
-    """
-    rows, never = pairs.among.rows, [pairs.among.places(n) for n in pairs.never]
-    width = min(depth + max(len(n) for n in never), len(rows))
-    found = np.full((len(queries), min(depth, len(rows))), -1)
-    for block in blocks(len(queries), width):
-        best = best_rows(queries[block], docs, width, rows)
-        for own, ranked, left_out in zip(found[block], best, never[block], strict=True):
-            kept = ranked[~np.isin(ranked, left_out)][:depth]
-            own[: len(kept)] = kept
-    return pairs.among.corpus(found)

@@ -2,12 +2,15 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 
+from jointir.data.measures import canonical
+from jointir.data.per_query import per_query
 from jointir.data.store import (
     document_texts,
     labelled,
@@ -20,10 +23,8 @@ from jointir.data.store import (
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.precision import has_bf16
-from jointir.encode.validation import Validation
 from jointir.exact import best_rows
-from jointir.measure.effectiveness import per_query
-from jointir.measure.names import canonical
+from jointir.train.validation import Validation
 
 DEPTH = 100  # documents of a ranking
 BATCH_TOKENS = 4096
@@ -31,19 +32,29 @@ LEAST = 50  # queries of a group: the mean of fewer tells little
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How dev is measured in a training.
+class DevOptions:
+    """How a training measures dev on its way, to keep the best of its weights (`Validation`)."""
 
-    measure: of ir-measures. every, patience: as for `Validation`; every 0: dev is not measured.
-    queries: of dev at most, drawn by a hash of their ids. documents: that an encoder of documents
-    ranks at most: to embed the whole corpus again would cost more than the training.
+    out_curve: Annotated[Path | None, "a CSV file that gets what was measured on dev"] = None
+    dev_measures: Annotated[
+        list[str], "of ir-measures: dev's mean in the first tells what to keep, none may lose"
+    ] = field(default_factory=lambda: ["RR@10"])
+    validate_every: Annotated[int, "steps between measurements; 0: none, keep the last weights"] = 0
+    patience: Annotated[int, "measurements without a new best that end it; 0: none do"] = 0
+    dev_queries: Annotated[int, "queries of dev at most, drawn by a hash of their ids"] = 1000
+
+
+@dataclass(frozen=True)
+class SampleOptions(DevOptions):
+    """The same for an encoder of documents, which ranks a sample of them.
+
+    To embed the whole corpus again would cost more than the training.
     """
 
-    measure: str
-    every: int
-    patience: int
-    queries: int
-    documents: int = 0
+    dev_documents: Annotated[int, "documents at most that dev's queries rank"] = 2000
+
+
+UNMEASURED, UNSAMPLED = DevOptions(), SampleOptions()  # as long as nobody asks for it
 
 
 @dataclass(frozen=True)
@@ -60,17 +71,18 @@ class Dev:
     own: np.ndarray
     groups: np.ndarray
     doc_ids: pd.Series
-    measure: str
+    measures: list[str]
 
     def values(self, rows: np.ndarray) -> np.ndarray:
-        """Return float64[Q], the measure of rankings int64[Q, k], best first, -1 for none."""
+        """Return float64[m, Q], the measures of rankings int64[Q, k], best first, -1 for none."""
         run = {}
         for query_id, ranked, own in zip(self.query_ids, rows, self.own, strict=True):
             kept = ranked[(ranked >= 0) & (ranked != own)]
             names = self.doc_ids.iloc[kept]
             run[query_id] = {d: float(len(kept) - i) for i, d in enumerate(names)}
-        found = per_query(run, self.qrels, [self.measure])
-        return found.set_index("query_id")["value"][self.query_ids].to_numpy(np.float64)
+        found = per_query(run, self.qrels, self.measures)
+        table = found.pivot(index="measure", columns="query_id", values="value")
+        return table.loc[self.measures, self.query_ids].to_numpy(np.float64)
 
     def of(self, queries: np.ndarray) -> "Dev":
         """Return dev with the queries bool[Q] alone."""
@@ -78,13 +90,13 @@ class Dev:
         texts = [t for t, kept in zip(self.texts, queries, strict=True) if kept]
         qrels = self.qrels[self.qrels["query_id"].isin(ids)]
         own, groups = self.own[queries], _groups(self.groups[queries])
-        return Dev(texts, qrels, ids, own, groups, self.doc_ids, self.measure)
+        return Dev(texts, qrels, ids, own, groups, self.doc_ids, self.measures)
 
-    def validation(self, settings: Settings, rank: Callable[[int], np.ndarray]) -> Validation:
+    def validation(self, options: DevOptions, rank: Callable[[int], np.ndarray]) -> Validation:
         """Return how a training is validated; rank(k): int64[Q, k], as the module ranks now."""
         k = min(DEPTH + 1, len(self.doc_ids))
-        every, patience = settings.every, settings.patience
-        return Validation(lambda: self.values(rank(k)), self.groups, self.measure, every, patience)
+        often = (options.validate_every, options.patience)
+        return Validation(lambda: self.values(rank(k)), self.groups, self.measures, *often)
 
 
 def _groups(groups: np.ndarray) -> np.ndarray:
@@ -96,14 +108,14 @@ def _hashed(ids: pd.Series) -> pd.Series:
     return ids.map(lambda i: hashlib.sha256(i.encode()).digest())
 
 
-def read_dev(collection: Path, settings: Settings) -> Dev:
-    """Return dev's queries: at most `settings.queries`, which a hash of their ids puts first."""
+def read_dev(collection: Path, options: DevOptions) -> Dev:
+    """Return dev's queries: at most `dev_queries`, which a hash of their ids puts first."""
     doc_ids = read_doc_ids(collection)
     qrels = read_qrels(collection / "qrels" / "dev.trec")
     queries = read_queries(collection, "dev")
     relevant = qrels[qrels["relevance"].gt(0) & qrels["doc_id"].isin(doc_ids)]
     queries = queries[queries["query_id"].isin(relevant["query_id"])]
-    queries = queries.sort_values("query_id", key=_hashed)[: settings.queries]
+    queries = queries.sort_values("query_id", key=_hashed)[: options.dev_queries]
     qrels = qrels[qrels["query_id"].isin(queries["query_id"])]
     own = own_rows(collection, queries["query_id"].tolist())
     known = relevant["doc_id"].isin(labelled(collection)).groupby(relevant["query_id"]).all()
@@ -115,13 +127,13 @@ def read_dev(collection: Path, settings: Settings) -> Dev:
         own,
         groups,
         doc_ids,
-        canonical(settings.measure),
+        list(dict.fromkeys(canonical(name) for name in options.dev_measures)),
     )
 
 
 def validation(
     collection: Path,
-    settings: Settings,
+    options: DevOptions,
     encoder: DualEncoder,
     search: Callable[[np.ndarray, int], np.ndarray],
 ) -> Validation | None:
@@ -130,15 +142,15 @@ def validation(
     search: returns the rows of the k best documents, int64[Q, k], for query embeddings [Q, D].
     None where nothing is to be measured.
     """
-    if not settings.every:
+    if not options.validate_every:
         return None
-    dev = read_dev(collection, settings)
+    dev = read_dev(collection, options)
 
     def rank(k: int) -> np.ndarray:
         bf16 = has_bf16(encoder.device)
         return search(embed_texts(encoder.eval(), dev.texts, "query", BATCH_TOKENS, bf16), k)
 
-    return dev.validation(settings, rank)
+    return dev.validation(options, rank)
 
 
 def sample(dev: Dev, documents: int) -> tuple[Dev, np.ndarray]:
@@ -161,7 +173,9 @@ def sample(dev: Dev, documents: int) -> tuple[Dev, np.ndarray]:
 
 
 def sampled_validation(
-    collection: Path, settings: Settings, rank: Callable[[list[str], list[str], int], np.ndarray]
+    collection: Path,
+    options: SampleOptions,
+    rank: Callable[[list[str], list[str], int], np.ndarray],
 ) -> Validation | None:
     """Return how a training is validated that moves the documents' embeddings, too.
 
@@ -169,16 +183,16 @@ def sampled_validation(
     and the same one at each step. rank: returns, for the texts of queries and of documents, the
     rows int64[Q, k] of the k best documents, best first.
     """
-    if not settings.every:
+    if not options.validate_every:
         return None
-    dev, rows = sample(read_dev(collection, settings), settings.documents)
+    dev, rows = sample(read_dev(collection, options), options.dev_documents)
     bodies = document_texts(read_corpus(collection))
     bodies = [bodies[row] for row in rows]
-    return dev.validation(settings, lambda k: rows[rank(dev.texts, bodies, min(k, len(rows)))])
+    return dev.validation(options, lambda k: rows[rank(dev.texts, bodies, min(k, len(rows)))])
 
 
 def dual_validation(
-    collection: Path, settings: Settings, encoder: DualEncoder
+    collection: Path, options: SampleOptions, encoder: DualEncoder
 ) -> Validation | None:
     """Return how the training of an encoder of queries and documents is validated."""
 
@@ -188,4 +202,4 @@ def dual_validation(
         bodies = embed_texts(encoder, docs, "document", BATCH_TOKENS, bf16)
         return best_rows(embed_texts(encoder, queries, "query", BATCH_TOKENS, bf16), bodies, k)
 
-    return sampled_validation(collection, settings, rank)
+    return sampled_validation(collection, options, rank)

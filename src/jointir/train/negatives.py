@@ -8,11 +8,12 @@ import numpy as np
 
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.encode.pairs import TrainingPairs, blocks, mine
-from jointir.encode.processes import from_main
 from jointir.files import atomic
 from jointir.progress import heartbeat
 from jointir.readers import read_npy
+from jointir.train.mining import blocks, mine
+from jointir.train.pairs import TrainingPairs
+from jointir.train.processes import from_main
 
 
 def random_negatives(pairs: TrainingPairs, depth: int, seed: int) -> np.ndarray:

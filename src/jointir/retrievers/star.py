@@ -1,0 +1,76 @@
+"""STAR: train the dual encoder on in-batch random and static hard negatives.
+
+Zhan et al. 2021, "Optimizing Dense Retrieval Model Training with Hard Negatives", section 4.1:
+L = L_hard + w L_random, a pair-wise RankNet loss over negatives that the starting encoder ranks
+high and over the other documents of the batch.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from jointir.data.store import document_texts, read_corpus
+from jointir.encode.embed import embed_texts
+from jointir.encode.encoder import DualEncoder
+from jointir.encode.matrix import read_embeddings
+from jointir.encode.precision import has_bf16
+from jointir.progress import heartbeat
+from jointir.train.batches import Batches
+from jointir.train.candidates import LABELLED
+from jointir.train.dev import UNSAMPLED, SampleOptions, dual_validation
+from jointir.train.dual_encoder import fit
+from jointir.train.mining import mine, negatives_of
+from jointir.train.norm import mean_squared_norm
+from jointir.train.pairs import used_pairs
+from jointir.train.processes import from_main, place
+from jointir.train.training import Training
+
+
+def star(
+    collection: Path,
+    encoder: Path,
+    docs: Path,
+    out: Path,
+    scratch: Path,
+    steps: int,
+    batch: int,
+    lr: float,
+    warmup: int,
+    scale: float,
+    random_weight: float,
+    depth: int,
+    seed: int,
+    mined_from: str = LABELLED,
+    checkpoint_minutes: float = 5,
+    dev: SampleOptions = UNSAMPLED,
+) -> None:
+    """Train `encoder` and write the STAR encoder to the folder `out`.
+
+    docs: the collection's embeddings by `encoder`, from which the hard negatives are mined once;
+    one of the top `depth` is drawn each time a query comes up. mined_from: as for
+    `training_pairs`. scale: multiplies inner products inside the loss, which are divided by the
+    encoder's mean squared norm (logistic losses over cosines would hardly train; rankings do not
+    see it). Training stops after `steps`, a budget chosen on dev (reports/LOG.md).
+
+    Every `validate_every` steps `dev_measures` are taken over a sample of dev (see
+    `dual_validation`), and the best weights are kept, those of the start among them.
+
+    Raises:
+        InputError: `docs` are of another collection, or not of the encoder's dimension.
+    """
+    training = Training("star", locals())
+    model = DualEncoder.load(encoder).to(place().device)
+    pairs = used_pairs(collection, batch, steps, seed, mined_from)
+    matrix = read_embeddings(docs, collection, model.dim)
+
+    def find() -> np.ndarray:
+        embedded = embed_texts(model.eval(), pairs.texts, "query", 4096, has_bf16(model.device))
+        found = negatives_of(pairs, depth)
+        with heartbeat(f"mine {found} hard negatives for {len(pairs.texts)} queries"):
+            return mine(embedded, matrix, pairs, depth)
+
+    mined, bodies = from_main(find), document_texts(read_corpus(collection))
+    batches = Batches(model, pairs, lambda _: mined, bodies, batch, seed)
+    factor = scale / mean_squared_norm(model, collection)
+    chooser = dual_validation(collection, dev, model)
+    fit(training, batches, factor, random_weight, chooser, lambda: model.save(out))

@@ -1,0 +1,1 @@
+"""What trainings share: loop, checkpoint, dev on the way, processes, pairs and negatives."""

@@ -1,0 +1,93 @@
+"""What a step learns from: queries and documents of a batch, as tokens or as rows."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from jointir.data.store import document_texts, read_corpus
+from jointir.encode.encoder import DualEncoder
+from jointir.train.negatives import bm25_negatives
+from jointir.train.order import batch_of, shuffled
+from jointir.train.pairs import TrainingPairs, used_pairs
+
+
+class Batches:
+    """Draws batch `step`: tokens of B queries and of 2B documents, and what is no negative."""
+
+    def __init__(
+        self,
+        model: DualEncoder,
+        pairs: TrainingPairs,
+        negatives: Callable[[int], np.ndarray],
+        docs: list[str],
+        batch: int,
+        seed: int,
+    ):
+        """pairs: Q queries and rows of `docs`.
+
+        negatives: returns int64[Q, depth], the rows from which those of a step are drawn; -1 is
+        none, and no query has these alone.
+        """
+        self.model, self.batch, self.seed = model, batch_of(len(pairs.texts), batch), seed
+        self.pairs, self.negatives, self.docs = pairs, negatives, docs
+
+    def __call__(self, step: int) -> tuple[list[list[int]], list[list[int]], torch.Tensor]:
+        texts, positives, never = self.pairs[:3]
+        rows = shuffled(len(texts), self.batch, step, self.seed)
+        rng = np.random.default_rng([self.seed, 1, step])
+        positive = [rng.choice(positives[i]) for i in rows]
+        negatives = self.negatives(step)
+        hard = [rng.choice(negatives[i][negatives[i] >= 0]) for i in rows]
+        docs = np.array(positive + hard)
+        no_negative = np.stack([np.isin(docs, never[i]) for i in rows])
+        queries = self.model.tokenize([texts[i] for i in rows], "query")
+        documents = self.model.tokenize([self.docs[i] for i in docs], "document")
+        return queries, documents, torch.from_numpy(no_negative)
+
+
+def bm25_batches(
+    model: DualEncoder,
+    collection: Path,
+    batch: int,
+    steps: int,
+    depth: int,
+    seed: int,
+    mined_from: str,
+) -> Batches:
+    """Return batches whose hard negatives are drawn from BM25's top `depth`."""
+    pairs = used_pairs(collection, batch, steps, seed, mined_from)
+    docs = document_texts(read_corpus(collection))
+    negatives = bm25_negatives(pairs, docs, depth, seed)
+    return Batches(model, pairs, lambda _: negatives, docs, batch, seed)
+
+
+def pad(rows: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return int64[B, P] and bool[B, P]: lists of unequal length, and which entries are real."""
+    P = max(len(r) for r in rows)
+    padded = torch.zeros(len(rows), P, dtype=torch.long)
+    valid = torch.zeros(len(rows), P, dtype=torch.bool)
+    for i, r in enumerate(rows):
+        padded[i, : len(r)] = torch.from_numpy(r)
+        valid[i, : len(r)] = True
+    return padded, valid
+
+
+def drawn(
+    pairs: TrainingPairs, encoder: DualEncoder, batch: int, seed: int
+) -> Callable[[int], tuple[list[list[int]], tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]]:
+    """Return a function of the step: tokens of B queries, and of `pad` positives and never.
+
+    And int64[B], which of the pairs these are.
+    """
+    texts, *rows_of = pairs[:3]
+    device = encoder.device
+
+    def draw(step: int) -> tuple:
+        chosen = shuffled(len(texts), batch, step, seed)
+        tokens = encoder.tokenize([texts[i] for i in chosen], "query")
+        padded = (pad([rows[i] for i in chosen]) for rows in rows_of)
+        return tokens, *(tuple(t.to(device) for t in both) for both in padded), chosen
+
+    return draw
