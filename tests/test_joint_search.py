@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jointir.joint import scan, search
 from jointir.joint.index import TrainablePQ
 from jointir.quantize.pq import PQ
-from jointir.train.batches import pad
+from jointir.train.queries import pad
 
 
 def random_pq(rng: np.random.Generator, n: int) -> PQ:

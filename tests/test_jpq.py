@@ -18,8 +18,8 @@ from jointir.joint.jpq import JPQ, Criterion, jpq
 from jointir.quantize.pq import PQ, read_pq
 from jointir.search.build import build
 from jointir.search.index import index_bytes
-from jointir.train.batches import pad
 from jointir.train.pairs import training_pairs
+from jointir.train.queries import pad
 from test_lambdarank import pair_weights
 from tiny import LENGTHS, D, M, N, make, save_encoder
 

@@ -19,10 +19,13 @@ from safetensors import SafetensorError, safe_open
 from jointir.errors import InputError
 from jointir.joint import jpq as module
 from jointir.joint.jpq import jpq
+from jointir.settings import unfolded
 from jointir.train import checkpoint
 from jointir.train.checkpoint import Checkpoint, fingerprint
+from jointir.train.dev import DevOptions, SampleOptions
 from jointir.train.loop import UNDECAYED, decayed, train, warmup_linear
 from jointir.train.order import shuffled
+from jointir.train.training import Training
 from tiny import make
 
 STEPS = 40
@@ -275,6 +278,47 @@ def test_a_fingerprint_is_of_settings_and_of_what_is_read(tmp_path):
     assert fingerprint(arguments | {"docs": copy}) != first
     with pytest.raises(InputError, match=r"docs\.npy.*not there.*--docs"):
         fingerprint(arguments)
+
+
+def test_a_fingerprint_sees_each_option_of_dev_but_the_file_to_write(tmp_path):
+    def of(**changed: object) -> dict[str, str]:
+        return fingerprint(unfolded({"lr": 0.1, "dev": SampleOptions(**changed)}))
+
+    first = of()
+    assert first == {
+        **{"lr": "0.1", "dev_measure": "RR@10", "validate_every": "0", "patience": "0"},
+        **{"dev_queries": "1000", "dev_documents": "2000"},
+    }
+    assert of(out_curve=tmp_path / "none.csv") == first
+    other = {"dev_measure": "R@10", "validate_every": 1, "patience": 2, "dev_queries": 3}
+    for name, value in (other | {"dev_documents": 4}).items():
+        assert of(**{name: value}) != first, name
+
+
+def test_a_checkpoint_waits_for_a_multiple_of_its_steps(tmp_path):
+    layer, optimizer, loss, keeper = regression(tmp_path)
+    keeper.every = 3
+    train(layer, optimizer, loss, 5, 0, 0, [], keeper, "t")
+    assert saved_step(tmp_path / "checkpoint.safetensors") == 3
+
+
+def test_a_checkpoint_stays_until_the_outputs_are_written(tmp_path):
+    scratch, curve, saved = tmp_path / "scratch", tmp_path / "curve.csv", []
+    given = {"steps": 4, "warmup": 0, "lr": 0.1, "seed": 1, "checkpoint_minutes": 0}
+    given |= {"scratch": scratch, "dev": DevOptions(curve)}
+
+    def run(save) -> torch.nn.Module:
+        layer, _, loss, _ = regression(tmp_path)
+        Training("t", given).run(layer, [{"params": [layer.weight]}], loss, [], save)
+        return layer
+
+    with pytest.raises(ZeroDivisionError):
+        run(lambda: 1 / 0)
+    assert saved_step(scratch / "checkpoint.safetensors") == 4
+    curve.unlink()
+    layer = run(lambda: saved.append(scratch.exists()))
+    assert saved == [True] and not scratch.exists() and curve.exists()
+    assert not torch.equal(layer.weight, regression(tmp_path)[0].weight)
 
 
 def test_weight_decay_spares_biases_norms_and_what_is_told():

@@ -40,7 +40,6 @@ from jointir.joint.index import TrainablePQ
 from jointir.joint.lambdarank import lambdarank
 from jointir.joint.tuned import chosen
 from jointir.quantize.pq import read_index, read_pq, replace_centroids, searchable, write_index
-from jointir.train.batches import drawn
 from jointir.train.candidates import LABELLED
 from jointir.train.dev import UNMEASURED, DevOptions, validation
 from jointir.train.loop import UNDECAYED, decayed
@@ -48,6 +47,7 @@ from jointir.train.mining import negatives_of
 from jointir.train.norm import mean_squared_norm
 from jointir.train.pairs import training_pairs
 from jointir.train.processes import mean_of_all, place, share
+from jointir.train.queries import drawn
 from jointir.train.training import Training
 
 

@@ -16,9 +16,9 @@ from jointir.joint.index import TrainablePQ
 from jointir.joint.uncompressed import Uncompressed
 from jointir.progress import progress
 from jointir.quantize.pq import PQ, read_pq
-from jointir.train.batches import pad
 from jointir.train.candidates import LABELLED, Candidates
 from jointir.train.pairs import training_pairs
+from jointir.train.queries import pad
 
 BATCH = 256  # queries scored at a time
 KINDS = ("query", "relevant", "both", "jpq", "brute-force")

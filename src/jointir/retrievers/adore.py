@@ -16,7 +16,6 @@ from jointir.encode.precision import has_bf16
 from jointir.exact import best_rows
 from jointir.joint.jpq import JPQ, Criterion
 from jointir.joint.uncompressed import Uncompressed
-from jointir.train.batches import drawn
 from jointir.train.candidates import LABELLED
 from jointir.train.dev import UNMEASURED, DevOptions, validation
 from jointir.train.loop import decayed
@@ -24,6 +23,7 @@ from jointir.train.mining import negatives_of
 from jointir.train.norm import mean_squared_norm
 from jointir.train.pairs import training_pairs
 from jointir.train.processes import place
+from jointir.train.queries import drawn
 from jointir.train.training import Training
 
 
