@@ -21,7 +21,7 @@ class GenerativeRetriever(nn.Module):
     def __init__(
         self, encoder: DualEncoder, indexer: str, L: int, V: int, layers: int, unit: float = 1.0
     ):
-        """unit: the mean squared norm of the starting encoder's embeddings (encode/norm.py)."""
+        """unit: the mean squared norm of the starting encoder's embeddings (train/norm.py)."""
         super().__init__()
         self.settings = {"indexer": indexer, "L": L, "V": V, "layers": layers, "unit": unit}
         self.encoder, self.unit = encoder, unit
