@@ -7,13 +7,14 @@ from typing import NamedTuple
 import pytest
 import yaml
 
+from conftest import ROOT
 from jointir.data.dataset import write_dataset
 from jointir.data.irds import _document, read_ir_datasets
 from jointir.data.store import read_corpus, read_qrels, read_queries
 from jointir.errors import InputError
 
 ir_datasets = pytest.importorskip("ir_datasets")
-PRESETS = Path(__file__).parents[1] / "params" / "presets"
+PRESETS = ROOT / "params" / "presets"
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules
 from transformers import AutoModel, BertForMaskedLM
 
+from conftest import ROOT
 from encoders import BERT, CONFIGS, dense, edited, pooled, transformer, with_modules
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder, checkpoint
@@ -229,7 +230,7 @@ SOURCES = ["package:__main__/x", "package:sys/src", "package:/x", "package:os.pa
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_module_without_a_folder_is_not_installed(name, monkeypatch):
-    monkeypatch.chdir(Path(__file__).parents[1])  # which has a folder src
+    monkeypatch.chdir(ROOT)  # which has a folder src
     with pytest.raises(InputError, match=r"^encoder\.checkpoint: 'package:.* is not installed"):
         folder_of(name)
 
