@@ -397,5 +397,5 @@ def dual_options(name, leave_out):
 def adore_options():
     """Return the training options of ADORE: those of `jpq`, which has an index, and its own."""
     settings = config["jpq"] | config["retrievers"]["adore"]
-    of_index = ("centroid_lr", "ranking", "distillation")
+    of_index = ("centroid_lr", "ranking", "distillation", "sentences")
     return options({k: v for k, v in settings.items() if k not in of_index})

@@ -18,6 +18,7 @@ What differs from the authors' code (github.com/jingtaozhan/JPQ, jpq/run_train.p
   the others could only ever be negatives, and new queries ask for just such documents;
 - the loss has a second part, `distillation`: the KL from the starting encoder's exact scores to the
   quantized ones. It needs no label, so that `ranking: 0` trains without any (Distill-VQ's idea);
+- distillation also learns with `sentences` of documents without a train query;
 - dev is measured on the way, and the start is kept where no step is surely better (Validation).
 As theirs: weight decay acts on matrices alone, not on biases, norms and centroids.
 `ranking: 1, distillation: 0, mined_from: all` and `validation.every: 0` is the paper's training.
@@ -38,6 +39,8 @@ from jointir.joint.criterion import Criterion, embedded_rows, read_docs, read_te
 from jointir.joint.distillation import distillation as distillation_loss
 from jointir.joint.index import TrainablePQ
 from jointir.joint.lambdarank import lambdarank
+from jointir.joint.sentences import Sentences
+from jointir.joint.sentences import sentences as embedded_sentences
 from jointir.joint.tuned import chosen
 from jointir.quantize.pq import read_index, read_pq, replace_centroids, searchable, write_index
 from jointir.train.candidates import LABELLED
@@ -94,6 +97,18 @@ class JPQ(torch.nn.Module):
             error = mean_of_all(error, len(relevant), int(of_all.sum()))
             loss = loss + criterion.reconstruction * error
         return loss
+
+    def distil(
+        self, learned: Sentences, criterion: Criterion, bf16: bool, docs: np.ndarray
+    ) -> torch.Tensor:
+        """Return the mean KL of Criterion over S sentences, each document among its best n."""
+        S, device = len(learned.tokens), self.encoder.device
+        mine = share(S)
+        with autocast(device, bf16):
+            queries = self.encoder(learned.tokens[mine]).float()
+        rows, teacher = (torch.from_numpy(a[mine]).to(device) for a in learned[1:])
+        own = self._distillation(queries, rows, teacher, criterion, docs)
+        return mean_of_all(own, len(queries), S)
 
     def _ranking(
         self,
@@ -154,6 +169,7 @@ def jpq(
     reconstruction: float = 0,
     ranking: float = 1,
     distillation: float = 0,
+    sentences: int = 0,
     docs: Path | None = None,
     teacher: Path | None = None,
     tuned: Path | None = None,
@@ -166,7 +182,8 @@ def jpq(
     `index`, K = 256 or 16; codes of 4 bits are laid out for FastScan. `scratch` holds the
     checkpoint that a killed training resumes from. `docs`, the embeddings by `encoder`, are read
     for `exact`, `reconstruction` and `distillation` alone (see Criterion), and so is `teacher`, the
-    train queries by `encoder`, for `distillation`.
+    train queries by `encoder`, for `distillation`. sentences: of documents without a train query,
+    that distillation learns with beside each batch, each with the weight of a query.
 
     tuned: a file of the `tune` stage, whose settings take the place of those given here, but for
     the ones that `own` names.
@@ -197,13 +214,19 @@ def jpq(
     bf16 = has_bf16(device)
 
     embedded = read_teacher(teacher, collection, model.encoder.dim, criterion)
+    S = sentences if distillation else 0
+    beside = embedded_sentences(collection, model.encoder, S * steps, seed, bf16) if S else None
 
     def loss_of(step: int) -> torch.Tensor:
         tokens, positives, never, chosen = draw(step)
         own = None
         if embedded is not None:
             own = torch.from_numpy(embedded[pairs.rows[chosen]].astype(np.float32)).to(device)
-        return model.loss(tokens, *positives, criterion, bf16, matrix, never, own)
+        loss = model.loss(tokens, *positives, criterion, bf16, matrix, never, own)
+        if beside is not None:
+            more = model.distil(beside.of(step, S), criterion, bf16, matrix)
+            loss = loss + criterion.distillation * S / len(tokens) * more
+        return loss
 
     chooser = validation(collection, dev, model.encoder, model.index.search)
     weights = list(model.encoder.parameters())

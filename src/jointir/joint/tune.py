@@ -75,6 +75,7 @@ def tune(
     distillation: float,
     mined_from: str,
     seed: int,
+    sentences: int = 0,
     checkpoint_minutes: float = 5,
     dev_measures: list[str] | None = None,
     dev_queries: int = 1000,

@@ -6,7 +6,7 @@ from jointir.errors import InputError
 from jointir.files import read_json
 
 TUNED = {"lr": float, "centroid_lr": float, "scale": float, "ranking": float}
-TUNED |= {"distillation": float, "mined_from": str}
+TUNED |= {"distillation": float, "sentences": int, "mined_from": str}
 
 
 def chosen(path: Path) -> dict[str, float | str]:
