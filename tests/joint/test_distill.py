@@ -49,7 +49,7 @@ def given(tmp_path_factory):
 
 def trained(given, folder, validate_every=20, **options):
     """Run the stage; return the faiss index that it wrote."""
-    dev = DevOptions(folder / "curve.csv", "R@10", validate_every)
+    dev = DevOptions(folder / "curve.csv", ["R@10"], validate_every)
     paths = (folder / "i.faiss", folder / "scratch")
     distill(*given, *paths, dev=dev, **OPTIONS | options)
     assert sorted(p.name for p in folder.iterdir()) == ["curve.csv", "i.faiss"]

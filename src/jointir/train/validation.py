@@ -115,7 +115,7 @@ class Validation:
         """Return what a checkpoint must hold: tensors, and the rest as text."""
         tensors = {f"best/{n}": t for n, t in self.best.items()}
         if self.start is not None:
-            tensors["start"] = torch.from_numpy(self.start)
+            tensors["start"] = torch.tensor(self.start)
         return tensors, json.dumps(self.curve)
 
     def restore(self, tensors: dict[str, torch.Tensor], text: str, device: torch.device) -> None:
