@@ -286,11 +286,11 @@ def test_a_fingerprint_sees_each_option_of_dev_but_the_file_to_write(tmp_path):
 
     first = of()
     assert first == {
-        **{"lr": "0.1", "dev_measure": "RR@10", "validate_every": "0", "patience": "0"},
+        **{"lr": "0.1", "dev_measures": "['RR@10']", "validate_every": "0", "patience": "0"},
         **{"dev_queries": "1000", "dev_documents": "2000"},
     }
     assert of(out_curve=tmp_path / "none.csv") == first
-    other = {"dev_measure": "R@10", "validate_every": 1, "patience": 2, "dev_queries": 3}
+    other = {"dev_measures": ["R@10"], "validate_every": 1, "patience": 2, "dev_queries": 3}
     for name, value in (other | {"dev_documents": 4}).items():
         assert of(**{name: value}) != first, name
 
