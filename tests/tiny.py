@@ -26,6 +26,7 @@ from jointir.encode.embed import embed
 from jointir.encode.encoder import DualEncoder
 from jointir.search.build import build
 from jointir.train.candidates import Candidates
+from jointir.train.checkpoint import Checkpoint
 from jointir.train.pairs import TrainingPairs
 
 faiss.omp_set_num_threads(1)
@@ -35,6 +36,33 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "query:", "passage:"]
 N, D, M = 320, 32, 8
 LENGTHS = {"query": 8, "document": 16}
 PROMPTS = {"query": "query: ", "document": "passage: "}
+
+
+class Killed(Exception):
+    """A training ends here, as if it were killed."""
+
+
+@contextmanager
+def killed(after: int) -> Iterator[None]:
+    """Save every step of the trainings within, and end them right after step `after` is saved."""
+    save = Checkpoint.save
+
+    def save_and_die(self: Checkpoint, step: int, *rest: object) -> None:
+        self.minutes = 0
+        save(self, step, *rest)
+        if step == after:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(Checkpoint, "save", save_and_die)
+        yield
+
+
+def embed_train(tiny: "Tiny") -> Path:
+    """Embed the train queries by the tiny encoder, as distillation needs them; return the file."""
+    out = tiny.collection.parent / "train.npy"
+    embed(tiny.collection, tiny.encoder, out, "query", ["train"], dtype="float32")
+    return out
 
 
 def pairs_of(

@@ -5,16 +5,14 @@ import pytest
 import torch
 
 from jointir.data.store import labelled, read_doc_ids
-from jointir.encode.embed import embed
 from jointir.encode.encoder import DualEncoder
 from jointir.joint.criterion import Criterion
 from jointir.joint.distillation import distillation
 from jointir.joint.index import TrainablePQ
 from jointir.joint.jpq import JPQ, jpq
-from jointir.joint.sentences import Sentences, draw, sentence, sentences
+from jointir.joint.sentences import Sentences, draw, embedded_sentences, sentence
 from jointir.quantize.pq import read_pq
-from jointir.train.checkpoint import Checkpoint
-from tiny import make
+from tiny import embed_train, killed, make
 
 OPTIONS = {"steps": 6, "batch": 8, "negatives": 20, "lr": 1e-3, "centroid_lr": 1e-2}
 OPTIONS |= {"warmup": 1, "lambda_cut": 10, "scale": 20.0, "seed": 5, "distillation": 1.0}
@@ -27,9 +25,7 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def teacher(tiny):
-    out = tiny.collection.parent / "train.npy"
-    embed(tiny.collection, tiny.encoder, out, "query", ["train"], dtype="float32")
-    return out
+    return embed_train(tiny)
 
 
 def test_a_sentence_has_words_enough_and_not_too_many():
@@ -64,7 +60,7 @@ def test_the_loss_is_that_of_the_double_loop(tiny):
     encoder = DualEncoder.load(tiny.encoder)
     model = JPQ(encoder, TrainablePQ(read_pq(tiny.opq, encoder.dim))).eval()
     docs = np.load(tiny.docs).astype(np.float32)
-    learned = sentences(tiny.collection, encoder, 5, 1, False)
+    learned = embedded_sentences(tiny.collection, encoder, 5, 1, False)
     criterion = Criterion(20, 10, 20.0, distillation=1.0)
     found = model.distil(learned, criterion, False, docs).item()
     total = 0.0
@@ -85,26 +81,12 @@ def run(tiny, teacher, out, **changed) -> bytes:
     return (out / "index.faiss").read_bytes() + (out / "encoder" / "model.safetensors").read_bytes()
 
 
-class Killed(Exception):
-    pass
-
-
-def test_they_are_learned_with_and_a_killed_training_resumes(tiny, teacher, tmp_path, monkeypatch):
+def test_they_are_learned_with_and_a_killed_training_resumes(tiny, teacher, tmp_path):
     whole = run(tiny, teacher, tmp_path / "whole", sentences=4)
     assert whole != run(tiny, teacher, tmp_path / "without")
     nothing = {"distillation": 0.0, "ranking": 1.0}
     paper = run(tiny, teacher, tmp_path / "paper", **nothing)
     assert paper == run(tiny, teacher, tmp_path / "none", sentences=4, **nothing)
-    save = Checkpoint.save
-
-    def save_and_die(self, step, *rest):
-        self.minutes = 0
-        save(self, step, *rest)
-        if step == 3:
-            raise Killed
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Checkpoint, "save", save_and_die)
-        with pytest.raises(Killed):
-            run(tiny, teacher, tmp_path / "killed", sentences=4)
+    with killed(after=3):
+        run(tiny, teacher, tmp_path / "killed", sentences=4)
     assert run(tiny, teacher, tmp_path / "killed", sentences=4) == whole

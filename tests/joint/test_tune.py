@@ -5,12 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from jointir.encode.embed import embed
 from jointir.errors import InputError
 from jointir.joint.jpq import jpq
 from jointir.joint.tune import Trial, best, read_candidate, tune
 from jointir.joint.tuned import chosen
-from tiny import make
+from tiny import embed_train, make
 
 OPTIONS = {"steps": 4, "batch": 8, "negatives": 20, "lr": 1e-3, "centroid_lr": 1e-2}
 OPTIONS |= {"warmup": 1, "lambda_cut": 10, "scale": 20.0, "seed": 5}
@@ -23,9 +22,7 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def teacher(tiny):
-    out = tiny.collection.parent / "train.npy"
-    embed(tiny.collection, tiny.encoder, out, "query", ["train"], dtype="float32")
-    return out
+    return embed_train(tiny)
 
 
 def test_another_candidate_has_to_be_better_by_least():

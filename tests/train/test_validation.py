@@ -17,7 +17,7 @@ from jointir.train.curve import read_curve, write_curve
 from jointir.train.dev import DevOptions, read_dev, sample
 from jointir.train.loop import train
 from jointir.train.validation import Validation, losses, lower_bound
-from tiny import make
+from tiny import killed, make
 
 OPTIONS = {"steps": 6, "batch": 8, "negatives": 20, "lr": 1e-3, "centroid_lr": 1e-2}
 OPTIONS |= {"warmup": 1, "lambda_cut": 10, "scale": 20.0, "seed": 5}
@@ -131,11 +131,7 @@ def test_without_a_measurement_the_last_weights_are_kept(tiny, tmp_path):
     assert out.read_text() == "step,measure,value,gain,bound,losses,kept\n"
 
 
-class Killed(Exception):
-    pass
-
-
-def test_a_killed_training_resumes_with_the_same_choice(tiny, tmp_path, monkeypatch):
+def test_a_killed_training_resumes_with_the_same_choice(tiny, tmp_path):
     def run(name: str, **more) -> list[bytes]:
         out = tmp_path / name
         paths = (out / "i.faiss", out / "e", out / "s")
@@ -145,18 +141,8 @@ def test_a_killed_training_resumes_with_the_same_choice(tiny, tmp_path, monkeypa
         return [p.read_bytes() for p in (paths[0], paths[1] / "model.safetensors", curve)]
 
     whole = run("whole")
-    save = Checkpoint.save
-
-    def save_and_die(self, step, *rest):
-        self.minutes = 0
-        save(self, step, *rest)
-        if step == 3:
-            raise Killed
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Checkpoint, "save", save_and_die)
-        with pytest.raises(Killed):
-            run("killed")
+    with killed(after=3):
+        run("killed")
     assert run("killed") == whole
     assert len(whole[2].splitlines()) == 5  # steps 0, 2, 4 and 6
 

@@ -153,14 +153,14 @@ def curves():
     """Return {training.csv: "dataset system setting"} of every training of figure 4."""
     found = {}
     for d in DATASETS:
-        known = {f"data/{d}/star/training.csv": f"{d} star"} if d in TEXTS else {}
-        if d in TEXTS and "adore" in FIGURE4:
-            known[f"data/{d}/adore/training.csv"] = f"{d} adore"
-        for system, own in only(TRAINED_WITH).items():
-            if d in TEXTS or system not in NEED_TEXT:
-                folder = f"data/{d}/systems/{system}"
-                known |= {f"{folder}/{M}/training.csv": f"{d} {system} M={M[1:]}" for M in own}
-        found |= known
+        if d in TEXTS:
+            found[f"data/{d}/star/training.csv"] = f"{d} star"
+        for folder, name, systems in (
+            ("{dataset}/{system}", "{dataset} {system}", ["adore"]),
+            ("{dataset}/systems/{system}/{size}", "{dataset} {system} M={M}", TRAINED_WITH),
+        ):
+            files = each_system(f"data/{folder}/training.csv", only(systems), [d])
+            found |= zip(files, each_system(name, only(systems), [d]))
     return found
 
 

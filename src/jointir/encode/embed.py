@@ -14,6 +14,7 @@ from jointir.files import atomic, new_matrix, sha256, write_json
 from jointir.progress import progress
 
 KINDS = ("document", "query")
+BATCH_TOKENS = 4096  # padded, of a batch that a training embeds
 CHUNK = 16_384  # texts sorted by length at a time: bounds memory whatever N
 
 

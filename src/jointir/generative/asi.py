@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from jointir.encode.embed import embed_texts
+from jointir.encode.embed import BATCH_TOKENS, embed_texts
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
@@ -15,7 +15,7 @@ from jointir.generative.bank import Bank, DocumentBank
 from jointir.generative.holdout import seen_documents
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.objective import Criteria, Objective
-from jointir.generative.pairs import BATCH_TOKENS, Pairs
+from jointir.generative.pairs import Pairs
 from jointir.generative.warm import distil
 from jointir.progress import say
 from jointir.train.norm import mean_squared_norm

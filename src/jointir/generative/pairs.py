@@ -11,8 +11,6 @@ from jointir.errors import InputError
 from jointir.train.order import shuffled
 from jointir.train.pairs import training_pairs
 
-BATCH_TOKENS = 4096  # of the queries embedded once, before a training
-
 
 @dataclass(frozen=True)
 class Batch:

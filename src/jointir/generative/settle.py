@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from jointir.encode.embed import embed_texts
+from jointir.encode.embed import BATCH_TOKENS, embed_texts
 from jointir.encode.encoder import best_device
 from jointir.encode.matrix import read_matrix
 from jointir.encode.precision import autocast, has_bf16
@@ -28,7 +28,7 @@ from jointir.generative import losses
 from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import read_ids
 from jointir.generative.model import GenerativeRetriever
-from jointir.generative.pairs import BATCH_TOKENS, Pairs
+from jointir.generative.pairs import Pairs
 from jointir.train.training import Training
 
 SCORES = 2**27  # of examples against documents, in memory at a time

@@ -39,8 +39,7 @@ from jointir.joint.criterion import Criterion, embedded_rows, read_docs, read_te
 from jointir.joint.distillation import distillation as distillation_loss
 from jointir.joint.index import TrainablePQ
 from jointir.joint.lambdarank import lambdarank
-from jointir.joint.sentences import Sentences
-from jointir.joint.sentences import sentences as embedded_sentences
+from jointir.joint.sentences import Sentences, embedded_sentences
 from jointir.joint.tuned import chosen
 from jointir.quantize.pq import read_index, read_pq, replace_centroids, searchable, write_index
 from jointir.train.candidates import LABELLED

@@ -12,12 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from jointir.data.store import document_texts, labelled, read_about, read_corpus
-from jointir.encode.embed import embed_texts
+from jointir.encode.embed import BATCH_TOKENS, embed_texts
 from jointir.encode.encoder import DualEncoder
 
 END = re.compile(r"(?<=[.!?])\s+")
 LEAST, MOST = 4, 24  # words of a sentence; a longer one is cut
-BATCH_TOKENS = 4096
 
 
 class Sentences(NamedTuple):
@@ -59,10 +58,10 @@ def draw(collection: Path, n: int, seed: int) -> tuple[list[str], np.ndarray]:
     return [sentence(texts[row], rng) for row in rows], rows
 
 
-def sentences(collection: Path, encoder: DualEncoder, n: int, seed: int, bf16: bool) -> Sentences:
+def embedded_sentences(
+    collection: Path, encoder: DualEncoder, n: int, seed: int, bf16: bool
+) -> Sentences:
     """Return n sentences, embedded by `encoder` as it is."""
     texts, rows = draw(collection, n, seed)
-    training = encoder.training
     teacher = embed_texts(encoder.eval(), texts, "query", BATCH_TOKENS, bf16)
-    encoder.train(training)
     return Sentences(encoder.tokenize(texts, "query"), rows, teacher)

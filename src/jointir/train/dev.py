@@ -20,14 +20,13 @@ from jointir.data.store import (
     read_qrels,
     read_queries,
 )
-from jointir.encode.embed import embed_texts
+from jointir.encode.embed import BATCH_TOKENS, embed_texts
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.precision import has_bf16
 from jointir.exact import best_rows
 from jointir.train.validation import Validation
 
 DEPTH = 100  # documents of a ranking
-BATCH_TOKENS = 4096
 LEAST = 50  # queries of a group: the mean of fewer tells little
 
 

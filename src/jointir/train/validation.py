@@ -52,7 +52,7 @@ class Validation:
     measures: list[str]
     every: int
     patience: int = 0
-    curve: list["Look"] = field(default_factory=list)
+    curve: list[Look] = field(default_factory=list)
     start: np.ndarray | None = None  # float[m, Q], the values at step 0
     best: dict[str, torch.Tensor] = field(default_factory=dict)
 
@@ -140,9 +140,9 @@ def losses(change: np.ndarray, groups: np.ndarray, measures: list[str]) -> list[
     change: float[m, Q]; groups: int[Q]. One standard error is a one-sided confidence of 84%: less
     than a gain needs, since a loss that is overlooked costs more than a gain that is given up.
     """
-    found = []
+    found, members = [], [groups == g for g in np.unique(groups)]
     for name, own in zip(measures, change, strict=True):
-        parts = [own[groups == g] for g in np.unique(groups)]
+        parts = [own[of] for of in members]
         sure = [p.mean() < -p.std(ddof=1) / len(p) ** 0.5 for p in parts if len(p) > 1]
         found += [name] if any(sure) else []
     return found
