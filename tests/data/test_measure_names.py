@@ -1,6 +1,9 @@
 """Every measure that ir-measures computes here, from its name to figure 4 and its table."""
 
 import json
+import os
+import subprocess
+import sys
 
 import ir_measures
 import matplotlib
@@ -220,6 +223,26 @@ def test_values_are_those_of_ir_measures_for_every_family():
         theirs = ir_measures.iter_calc([ir_measures.parse_measure(name)], qrels, scores)
         assert values[name] == pytest.approx(np.mean([m.value for m in theirs])), name
     assert len(values) == len(FAMILIES)
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "4", "7"])
+def test_a_measure_has_one_value_whatever_else_is_computed_and_in_whatever_order(seed):
+    """ir-measures keeps measures in a set, whose order the seed of Python's hashes decides."""
+    families = ["NumRet", "NumQ", "nDCG@10", "P@5"]
+    beside = ["AP(judged_only=True)@5", "nDCG(gains={1: 3, 2: 9})@10", "P(judged_only=True)@5"]
+    code = f"""
+import sys
+sys.path[:0] = {[str(ROOT / "tests"), str(ROOT / "tests/data"), str(ROOT / "src")]}
+from test_measure_names import judged, ranking
+from jointir.data.per_query import per_query
+frame, found = judged(), ranking(0)
+for name in {families}:
+    with_others = per_query(found, frame, [*{beside}, *{families}])
+    alone = per_query(found, frame, [name])["value"].tolist()
+    assert with_others[with_others["measure"] == name]["value"].tolist() == alone, name
+"""
+    environment = {**os.environ, "PYTHONHASHSEED": seed}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 @pytest.fixture(scope="module")

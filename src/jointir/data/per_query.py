@@ -37,6 +37,18 @@ def _check_grades(measures: Iterable, qrels: pd.DataFrame, where: object) -> Non
             raise InputError(where, found, "Map the grades to fewer, or drop the measure")
 
 
+def _apart(measures: list) -> list[list]:
+    """Return the measures in groups that one call of ir-measures computes correctly.
+
+    Its pytrec_eval provider counts nDCG, NumRet and NumQ along with any other measure, which one
+    depends on the order of a set. Where that one counts judged documents only, or maps the grades,
+    theirs would, too. So each measure that does either is computed by itself.
+    """
+    alone = [m for m in measures if m.params.get("judged_only") or "gains" in m.params]
+    together = [m for m in measures if m not in alone]
+    return [group for group in [together, *([m] for m in alone)] if group]
+
+
 def _computed(measures: list, qrels: dict, run: dict, where: object) -> list:
     """Return ir-measures' values of all measures.
 
@@ -46,7 +58,8 @@ def _computed(measures: list, qrels: dict, run: dict, where: object) -> list:
     import ir_measures
 
     try:
-        return list(ir_measures.iter_calc(measures, qrels, run))
+        groups = _apart(measures)
+        return [value for group in groups for value in ir_measures.iter_calc(group, qrels, run)]
     except Exception as e:  # what each provider raises is its own
         for one in measures if measures[1:] else []:
             _computed([one], qrels, run, where)
