@@ -1,5 +1,6 @@
 """Dev on the way of a training: which weights are kept, by hand, and after a kill."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,23 @@ def test_dev_is_measured_as_by_the_double_loop(tiny):
     assert set(dev.groups) == {0}  # ten queries are too few to tell two groups apart
     few = read_dev(tiny.collection, DevOptions(dev_queries=4))
     assert few.query_ids == dev.query_ids[:4]
+
+
+def test_dev_is_ranked_as_far_down_as_its_measures_look(tiny):
+    """A document at rank 900 counts in R@1000, and no loss of it is overlooked."""
+    dev, asked = read_dev(tiny.collection, DevOptions(dev_measures=["RR@10", "R@1000"])), []
+    many = pd.Series([*dev.doc_ids, *(f"other-{i}" for i in range(1500))])
+    row = {d: i for i, d in enumerate(many)}
+    judged = dev.qrels[dev.qrels["relevance"].gt(0)].groupby("query_id")["doc_id"].first()
+
+    def rank(k: int) -> np.ndarray:
+        asked.append(k)
+        rows = np.tile(np.arange(len(dev.doc_ids), len(dev.doc_ids) + k), (len(dev.query_ids), 1))
+        rows[:, 899] = [row[judged[q]] for q in dev.query_ids]
+        return rows
+
+    values = replace(dev, doc_ids=many).validation(DevOptions(), rank).values()
+    assert asked == [1001] and (values[0] == 0).all() and (values[1] > 0).all()
 
 
 def test_a_sample_holds_what_is_relevant_and_others(tiny):

@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 
-from jointir.data.measures import canonical
+from jointir.data.measures import CUTOFF, canonical
 from jointir.data.per_query import per_query
 from jointir.data.store import (
     document_texts,
@@ -26,7 +26,7 @@ from jointir.encode.precision import has_bf16
 from jointir.exact import best_rows
 from jointir.train.validation import Validation
 
-DEPTH = 100  # documents of a ranking
+DEPTH = 100  # documents of a ranking, or as many as the measure that looks furthest down
 LEAST = 50  # queries of a group: the mean of fewer tells little
 
 
@@ -93,9 +93,14 @@ class Dev:
 
     def validation(self, options: DevOptions, rank: Callable[[int], np.ndarray]) -> Validation:
         """Return how a training is validated; rank(k): int64[Q, k], as the module ranks now."""
-        k = min(DEPTH + 1, len(self.doc_ids))
+        k = min(depth(self.measures) + 1, len(self.doc_ids))  # one may be the query itself
         often = (options.validate_every, options.patience)
         return Validation(lambda: self.values(rank(k)), self.groups, self.measures, *often)
+
+
+def depth(measures: list[str]) -> int:
+    """Return how many documents a ranking must have for canonical measures such as R@1000."""
+    return max([DEPTH, *(int(found[1]) for m in measures if (found := CUTOFF.search(m)))])
 
 
 def _groups(groups: np.ndarray) -> np.ndarray:
