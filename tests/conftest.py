@@ -56,9 +56,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put first what waits for Slurm more than it computes, then the tests of the run."""
+    """Put first what waits for Slurm more than it computes, then the tests of the run.
+
+    Then those of the workflow, whose files take minutes: begun last, one would end alone.
+    """
     first = {ON_SLURM: 0, LONGEST: 1}
-    items.sort(key=lambda item: (first.get(item.path.name, 2), not of_the_run(item)))
+
+    def place(item: pytest.Item) -> tuple[int, bool, bool]:
+        others = item.path.parent.name != "workflow"
+        return first.get(item.path.name, 2), not of_the_run(item), others
+
+    items.sort(key=place)
 
 
 def of_the_run(item: pytest.Item) -> bool:

@@ -96,7 +96,7 @@ def timed_by_rule(monkeypatch):
 
 def test_with_a_gpu_encoders_are_timed_there_too(tiny, hnsw, tmp_path, timed_by_rule, monkeypatch):
     monkeypatch.setattr(module.torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(machine_module.torch.cuda, "get_device_name", lambda: "a GPU")
+    monkeypatch.setattr(module.torch.cuda, "get_device_name", lambda: "a GPU")
     systems = {"hnsw-16": (hnsw, 16), "hnsw-64": (hnsw, 64)}
     latency(**options(tiny, tmp_path, systems), threads=1)
     subjects, wanted = timed_by_rule["subjects"], timed_by_rule["configurations"]

@@ -1,11 +1,13 @@
 """DVC knows every parameter that a stage depends on."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import reduce
 from itertools import chain
 from pathlib import Path
 
+import pytest
 import yaml
 from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
@@ -37,7 +39,7 @@ def another(path: tuple, value: object) -> object:
         "dtype": "float32",
         "precision": "float32",
         "mined_from": "all",
-        "M": [16, 48] if isinstance(value, list) else 24,
+        "M": [16, 24, 48] if isinstance(value, list) else 24,
         "measures": ["RR@10"],
         "start": "pretrained",
         "dataset": "apidocs",
@@ -70,9 +72,9 @@ def nested(path: tuple, value: object) -> dict:
     return value
 
 
-def stages_now(overrides: dict) -> dict[str, set]:
-    """Return, for every stage, what its jobs make, read and do."""
-    jobs = dvc_yaml.load(overrides).jobs
+def stages_now(overlays: list[dict]) -> dict[str, set]:
+    """Return, for every stage, what its jobs make, read and do, with these changes of FEW."""
+    jobs = dvc_yaml.load(reduce(merge, overlays, FEW)).jobs
     return {
         name: {
             (str(job.output), str(job.input), repr(sorted(job.params.items())), job.shellcmd)
@@ -80,6 +82,13 @@ def stages_now(overrides: dict) -> dict[str, set]:
         }
         for name, own in jobs.items()
     }
+
+
+def changed_stages(before: dict[str, set], after: dict[str, set]) -> set[str]:
+    """Return the stages that have a job which is new or gone, not merely another stage's now."""
+    kept = set().union(*before.values()) & set().union(*after.values())
+    both = before.keys() | after.keys()
+    return {name for name in both if (before.get(name, set()) | after.get(name, set())) - kept}
 
 
 # few jobs: the DAG is built once for every parameter
@@ -119,7 +128,7 @@ NOT_RUN = ("jpq-paper", "jpq-labelled", "jpq-without-labels")
 
 
 def changes(params: dict) -> Iterator[tuple[tuple, dict]]:
-    """Yield the path of every parameter, and an overlay of FEW in which it has another value."""
+    """Yield the path of every parameter, and the change of it to another value."""
     variants = set(FEW["asi"]["run"])
     for path, value in leaves(params):
         # another kind of dataset has other params, and of the libraries in one rule one is enough
@@ -130,47 +139,92 @@ def changes(params: dict) -> Iterator[tuple[tuple, dict]]:
         unused |= path[:2] == ("ablation", "variants") and path[2] in NOT_RUN
         unused |= path[:2] == ("asi", "variants") and path[2] not in variants
         if not (same_for_all or unused or path[-1] == "kind" or path == ("figure4", "datasets")):
-            overlay = merge(FEW, nested(path, another(path, value)))
-            if path == ("sweep", "M"):  # tables show an M that is trained
-                overlay |= {"table1": {"M": 16}}
-            yield path, overlay
+            yield path, nested(path, another(path, value))
 
 
-def of_dvc(folder: Path) -> dict[str, list]:
-    """Return the params of each stage as DVC's own objects, which know the values of now."""
-    found = {
-        stage.name: [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
-        for stage in Repo(folder).index.stages
-    }
-    for dep in chain(*found.values()):
-        dep.fill_values(dep.read_params(flatten=False))
-    return found
+class Few:
+    """A copy of the project whose params are FEW, as DVC sees it."""
 
+    def __init__(self, folder: Path):
+        self.folder = clone(folder)
+        edit_params(folder, FEW)
+        bridge("write", folder)
+        run("git", "init", "--quiet", cwd=folder)
+        self.changes = dict(changes(all_params(folder)))
+        self.stages = {
+            stage.name: [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
+            for stage in Repo(folder).index.stages
+        }
+        for dep in chain(*self.stages.values()):
+            dep.fill_values(dep.read_params())
 
-def test_dvc_notices_every_parameter(tmp_path, monkeypatch):
-    """DVC runs each stage whose jobs change with a parameter, wherever else it is used."""
-    monkeypatch.chdir(ROOT)  # where the workflow expects to be read
-    folder = clone(tmp_path / "few")
-    for name, own in all_params(ROOT)["ann"].items():
-        FEW.setdefault("ann", {})[name] = {"sweep": {k: v[:1] for k, v in own["sweep"].items()}}
-    edit_params(folder, FEW)
-    bridge("write", folder)
-    run("git", "init", "--quiet", cwd=folder)
-    todo, before, stages = list(changes(all_params(folder))), stages_now(FEW), of_dvc(folder)
-    assert set(stages) == set(before)
-    with ProcessPoolExecutor(2) as pool:
-        changed_to = pool.map(stages_now, [overlay for _, overlay in todo], chunksize=8)
-    unnoticed, without_effect = [], []
-    for (path, overlay), after in zip(todo, changed_to, strict=True):
-        files = {p: p.read_bytes() for p in (folder / "params").glob("*.yaml")}
-        edit_params(folder, overlay)
-        told = {name for name, deps in stages.items() if any(d.workspace_status() for d in deps)}
+    def watches(self, stage: str, path: tuple) -> bool:
+        """Return whether a parameter, or a part of the params that it is in, is named to DVC."""
+        names = {".".join(path[:i]) for i in range(1, len(path) + 1)}
+        return any(names.intersection(dep.params) for dep in self.stages[stage])
+
+    def noticed(self, paths: list[tuple], stages: Iterable[str]) -> set[str]:
+        """Return which of these stages DVC would run, were all these parameters changed."""
+        files = {p: p.read_bytes() for p in (self.folder / "params").glob("*.yaml")}
+        edit_params(self.folder, reduce(merge, (self.changes[path] for path in paths)))
+        told = {s for s in stages if any(dep.workspace_status() for dep in self.stages[s])}
         for file, text in files.items():
             file.write_bytes(text)
-        changed = {name for name in before | after if before.get(name) != after.get(name)}
-        unnoticed += [(path, name) for name in (changed & set(before)) - told]
-        without_effect += [] if changed else [path]
-    assert unnoticed == []
+        return told
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory) -> Few:
+    for name, own in all_params(ROOT)["ann"].items():
+        FEW.setdefault("ann", {})[name] = {"sweep": {k: v[:1] for k, v in own["sweep"].items()}}
+    return Few(tmp_path_factory.mktemp("params") / "few")
+
+
+def stages_of_each(few: Few, groups: list[list[tuple]]) -> Iterator[dict[str, set]]:
+    """Yield `stages_now` of no change, and then of each group's changes at once."""
+    with ProcessPoolExecutor(2) as pool:
+        overlays = [[few.changes[path] for path in paths] for paths in ([], *groups)]
+        yield from pool.map(stages_now, overlays, chunksize=4)
+
+
+def test_a_stage_changes_with_nothing_that_dvc_does_not_watch(few, monkeypatch):
+    """All that a stage does not watch is changed at once: each of its jobs stays as it is."""
+    monkeypatch.chdir(ROOT)  # where the workflow expects to be read
+    others = {s: [p for p in few.changes if not few.watches(s, p)] for s in few.stages}
+    before, *afters = stages_of_each(few, list(others.values()))
+    assert set(few.stages) == set(before)
+    found = {s: changed_stages(before, after) for s, after in zip(others, afters, strict=True)}
+    assert [s for s in others if s in found[s]] == [], "unnoticed"
+    assert [s for s in others if few.noticed(others[s], [s])] == [], "DVC watches what is named"
+
+
+def apart(few: Few) -> list[list[tuple]]:
+    """Return the parameters in groups; those of a group have no stage in common that watches."""
+    watching = {p: {s for s in few.stages if few.watches(s, p)} for p in few.changes}
+    groups: list[list[tuple]] = []
+    for path in sorted(watching, key=lambda p: -len(watching[p])):
+        room = (g for g in groups if not any(watching[path] & watching[other] for other in g))
+        group = next(room, None)
+        if group is None:
+            groups.append(group := [])
+        group.append(path)
+    return groups
+
+
+def test_dvc_notices_every_parameter(few, monkeypatch):
+    """Each changes a stage that watches it, and of which no other of its group can be the cause.
+
+    No other can: a stage changes with nothing that it does not watch.
+    """
+    monkeypatch.chdir(ROOT)
+    groups = apart(few)
+    assert sorted(chain(*groups)) == sorted(few.changes)
+    before, *afters = stages_of_each(few, groups)
+    without_effect = []
+    for group, after in zip(groups, afters, strict=True):
+        changed = changed_stages(before, after)
+        assert few.noticed(group, changed & set(before)) == changed & set(before), group
+        without_effect += [p for p in group if not any(few.watches(s, p) for s in changed)]
     assert without_effect == []
 
 

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import torch
-
 from jointir.files import write_json
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile")
@@ -50,6 +48,8 @@ def versions() -> dict[str, str]:
 
 def gpu() -> str | None:
     """Return the name of the GPU that encoders use, None without one."""
+    import torch  # seconds, and a figure of these times needs only their table
+
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 

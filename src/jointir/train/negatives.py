@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import bm25s
 import numpy as np
 
 from jointir.encode.embed import embed_texts
@@ -40,6 +39,8 @@ def bm25_negatives(pairs: TrainingPairs, docs: list[str], depth: int, seed: int)
 
     Where fewer share a word with the query, random ones fill the row.
     """
+    import bm25s  # a third of a second, for the one kind of negatives that needs it
+
     quiet = {"show_progress": False}
     index = bm25s.BM25(method="lucene")
     index.index(bm25s.tokenize(docs, stopwords="en", **quiet), **quiet)
