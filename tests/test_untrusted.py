@@ -28,6 +28,8 @@ from jointir.data.trec import read_run
 from jointir.errors import InputError
 from jointir.files import read_json
 from jointir.generative.ids import read_ids
+from jointir.measure.comparisons import read_comparisons
+from jointir.measure.families import FIGURE4
 from jointir.measure.results import read_meta, read_results, read_values
 from jointir.readers import (
     parquet_batches,
@@ -40,8 +42,10 @@ from jointir.readers import (
 from jointir.report.group_table import groups_table
 
 SHA = "0" * 64
-RESULT = "dataset,split,system,setting,seed,bytes_per_doc,measure,value,low,high,p_holm"
-
+RESULT = "dataset,split,system,setting,seed,bytes_per_doc,measure,value,low,high"
+COMPARISON = "family,dataset,split,measure,reference,reference_setting,reference_seeds,system"
+COMPARISON += ",setting,seeds,difference,p,p_holm"
+COMPARED = f"{FIGURE4},d,test,R@1,jpq,M=4,1,opq,M=4,1,-0.1,0.01,0.02".split(",")
 GROUP = "dataset,split,grouping,group,n_queries,system,setting,seed,bytes_per_doc,measure,value"
 GROUP += ",low,high,against,difference,p_holm"
 
@@ -68,6 +72,14 @@ def beir(path: Path) -> None:
     list(read_beir(path.parent.parent if path.suffix == ".tsv" else path.parent).corpus)
 
 
+def of_results(path: Path) -> None:
+    read_results([path])
+
+
+def of_comparisons(path: Path) -> None:
+    read_comparisons(path, FIGURE4)
+
+
 def of_groups(path: Path) -> None:
     groups_table(path, path.parent / "groups.md")
 
@@ -85,7 +97,8 @@ FORMATS = {
         lambda path: (parquet_rows(path), list(parquet_batches(path, ["query_id", "value"], 1))),
     ),
     "a.csv": (text("x,y\n1,2\n3,4\n"), lambda path: read_csv(path, ["x"], dtype={"y": float})),
-    "results.csv": (text(f"{RESULT}\nd,test,s,,1,4,R@1,0.5,0.4,0.6,\n"), read_results),
+    "results.csv": (text(f"{RESULT}\nd,test,s,,1,4,R@1,0.5,0.4,0.6\n"), of_results),
+    "comparisons.csv": (text(f"{COMPARISON}\n{','.join(COMPARED)}\n"), of_comparisons),
     "groups.csv": (text(f"{GROUP}\nd,test,train query,with,9,s,,1,4,R@1,.5,.4,.6,,,\n"), of_groups),
     "packages.csv": (
         text("module,package,repository,since,why\na,a,example.org/a,2019-01,known\n"),
@@ -225,14 +238,23 @@ def test_a_column_of_another_type_is_named(tmp_path, name, kind):
             read(tmp_path / name)
 
 
-@pytest.mark.parametrize("cell", ["value", "low", "high", "p_holm", "seed", "bytes_per_doc"])
+@pytest.mark.parametrize("cell", ["value", "low", "high", "seed", "bytes_per_doc"])
 def test_a_word_among_the_numbers_of_results_is_named(tmp_path, cell):
-    cells = ["d", "test", "s", "", "1", "4", "R@1", "0.5", "0.4", "0.6", ""]
+    cells = ["d", "test", "s", "", "1", "4", "R@1", "0.5", "0.4", "0.6"]
     row = dict(zip(RESULT.split(","), cells, strict=True))
     text = ",".join((row | {cell: "word"}).values())
     (tmp_path / "r.csv").write_text(f"{RESULT}\n{text}\n")
     with pytest.raises(InputError, match=rf"r\.csv: its column '{cell}' does not hold number"):
-        read_results(tmp_path / "r.csv")
+        read_results([tmp_path / "r.csv"])
+
+
+@pytest.mark.parametrize("cell", ["difference", "p", "p_holm"])
+def test_a_word_among_the_numbers_of_comparisons_is_named(tmp_path, cell):
+    row = dict(zip(COMPARISON.split(","), COMPARED, strict=True))
+    text = ",".join((row | {cell: "word"}).values())
+    (tmp_path / "c.csv").write_text(f"{COMPARISON}\n{text}\n")
+    with pytest.raises(InputError, match=rf"c\.csv: its column '{cell}' does not hold number"):
+        read_comparisons(tmp_path / "c.csv", FIGURE4)
 
 
 @pytest.mark.parametrize("name", TABLES)

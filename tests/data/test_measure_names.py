@@ -16,9 +16,11 @@ from jointir.data.measures import PLAIN, canonical, canonicals, check_depth, par
 from jointir.data.per_query import per_query
 from jointir.data.trec import write_run
 from jointir.errors import InputError
+from jointir.measure.comparisons import COLUMNS as COMPARISONS
 from jointir.measure.effectiveness import measure
 from jointir.measure.groups import COLUMNS
-from jointir.measure.results import compare, read_results, results, wide
+from jointir.measure.results import read_results, results, wide
+from jointir.measure.two_runs import compare_runs
 from jointir.report.figure4 import render
 from jointir.report.styles import RC
 from jointir.report.tables import comparison_line, figure4_table, final_rows, sizes
@@ -276,19 +278,21 @@ def measured(tmp_path_factory):
 
 def test_every_family_reaches_figure_4_and_its_table_in_the_order_of_the_params(measured):
     told = [reported(name) for name in FAMILIES]
-    rows = read_results(measured / "results.csv")
+    rows = read_results([measured / "results.csv"])
     for system, own in rows.groupby("system"):
         assert own["measure"].tolist() == told
         values = pd.read_parquet(measured / system / "test.parquet")
         means = values.groupby("measure", sort=False)["value"].mean()
         assert own["value"].tolist() == pytest.approx(means.tolist(), abs=1e-6)
     with matplotlib.rc_context(fname=RC):
-        figure = render(final_rows(measured / "results.csv"))
+        figure = render(final_rows(rows))
     assert [ax.get_ylabel() for ax in figure.axes] == told
     (measured / "groups.csv").write_text(",".join(COLUMNS) + "\n")  # nothing to tell of
     (measured / "pays.md").touch()
-    files = [measured / name for name in ("results.csv", "sizes.csv", "groups.csv", "pays.md")]
-    figure4_table(*files, [], measured / "t.md")
+    (measured / "comparisons.csv").write_text(",".join(COMPARISONS) + "\n")
+    names = ("comparisons.csv", "sizes.csv", "groups.csv", "pays.md")
+    files = [measured / name for name in names]
+    figure4_table([measured / "results.csv"], *files, [], measured / "t.md")
     titles, _, jpq, *_ = (measured / "t.md").read_text().splitlines()[2:]
     cells = dict(zip(titles[2:-2].split(" | "), jpq[2:-2].split(" | "), strict=True))
     main, brute = (rows[rows["system"].eq(s)].iloc[0] for s in ("jpq", "brute-force"))
@@ -300,7 +304,7 @@ def test_every_family_reaches_figure_4_and_its_table_in_the_order_of_the_params(
 
 def test_a_comparison_is_told_by_the_main_measure(measured, tmp_path):
     a, b = (measured / s / "test.parquet" for s in ("jpq", "opq"))
-    compare(a, b, tmp_path / "c.json", "JPQ", "OPQ")
+    compare_runs(a, b, tmp_path / "c.json", "JPQ", "OPQ")
     found = json.loads((tmp_path / "c.json").read_text())["measures"]
     assert list(found) == [reported(name) for name in FAMILIES]
     row = found["MRR@10"]

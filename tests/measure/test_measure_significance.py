@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jointir.measure.significance import bootstrap_interval, holm, paired_p
+from jointir.measure.significance import bootstrap_interval, holm, means, paired_p
 
 
 def test_bootstrap_equals_the_plain_loop():
@@ -16,9 +16,19 @@ def test_bootstrap_resamples_the_same_queries_for_every_system():
     values = np.random.default_rng(1).random((40, 3))
     low, high = bootstrap_interval(values, 200, 0)
     for s in range(3):
-        assert bootstrap_interval(values[:, s], 200, 0) == pytest.approx((low[s], high[s]))
+        assert bootstrap_interval(values[:, s], 200, 0) == (low[s], high[s])
     assert np.all(low < values.mean(axis=0))
     assert np.all(values.mean(axis=0) < high)
+
+
+@pytest.mark.parametrize("S", [1, 2, 5, 48])
+def test_a_systems_statistics_are_the_same_to_the_last_bit_whatever_is_beside_it(S):
+    values = np.random.default_rng(2).random((3000, 81))
+    whole, part = (bootstrap_interval(v, 100, 1) for v in (values, values[:, :S]))
+    for a, b in zip(whole, part, strict=True):
+        np.testing.assert_array_equal(a[:S], b)
+    np.testing.assert_array_equal(means(values)[:S], means(values[:, :S]))
+    assert means(values) == pytest.approx(values.mean(axis=0))
 
 
 def test_bootstrap_of_a_constant_is_that_constant():

@@ -5,17 +5,18 @@ import numpy as np
 import pytest
 
 from jointir.errors import InputError
-from jointir.report.figure4 import BRUTE, SHOWN, figure4, render
-from jointir.report.styles import RC, STYLES
-from jointir.report.tables import NAMES, final_rows
+from jointir.measure.results import COLUMNS, read_results
+from jointir.report import tables
+from jointir.report.figure4 import BRUTE, figure4, render
+from jointir.report.styles import LABELS, RC, STYLES
 
 PANELS = ["MRR@10", "R@100"]
-HEADER = "dataset,split,system,setting,seed,bytes_per_doc,measure,value,low,high,p_holm"
+SHOWN = ["jpq", "jpq-4bit", "dpq", "opq", "pq", "scann", "opq-scann", "itq-lsh", "lsh"]
 SIZES = [96, 16, 24, 32]  # not sorted: the plot must do that
 
 
 def synthetic(path, systems=tuple(SHOWN), datasets=("a", "b"), measures=PANELS, without=()):
-    rng, lines = np.random.default_rng(0), [HEADER]
+    rng, lines = np.random.default_rng(0), [",".join(COLUMNS)]
     sweep = [(system, f"M={size}", size) for system in systems for size in SIZES]
     sweep += [(system, "", 1536) for system in BRUTE if system not in without]
     for dataset in datasets:
@@ -25,9 +26,13 @@ def synthetic(path, systems=tuple(SHOWN), datasets=("a", "b"), measures=PANELS, 
                     value = rng.random()
                     cells = [value, value - 0.01, value + 0.02]
                     about = [dataset, split, system, setting, 0, size, measure]
-                    lines.append(",".join(map(str, [*about, *cells, ""])))
+                    lines.append(",".join(map(str, [*about, *cells])))
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def final_rows(path):
+    return tables.final_rows(read_results([path]))
 
 
 @pytest.fixture
@@ -47,14 +52,14 @@ def test_lines_are_the_values_of_the_table(table, figure):
     for ax, (dataset, measure) in zip(figure.axes, panels, strict=True):
         here = rows[rows["dataset"].eq(dataset) & rows["measure"].eq(measure)]
         lines = {line.get_label(): line for line in ax.lines}
-        assert set(lines) == {NAMES[s] for s in [*SHOWN, *BRUTE]}
+        assert set(lines) == {LABELS[s] for s in [*SHOWN, *BRUTE]}
         for system in SHOWN:
             run = here[here["system"].eq(system)].sort_values("bytes_per_doc")
-            assert lines[NAMES[system]].get_xdata().tolist() == sorted(SIZES)
-            assert lines[NAMES[system]].get_ydata().tolist() == run["value"].tolist()
+            assert lines[LABELS[system]].get_xdata().tolist() == sorted(SIZES)
+            assert lines[LABELS[system]].get_ydata().tolist() == run["value"].tolist()
         for system in ("adore", "brute-force", "brute-force-pretrained"):
             exact = here.loc[here["system"].eq(system), "value"].item()
-            assert list(lines[NAMES[system]].get_ydata()) == [exact, exact]
+            assert list(lines[LABELS[system]].get_ydata()) == [exact, exact]
 
 
 def test_bands_are_the_intervals_of_the_table(table, figure):
@@ -119,7 +124,7 @@ def test_systems_differ_in_colour_marker_and_dashes(figure):
 def test_one_legend_names_each_line_once(figure):
     (legend,) = figure.legends
     told = [text.get_text() for text in legend.get_texts()]
-    assert told[: len(SHOWN)] == [NAMES[s] for s in SHOWN]
+    assert told[: len(SHOWN)] == [LABELS[s] for s in SHOWN]
     brute = ["brute force (ADORE + STAR)", "brute force (STAR)", "brute force (untrained)"]
     assert told[len(SHOWN) :] == brute
     assert figure.get_figwidth() == 7
@@ -140,9 +145,9 @@ def test_the_legend_is_within_the_figure(tmp_path, shown, without):
 
 def test_two_renders_are_the_same_bytes_with_embedded_fonts(tmp_path, table):
     outs = [(tmp_path / f"{i}.pdf", tmp_path / f"{i}.png") for i in range(2)]
-    figure4(table, *outs[0])
+    figure4([table], *outs[0])
     with matplotlib.rc_context({"font.size": 20, "pdf.fonttype": 3}):  # a user's own settings
-        figure4(table, *outs[1])
+        figure4([table], *outs[1])
     assert outs[0][0].read_bytes() == outs[1][0].read_bytes()
     assert outs[0][1].read_bytes() == outs[1][1].read_bytes()
     assert b"/CreationDate" not in outs[0][0].read_bytes()
@@ -151,11 +156,25 @@ def test_two_renders_are_the_same_bytes_with_embedded_fonts(tmp_path, table):
 
 def test_a_table_without_the_baselines_still_draws(tmp_path):
     table = synthetic(tmp_path / "results.csv", systems=("jpq",), datasets=("a",))
-    figure4(table, tmp_path / "f.pdf", tmp_path / "f.png")
+    figure4([table], tmp_path / "f.pdf", tmp_path / "f.png")
     assert (tmp_path / "f.pdf").stat().st_size > 0
 
 
 def test_a_table_without_the_figures_systems_is_refused(tmp_path):
-    table = synthetic(tmp_path / "results.csv", systems=("bm25",))
+    table = synthetic(tmp_path / "results.csv", systems=("opq-4bit",))
     with pytest.raises(InputError, match="no system that figure 4 shows"):
-        figure4(table, tmp_path / "f.pdf", tmp_path / "f.png")
+        figure4([table], tmp_path / "f.pdf", tmp_path / "f.png")
+
+
+def test_a_system_without_a_style_has_a_line_and_a_label_of_its_own(tmp_path):
+    rows = final_rows(synthetic(tmp_path / "r.csv", systems=("zz-new", "jpq", "aa-new")))
+    with matplotlib.rc_context(fname=RC):
+        figure = render(rows)
+    for ax in figure.axes:
+        lines = {line.get_label(): line for line in ax.lines}
+        assert set(lines) == {"JPQ", "aa-new", "zz-new", *(LABELS[s] for s in BRUTE)}
+        own = rows[rows["system"].eq("zz-new") & rows["measure"].eq(ax.get_ylabel())]
+        assert len(lines["zz-new"].get_ydata()) == 4
+        assert set(lines["zz-new"].get_ydata()) <= set(own["value"])
+    told = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert told[:3] == ["JPQ", "aa-new", "zz-new"]

@@ -9,7 +9,9 @@ import pytest
 from safetensors.numpy import load_file
 
 from conftest import DEV, TEST, N
-from jointir.measure.steps import read_steps
+from jointir.measure.comparisons import read_comparisons
+from jointir.measure.families import STEPS
+from jointir.measure.results import read_results
 from test_pipeline import DATA, MS, quantizer
 
 SYSTEMS = Path(DATA) / "systems"
@@ -54,33 +56,30 @@ def test_the_two_losses_train_different_encoders(folder):
     assert any(not np.array_equal(neg[name], loss[name]) for name in neg)
 
 
-def test_the_table_has_every_step_and_agrees_with_figure_4s(folder):
-    read = {"keep_default_na": False, "dtype": {"setting": str}}
-    ablation = pd.read_csv(folder / "reports/tables/ablation.csv", **read)
-    settings = {(r.system, r.setting) for r in ablation.itertuples()}
-    both = {(system, f"M={M}") for system in ("opq", "jpq") for M in MS}
-    variants = {(system, "M=16") for system in ("jpq-neg", "jpq-loss")}
-    assert settings == both | variants | {("brute-force", "")}
-    results = pd.read_csv(folder / "reports/tables/results.csv", **read)
-    keys = ["split", "system", "setting", "measure"]
-    shared = ablation.merge(results, on=keys, suffixes=("", " again"))
-    assert len(shared) == 2 * 3 * (len(both) + 1)
-    assert shared["value"].equals(shared["value again"])
+def test_the_tables_have_every_step(folder):
+    files = [folder / f"reports/tables/{name}.csv" for name in ("results", "results-ablation")]
+    read_results(files)  # which refuses a run that stands in both
+    added = read_results(files[1:])
+    variants = {("jpq-neg", "M=16"), ("jpq-loss", "M=16")}
+    assert {(r.system, r.setting) for r in added.itertuples()} == variants
+    assert len(added) == 2 * 3 * len(variants)  # splits, measures
     text = (folder / "reports/tables/ablation.md").read_text()
     assert "| 16 | + JPQ negatives (1) |" in text and "| 32 | + train PQ (JPQ) (1) |" in text
+    assert "| 32 | OPQ (1) |" in text
 
 
 def test_each_step_is_compared_with_the_one_before(folder):
-    table = read_steps(folder / "reports/tables/ablation_steps.csv")
-    table = table[table["measure"].eq("MRR@10") & table["split"].eq("test")]
-    pairs = {16: 4, 32: 1}  # of all four steps, and of JPQ and OPQ alone
-    assert table.groupby("bytes_per_doc").size().to_dict() == pairs
-    values = pd.read_csv(folder / "reports/tables/ablation.csv", dtype={"setting": str})
+    table = read_comparisons(folder / "reports/tables/comparisons-ablation.csv", STEPS)
+    table = table[table["measure"].eq("MRR@10")]
+    pairs = {"M=16": 4, "M=32": 1}  # of all four steps, and of JPQ and OPQ alone
+    assert table.groupby("setting").size().to_dict() == pairs
+    files = [folder / f"reports/tables/{name}.csv" for name in ("results", "results-ablation")]
+    values = read_results(files)
     values = values[values["measure"].eq("MRR@10") & values["split"].eq("test")]
-    values = values.set_index(["system", "bytes_per_doc"])["value"]
+    values = values.set_index(["system", "setting"])["value"]
     for row in table.itertuples():
-        assert row.value == pytest.approx(values[row.step, row.bytes_per_doc], abs=1e-5)
-        assert row.value_before == pytest.approx(values[row.before, row.bytes_per_doc], abs=1e-5)
+        before = values[row.reference, row.reference_setting]
+        assert row.difference == pytest.approx(values[row.system, row.setting] - before, abs=1e-5)
         assert 0 < row.p <= row.p_holm <= 1
 
 

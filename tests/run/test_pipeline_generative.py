@@ -58,7 +58,7 @@ def test_expectations_are_those_of_ids_and_answers(folder, table, system, decodi
     relevant = dict(zip(qrels["query_id"], qrels["doc_id"], strict=True))
     lists = dict(list(answers.groupby("query_id")))
     assert set(lists) == set(relevant)
-    rows = table[table["system"].eq(system) & table["decoding"].eq(decoding)]
+    rows = table[table["system"].eq(system) & table["setting"].eq(decoding)]
     rows = rows[rows["split"].eq("test")].set_index("measure")["value"]
     for k in (1, 5, 10):
         each = [found(lists[q], group, key_of[d], k) for q, d in relevant.items()]
@@ -73,7 +73,7 @@ def test_expectations_are_those_of_ids_and_answers(folder, table, system, decodi
 def test_the_table_counts_the_ids(folder, table, system):
     _, ids = read_ids(trained(folder, system) / "ids.parquet")
     assert ids.shape == (N, L) and ids.min() >= 0 and ids.max() < V
-    rows = table[table["system"].eq(system) & table["decoding"].eq("free")]
+    rows = table[table["system"].eq(system) & table["setting"].eq("free")]
     rows = rows[rows["split"].eq("")].set_index("measure")["value"]
     counts = Counter(map(tuple, ids.tolist()))
     assert float(rows["unique ids"]) == len(counts)
@@ -114,7 +114,7 @@ def test_joint_training_moves_the_encoder_and_settling_only_the_decoder(folder, 
 def test_table_1_shows_the_baselines_and_every_system(folder, table):
     text = (folder / "reports/asi_table1.md").read_text()
     assert f"Dataset apidocs-ci, {N} documents" in text
-    for system, name in (("bm25", "BM25"), ("brute-force", "dense (STAR, brute force)")):
+    for system, name in (("bm25", "BM25"), ("brute-force", "brute force (STAR)")):
         values = pd.read_parquet(folder / DATA / f"generative/baselines/{system}/test.parquet")
         value = values[values["measure"].eq("R@10")]["value"].mean()
         (row,) = [line for line in text.splitlines() if line.startswith(f"| {name} |")]

@@ -46,7 +46,6 @@ JOBS = {
     "tct_colbert": 1,
     "adore": 1,
     "late_search": 1,
-    "retriever_results": 1,
     "retriever_table": 2,
     "figure1": 1,
     **{
@@ -56,8 +55,6 @@ JOBS = {
     "build": 25,  # 3 x 6, 4, and 3 for OPQ 4-bit
     "jpq": 9,  # with codes of 8 bits, and of 4
     "jpq_variant": 34,  # 3 M x (2 variants x 3 seeds, 2 more of JPQ), 3 M x 2 variants, 4 at one M
-    "ablation_results": 1,
-    "ablation_steps": 1,
     "figure7": 1,
     "negatives": 1,
     "figure3": 1,
@@ -69,7 +66,6 @@ JOBS = {
     # brute force for the generative models, the 34 of the ablation, and 5 dense retrievers
     "retrieve": 125,
     "measure": 126,  # BM25 and ColBERT too; the generative models' brute force has its own rule
-    "speed_results": 1,
     "latency": 1,
     "latencies": 1,
     "table1": 1,
@@ -77,7 +73,8 @@ JOBS = {
     "figure5": 1,
     "scale": 1,
     "figure_scale": 1,
-    "results": 1,
+    "results": 4,  # of figure 4, and what figures 5, 7 and 1 add
+    "comparisons": 4,
     "groups": 1,
     "groups_table": 1,
     "pays": 1,

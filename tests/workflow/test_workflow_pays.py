@@ -6,6 +6,7 @@ import pytest
 
 from conftest import clone, run
 from jointir.files import write_json
+from jointir.measure.comparisons import COLUMNS as COMPARISONS
 from jointir.measure.groups import COLUMNS as GROUPS
 from jointir.measure.results import COLUMNS as RESULTS
 from jointir.report.pays import MEANING
@@ -31,16 +32,17 @@ def measured(tmp_path):
         for size, own in [(16, 0.01), (32, p)]:
             for system, compared in [("jpq", ["opq", 0.1, own]), ("opq", ["", "", ""])]:
                 about = [system, f"M={size}", 1, size, "MRR@10", 0.5, 0.4, 0.6]
-                results.append(",".join(map(str, ["apidocs", split, *about, ""])))
+                results.append(",".join(map(str, ["apidocs", split, *about])))
                 for group in [("all", "all"), ("train query", "without")]:
                     line = ["apidocs", split, *group, 9, *about, *compared]
                     groups.append(",".join(map(str, line)))
     (tables / "results.csv").write_text("\n".join(results) + "\n")
+    (tables / "comparisons.csv").write_text(",".join(COMPARISONS) + "\n")
     (tables / "groups.csv").write_text("\n".join(groups) + "\n")
     (tables / "sizes.csv").write_text("dataset,system,setting,compression\n")
     (folder / "reports/figure_training.pdf").touch()  # of trainings, of which there are none here
     (folder / "data").mkdir()
-    for name in ("results", "groups"):
+    for name in ("results", "comparisons", "groups"):
         (folder / f"data/{name}.made").touch()
     row = {"STAR": 0.5, "untrained": 0.4, "difference": 0.1, "p": 0.001}
     found = {"a": "STAR", "b": "untrained", "n_queries": 9, "measures": {"MRR@10": row}}

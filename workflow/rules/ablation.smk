@@ -1,53 +1,15 @@
 # JPQ's ablation: figure 7.
 
 
-use rule results as ablation_results with:
-    input:
-        code=code("measure.results"),
-        values=expand(each_system(MEASURED, ABLATION), split=SPLITS),
-        meta=each_system(rules.retrieve.output.meta, ABLATION),
-        fits=each_dataset("data/{dataset}/fits/figure7.json", among=TEXTS),
-        texts=of_texts,
-    output:
-        table="reports/tables/ablation.csv",
-        made=touch("data/ablation.made"),
-    log:
-        "logs/ablation-results.log",
-    benchmark:
-        "logs/ablation-results.tsv"
-
-
-rule ablation_steps:
-    input:
-        code=code("measure.steps"),
-        values=rules.ablation_results.input.values,
-        meta=rules.ablation_results.input.meta,
-    output:
-        table="reports/tables/ablation_steps.csv",
-        made=touch("data/ablation-steps.made"),  # see `results`
-    log:
-        "logs/ablation-steps.log",
-    benchmark:
-        "logs/ablation-steps.tsv"
-    conda:
-        "../../environment.yml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        values=rules.ablation_results.params.values,
-        meta=rules.ablation_results.params.meta,
-    shell:
-        "jointir steps {params.values} {params.meta} --out {output.table} 2>&1 | tee {log}"
-
-
 rule figure7:
     input:
         code=code("report.figure7"),
         style="src/jointir/report/matplotlibrc",
-        results=rules.ablation_results.output.table,
-        steps=rules.ablation_steps.output.table,
-        made=[rules.ablation_results.output.made, rules.ablation_steps.output.made],
+        results=lambda w: of_figure("figure7"),
+        meta=each_system(rules.retrieve.output.meta, ABLATION),
+        comparisons="reports/tables/comparisons-ablation.csv",
+        compared="data/comparisons-ablation.made",
+        made=lambda w: of_figure("figure7", "data/{table}.made"),
         steps_run=all_steps,
     output:
         pdf=report(
@@ -67,9 +29,12 @@ rule figure7:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        results=lambda w, input: repeat("results", input.results),
+        meta=lambda w, input: repeat("meta", input.meta),
     shell:
-        "jointir figure7 --results {input.results} --steps {input.steps} --out {output.pdf}"
-        " --png {output.png} --table {output.table} 2>&1 | tee {log}"
+        "jointir figure7 {params.results} {params.meta} --comparisons {input.comparisons}"
+        " --out {output.pdf} --png {output.png} --table {output.table} 2>&1 | tee {log}"
 
 
 rule negatives:

@@ -93,18 +93,24 @@ rule measure:
 rule results:
     input:
         code=code("measure.results"),
-        values=expand(each_system(MEASURED), split=SPLITS),
-        meta=each_system(rules.retrieve.output.meta),
-        fits=each_dataset("data/{dataset}/fits/figure4.json"),
+        values=lambda w: expand(of_table(MEASURED, w.table), split=SPLITS),
+        meta=lambda w: of_table(rules.retrieve.output.meta, w.table),
+        fits=lambda w: each_dataset(
+            f"data/{{dataset}}/fits/{RESULTS[w.table]}.json",
+            among=DATASETS if w.table == "results" else TEXTS,
+        ),
+        texts=lambda w: [] if w.table == "results" else of_texts(w),
     output:
-        table="reports/tables/results.csv",
+        table="reports/tables/{table}.csv",
         # The table is in git, and to Snakemake a file is a file: without this flag, which is not, a
         # clone's committed numbers would pass for those of its own run.
-        made=touch("data/results.made"),
+        made=touch("data/{table}.made"),
     log:
-        "logs/results.log",
+        "logs/{table}.log",
     benchmark:
-        "logs/results.tsv"
+        "logs/{table}.tsv"
+    wildcard_constraints:
+        table=any_of(RESULTS),
     conda:
         "../../environment.yml"
     resources:
@@ -119,11 +125,52 @@ rule results:
         " --samples {params.samples} --seed {params.seed} 2>&1 | tee {log}"
 
 
+rule comparisons:
+    input:
+        code=code("measure.comparisons"),
+        values=lambda w: expand(compared(MEASURED, w.table), split=COMPARISONS[w.table][1]),
+        meta=lambda w: compared(rules.retrieve.output.meta, w.table),
+        # table 1 shows settings that are chosen by their value on dev and their speed
+        results=lambda w: of_figure("figure5") if w.table == "comparisons-speed" else [],
+        made=lambda w: (
+            [*of_figure("figure5", "data/{table}.made"), "data/latency.made"]
+            if w.table == "comparisons-speed"
+            else []
+        ),
+        latency=lambda w: (["reports/tables/latency.csv"] if w.table == "comparisons-speed" else []),
+        swept=lambda w: swept("table1") if COMPARISONS[w.table][1] == ["test"] else [],
+        texts=lambda w: [] if w.table == "comparisons" else of_texts(w),
+    output:
+        table="reports/tables/{table}.csv",
+        made=touch("data/{table}.made"),  # see `results`
+    log:
+        "logs/{table}.log",
+    benchmark:
+        "logs/{table}.tsv"
+    wildcard_constraints:
+        table=any_of(COMPARISONS),
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        families=lambda w: repeat("family", COMPARISONS[w.table][2]),
+        values=lambda w, input: repeat("per-query", input.values),
+        meta=lambda w, input: repeat(
+            "meta", [m for m in input.meta for _ in COMPARISONS[w.table][1]]
+        ),
+        more=of_tables,
+    shell:
+        "jointir comparisons {params.families} {params.values} {params.meta} {params.more}"
+        " --out {output.table} 2>&1 | tee {log}"
+
+
 rule groups:
     input:
         code=code("measure.groups"),
-        values=rules.results.input.values,
-        meta=rules.results.input.meta,
+        values=expand(each_system(MEASURED), split=SPLITS),
+        meta=each_system(rules.retrieve.output.meta),
         collection=each_dataset("data/{dataset}/collection"),
         packages=list(PACKAGES.values()),
     output:
@@ -154,7 +201,7 @@ rule groups:
 
 rule compare_star:
     input:
-        code=code("measure.results"),
+        code=code("measure.two_runs"),
         star="data/{dataset}/measures/brute-force/flat/dev.parquet",
         pretrained="data/{dataset}/measures/brute-force-pretrained/flat/dev.parquet",
     output:

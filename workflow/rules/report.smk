@@ -23,8 +23,8 @@ rule sizes:
 rule metrics:
     input:
         code=code("report.tables"),
-        results=rules.results.output.table,
-        made=rules.results.output.made,
+        results="reports/tables/results.csv",
+        made="data/results.made",
     output:
         metrics="reports/metrics/effectiveness.json",
     log:
@@ -65,9 +65,10 @@ rule pays:
 rule figure4_table:
     input:
         code=code("report.tables"),
-        results=rules.results.output.table,
+        results="reports/tables/results.csv",
+        comparisons="reports/tables/comparisons.csv",
         groups=rules.groups.output.table,
-        made=[rules.results.output.made, rules.groups.output.made],
+        made=["data/results.made", "data/comparisons.made", rules.groups.output.made],
         sizes=rules.sizes.output.table,
         pays=rules.pays.output.text,
         star=each_dataset(rules.compare_star.output.comparison, among=TEXTS)
@@ -87,8 +88,8 @@ rule figure4_table:
     params:
         star=lambda w, input: repeat("star", input.star),
     shell:
-        "jointir figure4-table --results {input.results} --sizes {input.sizes}"
-        " --groups {input.groups} --pays {input.pays} {params.star} --out {output.table}"
+        "jointir figure4-table --results {input.results} --comparisons {input.comparisons}"
+        " --sizes {input.sizes} --groups {input.groups} --pays {input.pays} {params.star} --out {output.table}"
         " 2>&1 | tee {log}"
 
 
@@ -147,8 +148,8 @@ rule figure4:
     input:
         code=code("report.figure4"),
         style="src/jointir/report/matplotlibrc",
-        results=rules.results.output.table,
-        made=rules.results.output.made,
+        results="reports/tables/results.csv",
+        made="data/results.made",
         # not drawn: who asks for the figure gets its numbers too
         table=rules.figure4_table.output.table,
         groups=rules.groups_table.output.table,

@@ -164,28 +164,12 @@ rule late_search:
         " 2>&1 | tee {log}"
 
 
-use rule results as retriever_results with:
-    input:
-        code=code("measure.results"),
-        values=expand(each_system(MEASURED, FIGURE1), split=SPLITS),
-        meta=each_system(rules.retrieve.output.meta, FIGURE1),
-        fits=each_dataset("data/{dataset}/fits/figure1.json", among=TEXTS),
-        texts=of_texts,
-    output:
-        table="reports/tables/retrievers.csv",
-        made=touch("data/retrievers.made"),
-    log:
-        "logs/retriever-results.log",
-    benchmark:
-        "logs/retriever-results.tsv"
-
-
 rule figure1:
     input:
         code=code("report.figure1"),
         style="src/jointir/report/matplotlibrc",
-        results=rules.retriever_results.output.table,
-        made=rules.retriever_results.output.made,
+        results=lambda w: of_figure("figure1"),
+        made=lambda w: of_figure("figure1", "data/{table}.made"),
         meta=each_system(rules.retrieve.output.meta, FIGURE1),
     output:
         pdf=report(
@@ -205,18 +189,21 @@ rule figure1:
         mem_mb=1000,
         runtime=10,
     params:
+        results=lambda w, input: repeat("results", input.results),
         meta=lambda w, input: repeat("meta", input.meta),
     shell:
-        "jointir figure1 --results {input.results} {params.meta} --out {output.pdf}"
+        "jointir figure1 {params.results} {params.meta} --out {output.pdf}"
         " --png {output.png} 2>&1 | tee {log}"
 
 
 rule retriever_table:
     input:
         code=code("report.retriever_tables"),
-        values=expand(each_system(MEASURED, FIGURE1), split="test"),
+        results=lambda w: of_figure("figure1"),
+        made=lambda w: of_figure("figure1", "data/{table}.made"),
         meta=each_system(rules.retrieve.output.meta, FIGURE1),
-        swept=lambda w: swept("table1"),
+        comparisons="reports/tables/comparisons-retrievers.csv",
+        compared="data/comparisons-retrievers.made",
     output:
         csv="reports/table{number}.csv",
         md="reports/table{number}.md",
@@ -235,8 +222,8 @@ rule retriever_table:
         runtime=10,
     params:
         M=config["table1"]["M"],
-        values=lambda w, input: repeat("per-query", input.values),
+        results=lambda w, input: repeat("results", input.results),
         meta=lambda w, input: repeat("meta", input.meta),
     shell:
-        "jointir table{wildcards.number} {params.values} {params.meta} --M {params.M}"
-        " --csv {output.csv} --md {output.md} --tex {output.tex} 2>&1 | tee {log}"
+        "jointir table{wildcards.number} {params.results} {params.meta}"
+        " --comparisons {input.comparisons} --M {params.M} --csv {output.csv} --md {output.md} --tex {output.tex} 2>&1 | tee {log}"

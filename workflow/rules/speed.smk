@@ -1,22 +1,6 @@
 # How fast every system is: figure 5, tables 1 and 2, and the synthetic ladder.
 
 
-use rule results as speed_results with:
-    input:
-        code=code("measure.results"),
-        values=expand(each_system(MEASURED, FIGURE5), split=SPLITS),
-        meta=each_system(rules.retrieve.output.meta, FIGURE5),
-        fits=each_dataset("data/{dataset}/fits/figure5.json", among=TEXTS),
-        texts=of_texts,
-    output:
-        table="reports/tables/speed.csv",
-        made=touch("data/speed.made"),
-    log:
-        "logs/speed-results.log",
-    benchmark:
-        "logs/speed-results.tsv"
-
-
 rule latency:
     input:
         systems=latency_inputs,
@@ -49,7 +33,7 @@ rule latency:
 
 rule latencies:
     input:
-        code=code("report.speed"),
+        code=code("measure.speed"),
         tables=each_dataset(rules.latency.output.table, among=TEXTS),
         texts=of_texts,
     output:
@@ -74,9 +58,11 @@ rule figure5:
     input:
         code=code("report.figure5"),
         style="src/jointir/report/matplotlibrc",
-        results=rules.speed_results.output.table,
+        results=lambda w: of_figure("figure5"),
+        meta=each_system(rules.retrieve.output.meta, FIGURE5),
         latency=rules.latencies.output.table,
-        made=[rules.speed_results.output.made, rules.latencies.output.made],
+        made=lambda w: of_figure("figure5", "data/{table}.made"),
+        timed=rules.latencies.output.made,
     output:
         pdf=report(
             "reports/figure5.pdf",
@@ -94,20 +80,23 @@ rule figure5:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        results=lambda w, input: repeat("results", input.results),
+        meta=lambda w, input: repeat("meta", input.meta),
     shell:
-        "jointir figure5 --results {input.results} --latency {input.latency} --out {output.pdf}"
-        " --png {output.png} 2>&1 | tee {log}"
+        "jointir figure5 {params.results} {params.meta} --latency {input.latency}"
+        " --out {output.pdf} --png {output.png} 2>&1 | tee {log}"
 
 
 rule table1:
     input:
         code=code("report.speed_tables"),
-        results=rules.speed_results.output.table,
-        latency=rules.latencies.output.table,
-        made=[rules.speed_results.output.made, rules.latencies.output.made],
-        values=expand(each_system(MEASURED, FIGURE5), split="test"),
+        results=lambda w: of_figure("figure5"),
         meta=each_system(rules.retrieve.output.meta, FIGURE5),
-        swept=lambda w: swept("table1"),
+        comparisons="reports/tables/comparisons-speed.csv",
+        latency=rules.latencies.output.table,
+        made=lambda w: of_figure("figure5", "data/{table}.made"),
+        timed=["data/comparisons-speed.made", rules.latencies.output.made],
     output:
         csv="reports/table1.csv",
         md="reports/table1.md",
@@ -124,21 +113,20 @@ rule table1:
         runtime=10,
     params:
         **config["table1"],
-        values=lambda w, input: repeat("per-query", input.values),
+        results=lambda w, input: repeat("results", input.results),
         meta=lambda w, input: repeat("meta", input.meta),
     shell:
-        "jointir table1 --results {input.results} --latency {input.latency} {params.values}"
-        " {params.meta} --M {params.M} --csv {output.csv} --md {output.md} --tex {output.tex}"
-        " 2>&1 | tee {log}"
+        "jointir table1 {params.results} {params.meta} --comparisons {input.comparisons}"
+        " --latency {input.latency} --M {params.M} --csv {output.csv} --md {output.md}"
+        " --tex {output.tex} 2>&1 | tee {log}"
 
 
 rule table2:
     input:
         code=code("report.speed_tables"),
-        results=rules.speed_results.output.table,
+        comparisons="reports/tables/comparisons-speed.csv",
         latency=rules.latencies.output.table,
-        made=[rules.speed_results.output.made, rules.latencies.output.made],
-        swept=lambda w: swept("table1"),
+        made=["data/comparisons-speed.made", rules.latencies.output.made],
     output:
         csv="reports/table2.csv",
         md="reports/table2.md",
@@ -156,7 +144,7 @@ rule table2:
     params:
         **config["table1"],
     shell:
-        "jointir table2 --results {input.results} --latency {input.latency} --M {params.M}"
+        "jointir table2 --comparisons {input.comparisons} --latency {input.latency} --M {params.M}"
         " --csv {output.csv} --md {output.md} --tex {output.tex} 2>&1 | tee {log}"
 
 

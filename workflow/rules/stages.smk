@@ -26,7 +26,7 @@ STAGES = {
     "adore": lambda: each_system("data/{dataset}/adore/queries.npy", only(["adore"])),
     "search": lambda: each_system(rules.retrieve.output.meta),
     "measure": lambda: [
-        *rules.results.output,
+        *made("results", "comparisons"),
         *rules.groups.output,
         *rules.figure4_table.input.star,
     ],
@@ -48,7 +48,7 @@ STAGES = {
     ],
     "ann": lambda: each_system(rules.retrieve.output.meta, FIGURE5),
     "speed": lambda: [
-        *rules.speed_results.output,
+        *made("results-speed", "comparisons-speed"),
         *rules.latencies.output,
         *rules.figure5.output,
         *rules.table1.output,
@@ -56,12 +56,11 @@ STAGES = {
     ],
     "scale": lambda: [*rules.scale.output, *rules.figure_scale.output],
     "ablation": lambda: [
-        *rules.ablation_results.output,
-        *rules.ablation_steps.output,
+        *made("results-ablation", "comparisons-ablation"),
         *rules.figure7.output,
     ],
     "retrievers": lambda: [
-        *rules.retriever_results.output,
+        *made("results-retrievers", "comparisons-retrievers"),
         *rules.figure1.output,
         *expand(rules.retriever_table.output, number=[3, 5]),
     ],

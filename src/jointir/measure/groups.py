@@ -10,8 +10,9 @@ from jointir.data.packages import IMPOSSIBLE, POSSIBLE, codesearchnet
 from jointir.data.store import labelled, read_doc_ids, read_qrels
 from jointir.errors import InputError
 from jointir.files import atomic
+from jointir.measure.comparisons import tested
 from jointir.measure.results import load, stacked
-from jointir.measure.significance import bootstrap_interval, holm, paired_p
+from jointir.measure.significance import bootstrap_interval, holm, means
 from jointir.readers import read_csv
 
 ALL = "all"  # the grouping of one group, by the same name: all queries of the split
@@ -93,12 +94,13 @@ def tabulate(rows: pd.DataFrame, V: np.ndarray, samples: int, seed: int) -> pd.D
     bootstrap. Holm corrects within these rows.
     """
     low, high = bootstrap_interval(V, samples, seed)
-    rows = rows.assign(n_queries=len(V), value=V.mean(axis=0), low=low, high=high)
+    rows = rows.assign(n_queries=len(V), value=means(V), low=low, high=high)
     rows = rows.assign(against="", difference=np.nan, p_holm=np.nan)
     pairs = compared(rows)
-    p = holm(np.array([paired_p(V[:, at], V[:, base]) for at, base in pairs]))
-    for (at, base), adjusted in zip(pairs, p, strict=True):
-        found = [rows["system"].iloc[base], V[:, at].mean() - V[:, base].mean(), adjusted]
+    told = [tested(V[:, at], V[:, base]) for at, base in pairs]
+    p = holm(np.array([p for _, p in told]))
+    for (at, base), (difference, _), adjusted in zip(pairs, told, p, strict=True):
+        found = [rows["system"].iloc[base], difference, adjusted]
         rows.loc[rows.index[at], ["against", "difference", "p_holm"]] = found
     return rows
 

@@ -9,10 +9,10 @@ from jointir.errors import InputError
 from jointir.files import atomic, read_json
 from jointir.generative.ids import read_ids
 from jointir.measure.cold_start import VALUES
-from jointir.measure.significance import bootstrap_interval
+from jointir.measure.significance import bootstrap_interval, means
 from jointir.readers import read_parquet
 
-COLUMNS = ["dataset", "system", "seed", "decoding", "split", "measure", "value", "low", "high"]
+COLUMNS = ["dataset", "split", "system", "setting", "seed", "measure", "value", "low", "high"]
 
 
 def id_statistics(ids: np.ndarray, V: int) -> dict[str, float]:
@@ -46,7 +46,7 @@ def asi_results(
     samples: int = 1000,
     seed: int = 1,
 ) -> None:
-    """Write dataset, system, seed, decoding, split, measure, value, low, high as CSV.
+    """Write every number about generative retrieval as CSV (COLUMNS); a setting is a decoding.
 
     ids, meta, per_query: aligned, one entry for each training: files of `assign-ids`, `generate`
     and `measure-ids`. low, high: bootstrap 95% over queries. Numbers about the identifiers have no
@@ -61,16 +61,18 @@ def asi_results(
     rows: list[tuple] = []
     for id_file, meta_file, values_file in zip(ids, meta, per_query, strict=True):
         facts = _read_facts(meta_file)
-        run = (facts["dataset"], facts["system"], facts["seed"])
+        dataset, system, seed_of_run = (facts[key] for key in ("dataset", "system", "seed"))
         about = id_statistics(read_ids(id_file)[1], vocabulary) | {
             "parameters": facts["parameters"]
         }
         values = read_parquet(values_file, VALUES)
         for decoding, ms in facts["ms_per_query"].items():
+            run = (dataset, "", system, decoding, seed_of_run)
             known = about | {"ms a query": ms}
-            rows += [(*run, decoding, "", name, value, "", "") for name, value in known.items()]
+            rows += [(*run, name, value, "", "") for name, value in known.items()]
         for (decoding, split), own in values.groupby(["decoding", "split"]):
-            rows += [(*run, decoding, split, *row) for row in intervals(own, samples, seed)]
+            run = (dataset, split, system, decoding, seed_of_run)
+            rows += [(*run, *row) for row in intervals(own, samples, seed)]
     with atomic(out) as scratch:
         table = pd.DataFrame(rows, columns=COLUMNS)
         table.to_csv(scratch, index=False, float_format="%.10g")
@@ -90,4 +92,4 @@ def intervals(values: pd.DataFrame, samples: int, seed: int) -> list[tuple]:
     """Return (measure, mean, low, high) of query_id, measure, value."""
     wide = values.pivot(index="query_id", columns="measure", values="value")
     low, high = bootstrap_interval(wide.to_numpy(), samples, seed)
-    return list(zip(wide, wide.mean(), low, high, strict=True))
+    return list(zip(wide, means(wide.to_numpy()), low, high, strict=True))

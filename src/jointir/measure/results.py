@@ -1,4 +1,4 @@
-"""One tidy table from the per-query values of every system, and the comparison of two runs."""
+"""One tidy table from the per-query values of systems: each mean with its interval."""
 
 from pathlib import Path
 
@@ -7,17 +7,17 @@ import pandas as pd
 
 from jointir.data.measures import reported
 from jointir.errors import InputError
-from jointir.files import atomic, read_json, write_json
-from jointir.measure.significance import bootstrap_interval, holm, paired_p
+from jointir.files import atomic, read_json
+from jointir.measure.significance import bootstrap_interval, means
 from jointir.readers import of_types, read_csv, read_parquet
 
 META = ["dataset", "system", "setting", "seed", "bytes_per_doc"]
 KINDS = {"dataset": str, "system": str, "setting": str, "seed": int, "bytes_per_doc": int | float}
 KINDS |= {"n_docs": int, "dim": int, "bytes": dict}  # of what `read_meta` reads
 RUN = ["dataset", "split", "system", "setting", "seed", "bytes_per_doc"]
-COLUMNS = [*RUN, "measure", "value", "low", "high", "p_holm"]
+COLUMNS = [*RUN, "measure", "value", "low", "high"]
+KEY = ["dataset", "system", "setting", "seed"]  # what tells one run from another
 ORDER = ["dataset", "split", "system", "bytes_per_doc", "rank", "setting", "seed"]
-REFERENCE = "jpq"
 VALUES = ["query_id", "measure", "value"]  # of a per-query file
 
 
@@ -39,21 +39,54 @@ def read_meta(path: Path) -> dict:
     return meta
 
 
-def read_results(path: Path) -> pd.DataFrame:
-    """Read results.csv; text stays text (an empty setting is ""), an empty p_holm is NaN.
+def read_results(paths: list[Path]) -> pd.DataFrame:
+    """Read files of the `results` stage as one; text stays text (an empty setting is "").
 
     Raises:
-        InputError: it has other columns, or one that does not hold numbers.
+        InputError: no files; one has other columns, or one that does not hold numbers; two hold one
+            run; or two have other measures of one dataset and split.
     """
+    if not paths:
+        raise InputError("results", "no files", "Give at least one --results")
+    parts = [_read_one(path).assign(file=str(path)) for path in paths]
+    rows = pd.concat(parts, ignore_index=True)
+    _check_once(rows)
+    _check_measures(rows)
+    own = rows.groupby(["dataset", "split"])["measure"]
+    rows["rank"] = own.transform(lambda m: pd.factorize(m)[0])  # their order in the files
+    return rows.sort_values(ORDER, ignore_index=True)[COLUMNS]
+
+
+def _read_one(path: Path) -> pd.DataFrame:
     text = dict.fromkeys(["dataset", "split", "system", "setting", "measure"], str)
-    na_values = {"bytes_per_doc": [""], "low": [""], "high": [""], "p_holm": [""]}
+    na_values = {"bytes_per_doc": [""], "low": [""], "high": [""]}
     frame = read_csv(path, dtype=text, keep_default_na=False, na_values=na_values)
     if list(frame.columns) != COLUMNS:
         found = f"columns {', '.join(frame.columns)}"
         raise InputError(path, found, f"Rerun the results stage: expected {', '.join(COLUMNS)}")
     told = dict.fromkeys(["seed", "bytes_per_doc", "value"], "numbers")
-    told |= dict.fromkeys(["low", "high", "p_holm"], "number")
-    return of_types(path, frame, **told)
+    return of_types(path, frame, **told, **dict.fromkeys(["low", "high"], "number"))
+
+
+def shown(results: list[Path], meta: list[Path]) -> pd.DataFrame:
+    """Return the rows of the runs that `meta` names; `results` may hold others.
+
+    meta: JSON files beside runs: what a figure or table shows.
+
+    Raises:
+        InputError: a run is not in the results, or what `read_results` refuses.
+    """
+    rows = read_results(results)
+    wanted = {
+        tuple(about[key] for key in KEY): path for path in meta for about in [read_meta(path)]
+    }
+    keys = list(rows[KEY].itertuples(index=False, name=None))
+    if lacking := set(wanted) - set(keys):
+        dataset, system, setting, seed = min(lacking)
+        found = f"{system} {setting} seed {seed} of {dataset} is in none of the results"
+        remedy = "Give the file that holds it with --results"
+        raise InputError(wanted[dataset, system, setting, seed], found, remedy)
+    return rows[[key in wanted for key in keys]].reset_index(drop=True)
 
 
 def measures_of(rows: pd.DataFrame) -> list[str]:
@@ -89,34 +122,6 @@ def read_values(path: Path) -> pd.DataFrame:
     return wide(of_types(path, frame, query_id="text", measure="text", value="numbers"), path)
 
 
-def reference(rows: pd.DataFrame) -> list[int | None]:
-    """Return, for each row, the position of the JPQ row that it is compared with, or None.
-
-    That is JPQ with the same dataset, split, measure and bytes a document, of the same seed where
-    there is one, otherwise of its first. JPQ itself and brute force are compared with nothing.
-
-    Raises:
-        InputError: two JPQ rows of one seed have equal bytes, so that the choice is not clear.
-    """
-    alike = ["dataset", "split", "measure", "bytes_per_doc"]
-    keys = list(rows[alike].itertuples(index=False, name=None))
-    known: dict[tuple, dict[int, int]] = {}
-    for at, (key, system, seed) in enumerate(zip(keys, rows["system"], rows["seed"], strict=True)):
-        if system != REFERENCE:
-            continue
-        seeds = known.setdefault(key, {})
-        if seed in seeds:
-            found = f"two {REFERENCE} settings with seed {seed} at {key[3]} bytes a document"
-            raise InputError("results", found, "Give one of them another system name")
-        seeds[seed] = at
-    chosen: list[int | None] = []
-    for key, system, seed in zip(keys, rows["system"], rows["seed"], strict=True):
-        seeds = known.get(key, {})
-        alone = not seeds or system == REFERENCE or system.startswith("brute-force")
-        chosen.append(None if alone else seeds.get(seed, seeds[min(seeds)]))
-    return chosen
-
-
 def load(per_query: list[Path], meta: list[Path]) -> tuple[pd.DataFrame, list[pd.Series]]:
     """Return one row a (file, measure) without statistics, and each row's values by query_id.
 
@@ -139,19 +144,24 @@ def load(per_query: list[Path], meta: list[Path]) -> tuple[pd.DataFrame, list[pd
             rows.append(about | {"measure": reported(name), "rank": rank})
             values.append(table[name])
     frame = pd.DataFrame(rows)
-    twice = frame[frame.duplicated([*RUN, "measure"])]
-    if len(twice):
-        row = twice.iloc[0]
-        found = f"{row.system} {row.setting} seed {row.seed} was already given for {row.split}"
-        raise InputError(row.file, found, "Give each system, setting and seed once")
+    _check_once(frame)
     _check_measures(frame)
     frame = frame.sort_values(ORDER)
     return frame.reset_index(drop=True), [values[i] for i in frame.index]
 
 
+def _check_once(rows: pd.DataFrame) -> None:
+    twice = rows[rows.duplicated([*RUN, "measure"])]
+    if len(twice):
+        row = twice.iloc[0]
+        found = f"{row.system} {row.setting} seed {row.seed} was already given for {row.split}"
+        raise InputError(row.file, found, "Give each system, setting and seed once")
+
+
 def _check_measures(rows: pd.DataFrame) -> None:
     for _, group in rows.groupby(["dataset", "split"]):
-        first, own = group["file"].iloc[0], group.groupby("file", sort=False)["measure"].agg(list)
+        own = group.groupby("file", sort=False)["measure"].unique().map(list)
+        first = own.index[0]
         for file, measures in own.items():
             if measures != own[first]:
                 found = f"its measures {measures} are not those of {first}, {own[first]}"
@@ -174,22 +184,19 @@ def stacked(rows: pd.DataFrame, values: list[pd.Series]) -> np.ndarray:
 
 
 def tabulate(rows: pd.DataFrame, values: list[pd.Series], samples: int, seed: int) -> pd.DataFrame:
-    """Return the rows with value, low, high and p_holm; Holm within (dataset, split, measure)."""
+    """Return the rows with value, low and high; each depends on the row's own values alone."""
     rows = rows.copy()
-    rows[["value", "low", "high", "p_holm"]] = np.nan
+    rows[["value", "low", "high"]] = np.nan
     for _, group in rows.groupby(["dataset", "split", "measure"]):
         V = stacked(group, [values[i] for i in group.index])  # (Q, S)
-        rows.loc[group.index, "value"] = V.mean(axis=0)
+        rows.loc[group.index, "value"] = means(V)
         low, high = bootstrap_interval(V, samples, seed)
         rows.loc[group.index, "low"], rows.loc[group.index, "high"] = low, high
-        pairs = [(at, ref) for at, ref in enumerate(reference(group)) if ref is not None]
-        p = np.array([paired_p(V[:, at], V[:, ref]) for at, ref in pairs])
-        rows.loc[group.index[[at for at, _ in pairs]], "p_holm"] = holm(p)
     return rows[COLUMNS]
 
 
 def results(per_query: list[Path], meta: list[Path], out: Path, samples: int, seed: int) -> None:
-    """Write results.csv: the mean, its 95% bootstrap interval and p_holm of every run.
+    """Write the mean of every run and its 95% bootstrap interval as CSV.
 
     Args:
         per_query: parquet files of the measure stage, one for each system, setting and split; a
@@ -205,33 +212,6 @@ def results(per_query: list[Path], meta: list[Path], out: Path, samples: int, se
     frame = tabulate(*load(per_query, meta), samples, seed)
     for column in ("value", "low", "high"):
         frame[column] = frame[column].map("{:.6f}".format)
-    frame["p_holm"] = frame["p_holm"].map("{:.3g}".format).replace("nan", "")
     frame["bytes_per_doc"] = frame["bytes_per_doc"].map("{:.10g}".format)
     with atomic(out) as scratch:
         frame.to_csv(scratch, index=False, lineterminator="\n")
-
-
-def compare(a: Path, b: Path, out: Path, a_name: str, b_name: str) -> None:
-    """Write the paired comparison of two per-query files: means, difference, p, by measure.
-
-    The main measure comes first. p is that of a two-tailed paired t-test, without a correction: it
-    is one comparison.
-
-    Raises:
-        InputError: the files hold different queries or measures.
-    """
-    tables = [read_values(path) for path in (a, b)]
-    if not tables[0].index.equals(tables[1].index) or list(tables[0]) != list(tables[1]):
-        found = f"its queries or measures differ from those of {a}"
-        raise InputError(b, found, "Measure both runs with the same qrels and measures")
-    by_measure = {}
-    for name in tables[0]:
-        x, y = (table[name].to_numpy() for table in tables)  # (Q,), (Q,)
-        by_measure[reported(name)] = {
-            a_name: round(float(x.mean()), 6),
-            b_name: round(float(y.mean()), 6),
-            "difference": round(float(x.mean() - y.mean()), 6),
-            "p": float(f"{paired_p(x, y):.3g}"),
-        }
-    found = {"a": a_name, "b": b_name, "n_queries": len(tables[0]), "measures": by_measure}
-    write_json(out, found)

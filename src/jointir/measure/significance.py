@@ -10,7 +10,8 @@ def bootstrap_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the 95% percentile interval of the mean over queries.
 
-    The same seed, samples and Q resample the same queries, so that systems stay comparable.
+    The same seed, samples and Q resample the same queries, so that systems stay comparable. A
+    system's interval is the same to the last bit whichever systems are given with it.
 
     Args:
         values: (Q,), or (Q, S) for S systems at once.
@@ -23,6 +24,7 @@ def bootstrap_interval(
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 13.3.
     """
     values = np.asarray(values, dtype=np.float64)
+    columns = np.atleast_2d(np.ascontiguousarray(values.T))  # (S, Q)
     Q = len(values)
     rng = np.random.default_rng(seed)
     means = []
@@ -31,9 +33,19 @@ def bootstrap_interval(
         drawn = rng.integers(0, Q, size=(rows, Q)) + Q * np.arange(rows)[:, None]  # (rows, Q)
         # how often each query was drawn: a product with counts is faster than gathering values
         counts = np.bincount(drawn.ravel(), minlength=rows * Q).reshape(rows, Q)
-        means.append(counts.astype(np.float64) @ values / Q)  # (rows,) or (rows, S)
+        weights = counts.astype(np.float64)
+        # one by one: BLAS sums a product with all columns in another order for other S
+        means.append(np.stack([weights @ column for column in columns], axis=1) / Q)  # (rows, S)
     low, high = np.percentile(np.concatenate(means), [2.5, 97.5], axis=0)
-    return low, high
+    return (low, high) if values.ndim > 1 else (low[0], high[0])
+
+
+def means(values: np.ndarray) -> np.ndarray:
+    """Return the mean over queries (S,) of values (Q, S), each the same whatever S is.
+
+    NumPy sums the columns of a matrix in another order than those of one column.
+    """
+    return np.array([np.ascontiguousarray(column).mean() for column in values.T])
 
 
 def holm(p: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ def asi_figure3(results: Path, out: Path, png: Path) -> None:
         for ax, cut in zip(fig.subplots(1, len(CUTS)), CUTS, strict=True):
             for x, (system, shade) in enumerate(zip(systems, SHADES, strict=False)):
                 own = rows[rows["system"].eq(system) & rows["measure"].eq(f"R@{cut} expectation")]
-                own = own[own["split"].eq("test") & own["decoding"].eq("free")]
+                own = own[own["split"].eq("test") & own["setting"].eq("free")]
                 value = own["value"].to_numpy(float)
                 low, high = own["low"].to_numpy(float), own["high"].to_numpy(float)
                 at = x + 0.16 * (np.arange(len(own)) - (len(own) - 1) / 2)

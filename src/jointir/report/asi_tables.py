@@ -5,25 +5,12 @@ from pathlib import Path
 import pandas as pd
 
 from jointir.errors import InputError
-from jointir.files import atomic
 from jointir.measure.cold_start import CATEGORIES
+from jointir.measure.identifiers import COLUMNS
 from jointir.readers import of_types, read_csv, read_parquet
+from jointir.report.formats import Page, write_lines
+from jointir.report.styles import in_order, label
 
-NAMES = {
-    "bm25": "BM25",
-    "brute-force": "dense (STAR, brute force)",
-    "random-ids": "random ids",
-    "residual-ids": "residual codes, fixed",
-    "asi": "ASI",
-    "asi++": "ASI++",
-    "asi++-warm": "ASI++, warm start",
-    "asi++-without-ib": "ASI++ without L_ib",
-    "asi++-without-ib-bot": "ASI++ without L_ib, L_bot",
-    "asi++-pq": "ASI++ with PQ",
-    "asi++-rq": "ASI++ with RQ",
-    "asi-unseen": "ASI",
-    "asi++-unseen": "ASI++",
-}
 NUMBERS = {  # of the identifiers, and with how many digits
     "unique ids": 0,
     "documents an id, mean": 2,
@@ -41,17 +28,13 @@ NOTE = (
     "mean over that order, computed exactly. It is the reading that counts."
 )
 
+ALONE = "*alone*: the share of documents whose identifier no other document has."
 COLD = (
     "A share of the documents, with their queries, was kept from training ({seeds} seed(s)); their "
     "identifiers come from the indexing module, without retraining. *existing*: seen in training; "
     "*new content*: not seen, but with the identifier of a seen one; *new semantic*: not seen, and "
     "with an identifier that no seen one has."
 )
-
-
-def human(system: str) -> str:
-    """Return the name that a reader sees."""
-    return NAMES.get(system, system)
 
 
 def cell(values: pd.Series, digits: int = 3) -> str:
@@ -65,7 +48,7 @@ def cell(values: pd.Series, digits: int = 3) -> str:
 def pick(rows: pd.DataFrame, system: str, measure: str, decoding: str = "free") -> pd.Series:
     """Return one value for each seed: of a test measure, or of a number about identifiers."""
     own = rows[rows["system"].eq(system) & rows["measure"].eq(measure)]
-    return own[own["decoding"].eq(decoding) & own["split"].isin(["", "test"])]["value"]
+    return own[own["setting"].eq(decoding) & own["split"].isin(["", "test"])]["value"]
 
 
 def read_asi(results: Path) -> pd.DataFrame:
@@ -74,8 +57,7 @@ def read_asi(results: Path) -> pd.DataFrame:
     Raises:
         InputError: it holds no test rows.
     """
-    columns = ["dataset", "system", "seed", "decoding", "split", "measure", "value"]
-    rows = read_csv(results, [*columns, "low", "high"], keep_default_na=False)
+    rows = read_csv(results, COLUMNS, keep_default_na=False)
     rows["value"] = pd.to_numeric(rows["value"], errors="coerce")
     of_types(results, rows, value="numbers")
     if not rows["split"].eq("test").any():
@@ -90,22 +72,6 @@ def corpus(rows: pd.DataFrame) -> str:
     return f"Dataset {rows['dataset'].iloc[0]}, {unique * share:,.0f} documents. "
 
 
-def ordered(rows: pd.DataFrame) -> list[str]:
-    """Return the systems present, in the order of NAMES, others after them."""
-    order = list(NAMES)
-    present = rows["system"].unique()
-    return sorted(present, key=lambda s: (order.index(s) if s in order else len(order), s))
-
-
-def markdown(
-    title: str, header: list[str], body: list[list[str]], notes: list[str], level: int = 1
-) -> str:
-    """Return one table under a heading of `level`, notes below it."""
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    lines = [f"| {' | '.join(row)} |" for row in [header, rule, *body]]
-    return "\n".join([f"{'#' * level} {title}", "", *lines, "", *notes, ""])
-
-
 def _effectiveness(rows: pd.DataFrame, systems: list[str]) -> list[list[str]]:
     body = []
     for system in systems:
@@ -117,7 +83,7 @@ def _effectiveness(rows: pd.DataFrame, systems: list[str]) -> list[list[str]]:
                 ]
                 if not values[0].empty:
                     kind = f"{reading}, {'prefix tree' if decoding != 'free' else 'free'}"
-                    body.append([human(system), kind, *map(cell, values)])
+                    body.append([label(system), kind, *map(cell, values)])
     return body
 
 
@@ -127,27 +93,26 @@ def baselines(measures: list[Path]) -> list[list[str]]:
     for path in measures:
         values = read_parquet(path, ["measure", "value"]).groupby("measure")["value"].mean()
         shown = [f"{values[m]:.3f}" for m in ("R@1", "R@5", "R@10", "RR@10")]
-        body.append([human(path.parent.name), "documents", *shown])
+        body.append([label(path.parent.name), "documents", *shown])
     return body
 
 
-def use_of_space(rows: pd.DataFrame, systems: list[str]) -> str:
+def use_of_space(rows: pd.DataFrame, systems: list[str]) -> Page:
     """Return the table of what each model's identifiers are like."""
     body = [
-        [human(s), *(cell(pick(rows, s, name), digits) for name, digits in NUMBERS.items())]
+        [label(s), *(cell(pick(rows, s, name), digits) for name, digits in NUMBERS.items())]
         for s in systems
     ]
-    alone = "*alone*: the share of documents whose identifier no other document has."
-    return markdown("The identifiers", ["system", *NUMBERS], body, [alone, ""], level=2)
+    return Page("## The identifiers", ["system", *NUMBERS], body)
 
 
-def entropies(rows: pd.DataFrame, systems: list[str]) -> str:
+def entropies(rows: pd.DataFrame, systems: list[str]) -> Page:
     """Return the table of how evenly each position's tokens are used."""
     measured = rows["measure"].unique()
     positions = [i for i in range(1, 8) if f"entropy {i}" in measured]
-    body = [[human(s), *(_entropy(rows, s, i) for i in positions)] for s in systems]
-    title = "Entropy in bits (perplexity) of each position"
-    return markdown(title, ["system", *map(str, positions)], body, [], level=2)
+    body = [[label(s), *(_entropy(rows, s, i) for i in positions)] for s in systems]
+    heading = "## Entropy in bits (perplexity) of each position"
+    return Page(heading, ["system", *map(str, positions)], body)
 
 
 def _entropy(rows: pd.DataFrame, system: str, position: int) -> str:
@@ -161,14 +126,13 @@ def asi_table1(results: Path, out: Path, baseline: list[Path] | None = None) -> 
     baseline: files of `measure` on test, each in a folder named after its system.
     """
     rows = read_asi(results)
-    systems = [s for s in ordered(rows) if not s.endswith("unseen")]
+    systems = [s for s in in_order(rows["system"]) if not s.endswith("unseen")]
     header = ["system", "reading, decoding", "R@1", "R@5", "R@10", "MRR@10"]
     body = baselines(baseline or []) + _effectiveness(rows, systems)
-    notes = [NOTE.format(corpus=corpus(rows), seeds=rows["seed"].nunique()), ""]
-    pages = [markdown("ASI and ASI++", header, body, notes)]
-    pages += [use_of_space(rows, systems), entropies(rows, systems)]
-    with atomic(out) as scratch:
-        scratch.write_text("\n".join(pages), encoding="utf-8")
+    note = NOTE.format(corpus=corpus(rows), seeds=rows["seed"].nunique())
+    lines = [*Page("# ASI and ASI++", header, body).lines(1), note, ""]
+    lines += [*use_of_space(rows, systems).lines(1), ALONE, ""]
+    write_lines([*lines, *entropies(rows, systems).lines(1)[:-1]], out)
 
 
 def asi_table4(results: Path, out: Path) -> None:
@@ -179,9 +143,8 @@ def asi_table4(results: Path, out: Path) -> None:
     header = ["module", "reading, decoding", "R@1", "R@5", "R@10", "MRR@10"]
     body = _effectiveness(rows, systems)
     body = [[row[0].replace("ASI++ with ", "").replace("ASI++", "MLP"), *row[1:]] for row in body]
-    notes = [NOTE.format(corpus=corpus(rows), seeds=rows["seed"].nunique()), ""]
-    with atomic(out) as scratch:
-        scratch.write_text(markdown("Semantic indexing modules", header, body, notes), "utf-8")
+    note = NOTE.format(corpus=corpus(rows), seeds=rows["seed"].nunique())
+    write_lines([*Page("# Semantic indexing modules", header, body).lines(1), note], out)
 
 
 def asi_table3(asi: list[Path], asi_plus: list[Path], out: Path) -> None:
@@ -202,7 +165,6 @@ def asi_table3(asi: list[Path], asi_plus: list[Path], out: Path) -> None:
                 ]
                 count = "0" if own.empty else f"{queries:,.0f}"
                 body.append([name, category, count, reading, *map(cell, values)])
-    notes = [COLD.format(seeds=len(asi)), "", NOTE.format(corpus="", seeds=len(asi)), ""]
+    notes = [COLD.format(seeds=len(asi)), "", NOTE.format(corpus="", seeds=len(asi))]
     header = ["system", "documents", "queries", "reading", "R@1", "R@5", "R@10"]
-    with atomic(out) as scratch:
-        scratch.write_text(markdown("Cold start: new documents", header, body, notes), "utf-8")
+    write_lines([*Page("# Cold start: new documents", header, body).lines(1), *notes], out)

@@ -8,67 +8,46 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jointir.errors import InputError
-from jointir.measure.results import read_meta
-from jointir.report.styles import RC, STYLES, panel_figure, save
-from jointir.report.tables import final_rows, human
+from jointir.measure.families import COMPRESSED
+from jointir.measure.results import KEY, read_meta, shown
+from jointir.report.styles import RC, in_order, label, panel_figure, save, style
+from jointir.report.tables import final_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ROW_HEIGHT, LEGEND_HEIGHT = 2.7, 0.6  # inches
-KEY = ["dataset", "system", "setting"]
-COMPRESSED = ["jpq", "opq", "lsh"]
-DENSE, LATE, WORDS = "#555555", "#6A3D9A", "#009E73"  # brute force, late interaction, bag of words
-POINTS = {
-    "brute-force": (DENSE, "o"),
-    "rand-neg": (DENSE, "v"),
-    "bm25-neg": (DENSE, "^"),
-    "ance": (DENSE, "D"),
-    "tct-colbert": (DENSE, "s"),
-    "adore": (DENSE, "*"),
-    "colbert": (LATE, "P"),
-    "bm25": (WORDS, "X"),
-}
-# here two of several that are searched by brute force
-STAR = {"brute-force": "STAR", "adore": "ADORE+STAR"}
+ROW_HEIGHT, LEGEND_HEIGHT = 2.7, 0.8  # inches
 
 
-def sized(results: Path, meta: list[Path]) -> pd.DataFrame:
-    """Return the test rows of `results` with the size of the whole index, `mb`, in megabytes.
+def sized(results: list[Path], meta: list[Path]) -> pd.DataFrame:
+    """Return the test rows of the runs in `meta` with the size of the whole index, `mb`.
 
-    meta: the JSON files of the systems in `results`.
+    mb: in megabytes. meta: the JSON files of the runs that are shown.
 
     Raises:
-        InputError: a system of `results` has no meta file.
+        InputError: a run is not in the results.
     """
     found = [read_meta(path) for path in meta]
     sizes = {tuple(m[key] for key in KEY): sum(m["bytes"].values()) / 1e6 for m in found}
-    rows = final_rows(results)
-    keys = list(rows[KEY].itertuples(index=False, name=None))
-    missing = [key for key in keys if key not in sizes]
-    if missing:
-        raise InputError(results, f"{missing[0]} has no meta file", "Name it with --meta")
-    return rows.assign(mb=[sizes[key] for key in keys])
+    rows = final_rows(shown(results, meta))
+    return rows.assign(mb=[sizes[key] for key in rows[KEY].itertuples(index=False, name=None)])
 
 
 def draw(ax: "Axes", rows: pd.DataFrame) -> None:
     """Draw one panel: a line for each compressed system over its sweep, a point for the others."""
     from matplotlib.ticker import LogLocator
 
-    for system in COMPRESSED:
+    systems = in_order(rows["system"])
+    for system in [s for s in systems if s in COMPRESSED]:
         own = rows[rows["system"].eq(system)].sort_values("mb")
-        if len(own):
-            ax.plot(own["mb"], own["value"], label=human(system), zorder=5, **STYLES[system])
-    for system, (color, marker) in POINTS.items():
+        ax.plot(own["mb"], own["value"], label=label(system), zorder=5, **style(system))
+    for system in [s for s in systems if s not in COMPRESSED]:
         own = rows[rows["system"].eq(system)]
         error = abs(own[["low", "high"]].sub(own["value"], axis=0)).T.to_numpy()
-        style = {"color": color, "marker": marker, "ls": "", "ms": 6, "mfc": "white", "zorder": 8}
-        if len(own):
-            label = STAR.get(system, human(system))
-            style |= {"yerr": error, "elinewidth": 0.6}
-            ax.errorbar(own["mb"], own["value"], label=label, **style)
+        look = {name: style(system)[name] for name in ("color", "marker")}
+        look |= {"ls": "", "ms": 6, "mfc": "white", "zorder": 8, "yerr": error, "elinewidth": 0.6}
+        ax.errorbar(own["mb"], own["value"], label=label(system), **look)
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
@@ -80,15 +59,15 @@ def render(rows: pd.DataFrame) -> "Figure":
     xlabel = "index size in MB (log scale)"
     fig = panel_figure(rows, draw, xlabel, ROW_HEIGHT, LEGEND_HEIGHT)
     handles, names = fig.axes[0].get_legend_handles_labels()
-    fig.legend(handles, names, loc="outside upper center", ncols=6, handlelength=2.4)
+    fig.legend(handles, names, loc="outside upper center", ncols=4, handlelength=2.4)
     return fig
 
 
-def figure1(results: Path, meta: list[Path], out: Path, png: Path) -> None:
+def figure1(results: list[Path], meta: list[Path], out: Path, png: Path) -> None:
     """Draw figure 1 as a PDF (`out`) and a PNG; the same tables, the same bytes.
 
     Raises:
-        InputError: results has other columns or no test split, or a system has no meta file.
+        InputError: results have other columns or no test split, or lack a run of `meta`.
     """
     import matplotlib
 

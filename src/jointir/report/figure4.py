@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jointir.errors import InputError
-from jointir.report.styles import RC, STYLES, panel_figure, save
-from jointir.report.tables import final_rows, human
+from jointir.measure.results import read_results
+from jointir.report.styles import RC, in_order, label, panel_figure, save, style
+from jointir.report.tables import final_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 LEGEND_COLUMNS = 4  # three lines of all systems, brute force in the last column
 ROW_HEIGHT, LEGEND_HEIGHT = 2.5, 0.6  # inches
 
-SHOWN = ["jpq", "jpq-4bit", "dpq", "opq", "pq", "scann", "opq-scann", "itq-lsh", "lsh"]
+HIDDEN = ["opq-4bit"]  # too close to OPQ: in the table alone
 # horizontal lines, in the legend and not on the line: STAR's and ADORE's may be close together
 BRUTE = {
     "adore": {"color": "#888888", "linestyle": (0, (8, 2, 1, 2)), "linewidth": 1.1},
@@ -28,10 +29,15 @@ BRUTE = {
 }
 
 
+def swept(rows: pd.DataFrame) -> list[str]:
+    """Return the systems that are drawn as a line over their sweep, JPQ first."""
+    return [system for system in in_order(rows["system"]) if system not in (*HIDDEN, *BRUTE)]
+
+
 def draw_brute_force(ax: "Axes", rows: pd.DataFrame) -> None:
     """Draw a horizontal line for each brute-force system in one panel's rows."""
     for row in rows[rows["system"].isin(BRUTE)].itertuples():
-        ax.axhline(row.value, label=human(row.system), zorder=1, **BRUTE[row.system])
+        ax.axhline(row.value, label=label(row.system), zorder=1, **BRUTE[row.system])
 
 
 def draw(ax: "Axes", rows: pd.DataFrame) -> None:
@@ -40,27 +46,27 @@ def draw(ax: "Axes", rows: pd.DataFrame) -> None:
     A system with several seeds has a line for each, labelled once.
     """
     draw_brute_force(ax, rows)
-    swept = rows[rows["system"].isin(SHOWN)]
+    systems = swept(rows)
     ax.set_xscale("log")
-    for order, system in enumerate(SHOWN):
-        runs = swept[swept["system"].eq(system)].groupby("seed")
-        style, zorder = STYLES[system], 20 - order  # JPQ on top
+    for order, system in enumerate(systems):
+        runs = rows[rows["system"].eq(system)].groupby("seed")
+        name, look, zorder = label(system), style(system), 2 + len(systems) - order  # JPQ on top
         for number, (_, run) in enumerate(runs):
             run = run.sort_values("bytes_per_doc")
             x = run["bytes_per_doc"]
-            ax.fill_between(x, run["low"], run["high"], color=style["color"], alpha=0.13, lw=0)
-            label = human(system) if number == 0 else f"_{human(system)} {number}"
-            ax.plot(x, run["value"], label=label, zorder=zorder, **style)
-    ticks = sorted(swept["bytes_per_doc"].unique())
+            ax.fill_between(x, run["low"], run["high"], color=look["color"], alpha=0.13, lw=0)
+            once = name if number == 0 else f"_{name} {number}"
+            ax.plot(x, run["value"], label=once, zorder=zorder, **look)
+    ticks = sorted(rows.loc[rows["system"].isin(systems), "bytes_per_doc"].unique())
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
 
 
-def add_legend(fig: "Figure") -> None:
-    """Add one legend above all panels: what they draw, each once."""
+def add_legend(fig: "Figure", systems: list[str]) -> None:
+    """Add one legend above all panels: what they draw of `systems` and brute force, each once."""
     lines = [line for ax in fig.axes for line in ax.get_lines()]
     handles = {str(line.get_label()): line for line in lines}
-    names = [human(system) for system in [*SHOWN, *BRUTE]]
+    names = [label(system) for system in [*systems, *BRUTE]]
     shown = [name for name in names if name in handles]
     fig.legend(
         [handles[name] for name in shown],
@@ -76,22 +82,21 @@ def render(rows: pd.DataFrame) -> "Figure":
     """Return the figure of the test rows of results.csv."""
     xlabel = "bytes per document (log scale)"
     fig = panel_figure(rows, draw, xlabel, ROW_HEIGHT, LEGEND_HEIGHT)
-    add_legend(fig)
+    add_legend(fig, swept(rows))
     return fig
 
 
-def figure4(results: Path, out: Path, png: Path) -> None:
-    """Draw figure 4 from results.csv as a PDF (`out`) and a PNG; the same table, the same bytes.
+def figure4(results: list[Path], out: Path, png: Path) -> None:
+    """Draw figure 4 from results as a PDF (`out`) and a PNG; the same table, the same bytes.
 
     Raises:
-        InputError: results.csv has other columns, no test split, or no system of the figure.
+        InputError: results have other columns, no test split, or no system of the figure.
     """
     import matplotlib
 
-    rows = final_rows(results)
-    if not rows["system"].isin(SHOWN).any():
-        remedy = f"Measure one of {', '.join(SHOWN)} first"
-        raise InputError(results, "no system that figure 4 shows", remedy)
+    rows = final_rows(read_results(results))
+    if not swept(rows):
+        raise InputError(results[0], "no system that figure 4 shows", "Measure jpq first")
     # rc_context with a file starts from matplotlib's defaults: a user's own settings stay out
     with matplotlib.rc_context(fname=RC):
         save(render(rows), out, png)

@@ -6,12 +6,12 @@ Source: Zhan et al., JPQ (CIKM 2021), figure 5.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from jointir.errors import InputError
-from jointir.report.speed import joined, pareto
-from jointir.report.styles import RC, STYLES, panel_figure, save
-from jointir.report.tables import human
+from jointir.measure.speed import joined
+from jointir.report.styles import RC, in_order, label, panel_figure, save, style
+from jointir.report.tables import final_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,22 +21,30 @@ ROW_HEIGHT, LEGEND_HEIGHT = 2.9, 0.8  # inches
 FLOOR = 0.6  # what is far below brute force would flatten the rest: shown from this part of it on
 
 
+def pareto(qps: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Return bool[n]: which points no other point equals or beats in both, and beats in one."""
+    better = (qps[:, None] >= qps) & (value[:, None] >= value)
+    strictly = better & ((qps[:, None] > qps) | (value[:, None] > value))
+    return ~strictly.any(axis=0)
+
+
 def draw(ax: "Axes", rows: pd.DataFrame) -> None:
     """Draw one panel from the rows of one dataset and measure: a line for each system."""
     exact = rows[rows["system"].eq("brute-force")]
     for row in exact.itertuples():
         ax.axhline(row.value, color="#222222", lw=0.7, ls=(0, (6, 3)), zorder=1)
-        name = human(row.system)
-        ax.plot(row.qps, row.value, label=name, color="#222222", marker="o", ls="", mfc="white")
-    for order, (system, style) in enumerate(STYLES.items()):
+        look = style(row.system) | {"linestyle": ""}
+        ax.plot(row.qps, row.value, label=label(row.system), **look)
+    systems = [system for system in in_order(rows["system"]) if system != "brute-force"]
+    for order, system in enumerate(systems):
         own = rows[rows["system"].eq(system)]
         for number, line in enumerate(sweeps(own)):
-            label = f"_{system} {number}" if number else human(system)
-            ax.plot(line["qps"], line["value"], label=label, zorder=30 - order, **style)
+            name, zorder = f"_{system} {number}" if number else label(system), 30 + len(systems)
+            ax.plot(line["qps"], line["value"], label=name, zorder=zorder - order, **style(system))
     front = rows[pareto(rows["qps"].to_numpy(float), rows["value"].to_numpy(float))]
     front = front.sort_values("qps")
     ring = {"marker": "o", "ms": 9, "mfc": "none", "mec": "#D00000", "mew": 0.8, "ls": ""}
-    ax.plot(front["qps"], front["value"], label="Pareto front", zorder=40, **ring)
+    ax.plot(front["qps"], front["value"], label="Pareto front", zorder=99, **ring)
     ax.set_xscale("log")
     best = rows["value"].max()
     if len(exact) and best > 0:
@@ -62,20 +70,18 @@ def render(rows: pd.DataFrame) -> "Figure":
     return fig
 
 
-def figure5(results: Path, latency: Path, out: Path, png: Path) -> None:
+def figure5(results: list[Path], meta: list[Path], latency: Path, out: Path, png: Path) -> None:
     """Draw figure 5 as a PDF (`out`) and a PNG; the same tables, the same bytes.
 
-    results: a table of the `results` stage; latency: of the `latency` stage, the same systems. Only
-    search is timed: encoding the query takes the same with every system (table 2).
+    results: tables of the `results` stage. meta: JSON files of the runs that are shown. latency: of
+    the `latency` stage. Only search is timed: encoding the query takes the same with every system
+    (table 2).
 
     Raises:
-        InputError: a table has other columns, no test split, or a system was not timed.
+        InputError: a table has other columns, no test split, or lacks a run.
     """
     import matplotlib
 
-    rows = joined(results, latency)
-    rows = rows[rows["split"].eq("test")]
-    if rows.empty:
-        raise InputError(results, "no row of the test split", "Measure the test split first")
+    rows = final_rows(joined(results, meta, latency))
     with matplotlib.rc_context(fname=RC):
         save(render(rows), out, png)

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jointir.errors import InputError
-from jointir.measure.results import measures_of
-from jointir.measure.steps import read_steps
+from jointir.measure.comparisons import read_comparisons
+from jointir.measure.families import FIGURE7, STEPS
+from jointir.measure.results import measures_of, shown
 from jointir.report.formats import markdown, write_lines
-from jointir.report.styles import RC, panel_figure, save
+from jointir.report.styles import RC, in_order, label, panel_figure, save
 from jointir.report.tables import final_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STEPS = {
+DRAWN = {
     "opq": ("OPQ", {"color": "#E69F00", "marker": "s", "linestyle": (0, (5, 2))}),
     "jpq-neg": ("+ JPQ negatives", {"color": "#009E73", "marker": "^", "linestyle": (0, (1, 1))}),
     "jpq-loss": ("+ JPQ loss", {"color": "#56B4E9", "marker": "D", "linestyle": (0, (4, 1, 1, 1))}),
@@ -44,8 +45,8 @@ def draw(ax: "Axes", rows: pd.DataFrame) -> None:
     Bands are the mean over seeds of the 95% bootstrap intervals over queries.
     """
     for row in rows[rows["system"].eq("brute-force")].itertuples():
-        ax.axhline(row.value, label="brute force", color="#222222", lw=0.8, ls=(0, (6, 3)))
-    for system, (name, style) in STEPS.items():
+        ax.axhline(row.value, label=label(row.system), color="#222222", lw=0.8, ls=(0, (6, 3)))
+    for system, (name, style) in DRAWN.items():
         own = rows[rows["system"].eq(system)]
         mean = own.groupby("bytes_per_doc")[["value", "low", "high"]].mean()
         ax.fill_between(
@@ -60,7 +61,7 @@ def draw(ax: "Axes", rows: pd.DataFrame) -> None:
 
 
 def render(rows: pd.DataFrame) -> "Figure":
-    """Return the figure of the test rows of ablation.csv."""
+    """Return the figure of the test rows of the ablation."""
     xlabel = "bytes per document (log scale)"
     fig = panel_figure(rows, draw, xlabel, ROW_HEIGHT, LEGEND_HEIGHT)
     handles, names = fig.axes[0].get_legend_handles_labels()
@@ -68,61 +69,81 @@ def render(rows: pd.DataFrame) -> "Figure":
     return fig
 
 
-def table_lines(rows: pd.DataFrame) -> list[str]:
-    """Return a Markdown table of one dataset's rows: a line for each size and system."""
-    shown = measures_of(rows)
-    titles = ["bytes a document", "training", *(t for m in shown for t in (m, "p"))]
+def _name(system: str) -> str:
+    return DRAWN[system][0] if system in DRAWN else label(system)
+
+
+def table_lines(rows: pd.DataFrame, against_jpq: pd.DataFrame) -> list[str]:
+    """Return a Markdown table of one dataset's rows: a line for each size and system.
+
+    against_jpq: its comparisons with JPQ of as many bytes.
+    """
+    measures = measures_of(rows)
+    titles = ["bytes a document", "training", *(t for m in measures for t in (m, "p"))]
+    p = against_jpq.set_index(["measure", "system", "setting", "seeds"])["p_holm"]
+    others = [s for s in in_order(rows["system"]) if s not in (*DRAWN, "brute-force")]
     lines = []
-    others = sorted(set(rows["system"]) - set(STEPS) - {"brute-force"})
     for size, group in rows[rows["system"].ne("brute-force")].groupby("bytes_per_doc"):
-        for system in [*STEPS, *others]:
-            own = group[group["system"].eq(system)]
+        for system in [*DRAWN, *others]:
+            own = group[group["system"].eq(system)].sort_values("seed")
             if own.empty:
                 continue
-            name = STEPS[system][0] if system in STEPS else system
-            cells = [f"{size:g}", f"{name} ({own['seed'].nunique()})"]
-            for measure in shown:
-                runs = own[own["measure"].eq(measure)].sort_values("seed")
-                p = runs["p_holm"].iloc[0]
-                cells += [f"{runs['value'].mean():.4f}", "" if pd.isna(p) else f"{p:.2g}"]
+            cells = [f"{size:g}", f"{_name(system)} ({own['seed'].nunique()})"]
+            for measure in measures:
+                runs = own[own["measure"].eq(measure)]
+                first = p.get((measure, system, runs["setting"].iloc[0], str(runs["seed"].iloc[0])))
+                cells += [f"{runs['value'].mean():.4f}", "" if first is None else f"{first:.2g}"]
             lines.append(cells)
     return markdown(titles, lines)
 
 
-def step_lines(rows: pd.DataFrame) -> list[str]:
-    """Return a Markdown table of one dataset's comparisons: a line for each size and two steps."""
-    shown = measures_of(rows)
-    titles = ["bytes a document", "step", *(t for m in shown for t in (m, "difference", "p"))]
+def step_lines(rows: pd.DataFrame, compared: pd.DataFrame) -> list[str]:
+    """Return a Markdown table of one dataset's comparisons: a line for each size and two steps.
+
+    rows: those of the dataset, whose means are told.
+    """
+    measures = measures_of(rows)
+    titles = ["bytes a document", "step", *(t for m in measures for t in (m, "difference", "p"))]
+    mean = rows.groupby(["system", "setting", "measure"])["value"].mean()
+    size = rows.groupby(["system", "setting"])["bytes_per_doc"].first()
     lines = []
-    for (size, before, step), own in rows.groupby(["bytes_per_doc", "before", "step"], sort=False):
-        cells = [f"{size:g}", f"{STEPS[before][0]} → {STEPS[step][0]} ({own['seeds'].iloc[0]})"]
-        for row in own.set_index("measure").loc[shown].itertuples():
+    pair = ["reference", "system", "setting"]
+    for (before, step, setting), own in compared.groupby(pair, sort=False):
+        n_seeds = len(own["seeds"].iloc[0].split())
+        steps = f"{_name(before)} → {_name(step)} ({n_seeds})"
+        cells = [f"{size[step, setting]:g}", steps]
+        for row in own.set_index("measure").loc[measures].itertuples():
             sign = "**" if row.p_holm < 0.01 else "*" if row.p_holm < 0.05 else ""
-            gained = row.value - row.value_before
-            cells += [f"{row.value:.4f}", f"{gained:+.4f}{sign}", f"{row.p:.2g}, {row.p_holm:.2g}"]
+            cells += [f"{mean[step, setting, row.Index]:.4f}", f"{row.difference:+.4f}{sign}"]
+            cells.append(f"{row.p:.2g}, {row.p_holm:.2g}")
         lines.append(cells)
     return markdown(titles, lines)
 
 
-def figure7(results: Path, steps: Path, out: Path, png: Path, table: Path) -> None:
+def figure7(
+    results: list[Path], meta: list[Path], comparisons: Path, out: Path, png: Path, table: Path
+) -> None:
     """Draw the ablation as a PDF (`out`) and a PNG, and write its numbers as Markdown tables.
 
-    steps: what the `steps` stage wrote, each strategy against the one before.
+    results: tables of the `results` stage. meta: JSON files of the runs that are shown.
+    comparisons: each strategy against the one before, and each run against JPQ.
 
     Raises:
-        InputError: a table has other columns, or results no test split or not all four steps.
+        InputError: a table has other columns or lacks a run, or results have no test split or not
+            all four steps.
     """
     import matplotlib
 
-    rows = final_rows(results)
-    missing = [system for system in STEPS if system not in set(rows["system"])]
+    rows = final_rows(shown(results, meta))
+    missing = [system for system in DRAWN if system not in set(rows["system"])]
     if missing:
-        raise InputError(results, f"{missing[0]!r} is not there", "Run the ablation's trainings")
-    compared = read_steps(steps).query("split == 'test'")
+        raise InputError("results", f"{missing[0]!r} is not there", "Run the ablation's trainings")
+    families = [read_comparisons(comparisons, family) for family in (FIGURE7, STEPS)]
     lines: list[str] = []
     for dataset, own in rows.groupby("dataset"):
-        lines += [f"### {dataset}, test", "", *table_lines(own), "", NOTE, ""]
-        lines += [*step_lines(compared[compared["dataset"].eq(dataset)]), "", COMPARED, ""]
+        against_jpq, steps = (told[told["dataset"].eq(dataset)] for told in families)
+        lines += [f"### {dataset}, test", "", *table_lines(own, against_jpq), "", NOTE, ""]
+        lines += [*step_lines(own, steps), "", COMPARED, ""]
     with matplotlib.rc_context(fname=RC):
         save(render(rows), out, png)
     write_lines(lines[:-1], table)

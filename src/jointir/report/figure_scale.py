@@ -8,8 +8,7 @@ import pandas as pd
 from jointir.errors import InputError
 from jointir.measure.scale import COLUMNS, slopes
 from jointir.readers import read_csv
-from jointir.report.styles import RC, STYLES, save
-from jointir.report.tables import human
+from jointir.report.styles import EXACT, RC, label, save, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +19,6 @@ PANELS = {
     "index_mb": "resident memory, MB",
     "build_s": "seconds to train and add",
 }
-BRUTE = {"color": "#222222", "marker": "o", "linestyle": "-", "mfc": "white"}
 
 
 def read_scale(path: Path) -> pd.DataFrame:
@@ -44,13 +42,12 @@ def draw(ax: "Axes", rows: pd.DataFrame, column: str, exponents: dict[tuple, flo
     widest = rows["dim"].max()
     for (system, dim), own in rows.groupby(["system", "dim"], sort=False):
         own = own.sort_values("n_docs")
-        style = STYLES.get(system, BRUTE) | {"linewidth": 1.4 if dim == widest else 0.7}
+        look = style(system) | {"linewidth": 1.4 if dim == widest else 0.7}
         b = exponents.get((system, dim))
         slope = f", b = {b:.2f}" if column == "median_ms" and b is not None else ""
-        name = "brute force" if system == "brute-force" else human(system)
-        label = f"{name}, D = {dim}{slope}"
-        alpha = 1 if dim == widest else 0.45
-        ax.plot(own["n_docs"], own[column].clip(lower=1e-3), label=label, alpha=alpha, **style)
+        name = EXACT if system == "brute-force" else label(system)
+        told, alpha = f"{name}, D = {dim}{slope}", 1 if dim == widest else 0.45
+        ax.plot(own["n_docs"], own[column].clip(lower=1e-3), label=told, alpha=alpha, **look)
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_ylabel(PANELS[column])

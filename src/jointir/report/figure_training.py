@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jointir.errors import InputError
-from jointir.report.styles import RC, WIDTH, save
-from jointir.report.tables import human
+from jointir.report.styles import RC, WIDTH, label, save
 from jointir.train.curve import read_curve
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ACROSS, ROW_HEIGHT = 3, 2.1  # panels of a line, and inches
-NAMES = {"star": "STAR"}  # which no other figure shows as a system
 
 
 def read_curves(curves: list[Path], names: list[str]) -> pd.DataFrame:
@@ -83,7 +81,7 @@ def render(rows: pd.DataFrame) -> "Figure":
         for ax, (dataset, system) in zip(row, line, strict=False):
             own = rows[rows["dataset"].eq(dataset) & rows["system"].eq(system)]
             draw(ax, own)
-            name = NAMES.get(system) or human(system)
+            name = label(system)
             ax.set_title(f"{dataset}: {name}" if several else name, loc="left")
         for ax in row[len(line) :]:
             ax.set_axis_off()

@@ -6,8 +6,8 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.measure.groups import ALL, MIXED, NONE, TRAINED_FROM, order, read_groups
-from jointir.report.formats import markdown, write_lines
-from jointir.report.tables import human, mark, ranked
+from jointir.report.formats import mark, markdown, write_lines
+from jointir.report.styles import label, ranked
 
 MEANING = {
     "train query": "Queries by whether their relevant documents are relevant to a query of the "
@@ -22,7 +22,7 @@ OTHERS = {
     MIXED: "*mixed*: relevant documents of both groups.",
     NONE: "*none*: no document was judged relevant.",
 }
-FROM = ", ".join(f"{human(s)} against {human(base)}" for s, base in TRAINED_FROM.items())
+FROM = ", ".join(f"{label(s)} against {label(base)}" for s, base in TRAINED_FROM.items())
 LEGEND = (
     "Brackets: 95% bootstrap interval over the group's queries. Two-tailed paired t-test of a "
     f"system against what it is trained from, at the same bytes a document ({FROM}), "
@@ -33,7 +33,7 @@ RUN = ["system", "bytes_per_doc", "setting", "seed"]
 
 
 def _cell(row: pd.Series) -> str:
-    sign = "" if pd.isna(row["p_holm"]) else mark(0.0, row["difference"], row["p_holm"])
+    sign = mark(-row["difference"], row["p_holm"])  # ** for a gain, here
     return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]{sign}"
 
 
@@ -47,8 +47,8 @@ def _table(rows: pd.DataFrame, groups: list[str]) -> list[str]:
     lines = []
     for (system, size, setting, seed), run in rows.groupby(RUN, sort=False):
         cells = {row["group"]: _cell(row) for _, row in run.iterrows()}
-        label = f"{setting} seed {seed}".strip() if several[system, setting] else setting
-        lines.append([human(system), label, f"{size:g}", *(cells.get(g, "") for g in groups)])
+        told = f"{setting} seed {seed}".strip() if several[system, setting] else setting
+        lines.append([label(system), told, f"{size:g}", *(cells.get(g, "") for g in groups)])
     return markdown(titles, lines)
 
 

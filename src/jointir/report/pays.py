@@ -7,7 +7,7 @@ import pandas as pd
 from jointir.measure.groups import ALL, TRAINED_FROM, WITH, WITHOUT, read_groups
 from jointir.measure.pays import JPQ, LEVEL, PAYS, WORSE, Verdict, verdicts
 from jointir.report.formats import write_lines
-from jointir.report.tables import human
+from jointir.report.styles import label
 
 MEANING = (
     "JPQ *pays* at a size where it is significantly better than the OPQ that it starts from, at "
@@ -88,13 +88,13 @@ def line(rows: pd.DataFrame, dataset: str, system: str) -> str:
 
     rows: of groups.csv, of the dataset. Where it does not pay everywhere comes first.
     """
-    found, start = cases(rows, system), human(TRAINED_FROM[system])
+    found, start = cases(rows, system), label(TRAINED_FROM[system])
     alike: dict[tuple, list[str]] = {}  # the cases of each clause, by their verdicts
     for case, own in found.items():
         alike.setdefault(tuple(own.items()), []).append(case)
     order = sorted(alike, key=lambda own: all(of.word == PAYS for _, of in own))
     clauses = [clause(dict(own), _where(alike[own], list(found)), start) for own in order]
-    return f"{dataset}: {human(system)} {'; '.join(clauses)}." if clauses else ""
+    return f"{dataset}: {label(system)} {'; '.join(clauses)}." if clauses else ""
 
 
 def _where(some: list[str], every: list[str]) -> str:

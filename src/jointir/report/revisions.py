@@ -10,11 +10,10 @@ import pyarrow as pa
 import typer
 import yaml
 
-from jointir.data.measures import reported
 from jointir.errors import InputError
 from jointir.measure.results import VALUES as VALUE_COLUMNS
 from jointir.measure.results import wide
-from jointir.measure.significance import holm, paired_p
+from jointir.measure.two_runs import differing_metrics
 from jointir.numbers import as_number
 
 if TYPE_CHECKING:
@@ -97,36 +96,6 @@ def differing_params(a: dict[str, object], b: dict[str, object]) -> pd.DataFrame
         if a.get(name, "-") != b.get(name, "-")
     ]
     return pd.DataFrame(rows, columns=["param", "A", "B"], dtype=object)  # an integer stays one
-
-
-def differing_metrics(
-    a: dict[tuple[str, str, str], pd.DataFrame], b: dict[tuple[str, str, str], pd.DataFrame]
-) -> pd.DataFrame:
-    """Return one row for each system, setting and measure whose values differ for any query.
-
-    Columns: dataset, system, setting, measure, A, B, difference (B - A), p_holm: of a two-tailed
-    paired t-test, Holm-corrected over all rows.
-
-    Raises:
-        InputError: a system was measured on other queries.
-    """
-    rows, p = [], []
-    for key in sorted(set(a) & set(b)):
-        x, y = a[key], b[key]
-        if not x.index.equals(y.index):
-            raise InputError(
-                "/".join(key), "A and B have other queries", "Compare one split of one corpus"
-            )
-        for measure in [m for m in x if m in y]:
-            before, after = x[measure].to_numpy(), y[measure].to_numpy()
-            if (before != after).any():
-                mean = before.mean(), after.mean()
-                about = dict(zip(("dataset", "system", "setting"), key, strict=True))
-                about |= {"measure": reported(measure), "A": mean[0], "B": mean[1]}
-                rows.append(about | {"difference": mean[1] - mean[0]})
-                p.append(paired_p(before, after))
-    columns = ["dataset", "system", "setting", "measure", "A", "B", "difference"]
-    return pd.DataFrame(rows, columns=columns).assign(p_holm=holm(p))
 
 
 def _missing(a: dict, b: dict) -> Iterator[str]:

@@ -1,6 +1,7 @@
-"""How every figure draws a system: colour for its family, marker and dashes for greyscale."""
+"""What a system is called, and how it is drawn: colour for its family, marker for greyscale."""
 
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,51 @@ if TYPE_CHECKING:
 
 RC = Path(__file__).parent / "matplotlibrc"
 
-# Okabe and Ito's colours. Blue: trained jointly; warm: compressed afterwards; green: hashed;
-# purple and grey: graphs, trees and lists over whole embeddings.
+# The name that a reader sees, in the order in which tables and legends have the systems.
+LABELS = {
+    "jpq": "JPQ",
+    "jpq-4bit": "JPQ 4-bit",
+    "ivf-jpq": "IVF-JPQ",
+    "dpq": "DPQ",
+    "opq": "OPQ",
+    "opq-4bit": "OPQ 4-bit",
+    "pq": "PQ",
+    "scann": "ScaNN",
+    "opq-scann": "OPQ+ScaNN",
+    "itq-lsh": "ITQ+LSH",
+    "lsh": "LSH",
+    "hnsw": "HNSW",
+    "hnsw-opq": "HNSW+OPQ",
+    "imi": "IMI",
+    "annoy": "Annoy",
+    "falconn": "FALCONN",
+    "flann": "FLANN",
+    "star": "STAR",
+    "rand-neg": "Rand Neg",
+    "bm25-neg": "BM25 Neg",
+    "ance": "ANCE",
+    "tct-colbert": "TCT-ColBERT",
+    "adore": "brute force (ADORE + STAR)",
+    "brute-force": "brute force (STAR)",
+    "brute-force-pretrained": "brute force (untrained)",
+    "colbert": "ColBERT",
+    "bm25": "BM25",
+    "random-ids": "random ids",
+    "residual-ids": "residual codes, fixed",
+    "asi": "ASI",
+    "asi++": "ASI++",
+    "asi++-warm": "ASI++, warm start",
+    "asi++-without-ib": "ASI++ without L_ib",
+    "asi++-without-ib-bot": "ASI++ without L_ib, L_bot",
+    "asi++-pq": "ASI++ with PQ",
+    "asi++-rq": "ASI++ with RQ",
+    "asi-unseen": "ASI",
+    "asi++-unseen": "ASI++",
+}
+EXACT = "brute force"  # of vectors that are no encoder's
+
+# Okabe and Ito's colours. Blue: trained jointly; warm: compressed afterwards; green: hashed, or a
+# bag of words; purple and grey: graphs, trees and lists over embeddings, and these themselves.
 STYLES = {
     "jpq": {"color": "#0072B2", "marker": "o", "linestyle": "-", "linewidth": 2.2},
     "jpq-4bit": {"color": "#56B4E9", "marker": "P", "linestyle": (0, (4, 1))},
@@ -34,7 +78,46 @@ STYLES = {
     "annoy": {"color": "#999999", "marker": "p", "linestyle": "--"},
     "falconn": {"color": "#777777", "marker": "8", "linestyle": ":"},
     "flann": {"color": "#444444", "marker": "|", "linestyle": "-."},
+    "brute-force": {"color": "#222222", "marker": "o", "linestyle": "-", "mfc": "white"},
+    "rand-neg": {"color": "#555555", "marker": "v", "linestyle": "-"},
+    "bm25-neg": {"color": "#555555", "marker": "^", "linestyle": "-"},
+    "ance": {"color": "#555555", "marker": "D", "linestyle": "-"},
+    "tct-colbert": {"color": "#555555", "marker": "s", "linestyle": "-"},
+    "adore": {"color": "#555555", "marker": "*", "linestyle": "-"},
+    "colbert": {"color": "#6A3D9A", "marker": "P", "linestyle": "-"},
+    "bm25": {"color": "#009E73", "marker": "X", "linestyle": "-"},
 }
+# of a system without an entry: one of these by its name, the same in every figure
+OTHERS = [
+    {"color": color, "marker": marker, "linestyle": line}
+    for color, marker, line in zip(
+        ("#A63603", "#1B7837", "#5E3C99", "#B2182B", "#35978F"),
+        ("1", "2", "3", "4", "+"),
+        ((0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (5, 3)), (0, (2, 2))),
+        strict=True,
+    )
+]
+
+
+def label(system: str) -> str:
+    """Return the name that a reader sees; a system without an entry is called as it is."""
+    return LABELS.get(system, system)
+
+
+def style(system: str) -> dict:
+    """Return how figures draw a system, as options of a line."""
+    return dict(STYLES.get(system) or OTHERS[zlib.crc32(system.encode()) % len(OTHERS)])
+
+
+def ranked(systems: pd.Series) -> pd.Series:
+    """Return sort keys: systems in the order of LABELS, others after them by name."""
+    order = {system: at for at, system in enumerate(LABELS)}
+    return systems.map(lambda s: f"{order.get(s, len(order)):03d}{s}")
+
+
+def in_order(systems: Iterable[str]) -> list[str]:
+    """Return the systems, each once, in the order that `ranked` gives."""
+    return pd.Series(sorted(set(systems)), dtype=str).sort_values(key=ranked).tolist()
 
 
 WIDTH = 7.0  # inches

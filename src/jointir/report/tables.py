@@ -1,4 +1,4 @@
-"""Tables from results.csv: sizes, the numbers behind figure 4, and metrics for DVC."""
+"""Tables of the systems of figure 4: sizes, the numbers behind it, and metrics for DVC."""
 
 from pathlib import Path
 
@@ -6,40 +6,16 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.files import atomic, read_json, write_json
+from jointir.measure.comparisons import read_comparisons
+from jointir.measure.families import FIGURE4
 from jointir.measure.groups import ALL, read_groups
 from jointir.measure.pays import JPQ, PAYS, WORSE, Verdict, verdicts
-from jointir.measure.results import RUN, measures_of, read_meta, read_results, reference
+from jointir.measure.results import RUN, measures_of, read_meta, read_results
 from jointir.readers import of_types, read_csv
-from jointir.report.formats import read_text
+from jointir.report.formats import Page, mark, read_text, write_lines
+from jointir.report.styles import label, ranked
 
-NAMES = {
-    "jpq": "JPQ",
-    "jpq-4bit": "JPQ 4-bit",
-    "ivf-jpq": "IVF-JPQ",
-    "dpq": "DPQ",
-    "opq": "OPQ",
-    "opq-4bit": "OPQ 4-bit",
-    "pq": "PQ",
-    "scann": "ScaNN",
-    "opq-scann": "OPQ+ScaNN",
-    "itq-lsh": "ITQ+LSH",
-    "lsh": "LSH",
-    "hnsw": "HNSW",
-    "hnsw-opq": "HNSW+OPQ",
-    "imi": "IMI",
-    "annoy": "Annoy",
-    "falconn": "FALCONN",
-    "flann": "FLANN",
-    "adore": "brute force (ADORE + STAR)",
-    "brute-force": "brute force (STAR)",
-    "brute-force-pretrained": "brute force (untrained)",
-    "rand-neg": "Rand Neg",
-    "bm25-neg": "BM25 Neg",
-    "ance": "ANCE",
-    "tct-colbert": "TCT-ColBERT",
-    "colbert": "ColBERT",
-    "bm25": "BM25",
-}
+COMPARED = ["dataset", "measure", "system", "setting", "seeds"]  # what a comparison is of
 PARTS = ["codes", "codebooks", "rotation", "ids", "other"]
 LEGEND = (
     "Brackets: 95% bootstrap interval over queries. Two-tailed paired t-test against JPQ at the "
@@ -48,17 +24,6 @@ LEGEND = (
     "codebooks. Pays: JPQ against the OPQ that it starts from, at the same bytes a document, over "
     "all queries (see below). Queries of the test split; dev was used for tuning."
 )
-
-
-def human(system: str) -> str:
-    """Return the name that a reader sees."""
-    return NAMES.get(system, system)
-
-
-def ranked(systems: pd.Series) -> pd.Series:
-    """Return sort keys: systems in the order of NAMES, others after them by name."""
-    order = list(NAMES)
-    return systems.map(lambda s: f"{order.index(s) if s in order else len(order):03d}{s}")
 
 
 def size_row(meta: dict) -> dict:
@@ -104,43 +69,38 @@ def read_sizes(path: Path) -> dict[tuple[str, str, str], str]:
     return dict(zip(keys, frame["compression"], strict=True))
 
 
-def mark(value: float, reference: float, p: float) -> str:
-    """Return ** or * where the reference is better, † where it is not; nothing from p = 0.05 on."""
-    if not p < 0.05:
-        return ""
-    if reference > value:
-        return "**" if p < 0.01 else "*"
-    return "†"
+def marks(rows: pd.DataFrame, comparisons: Path) -> pd.Series:
+    """Return the significance mark of each row of the test split against JPQ of as many bytes.
 
-
-def marks(rows: pd.DataFrame) -> pd.Series:
-    """Return the significance mark of each row, escaped for Markdown."""
-    found = []
-    for (value, p), ref in zip(rows[["value", "p_holm"]].to_numpy(), reference(rows), strict=True):
-        sign = "" if ref is None else mark(value, rows["value"].iloc[ref], p)
-        found.append(sign.replace("*", "\\*"))
+    Raises:
+        InputError: comparisons.csv is damaged.
+    """
+    told = read_comparisons(comparisons, FIGURE4)
+    pairs = told[["difference", "p_holm"]].itertuples(index=False, name=None)
+    signs = dict(zip(told[COMPARED].itertuples(index=False, name=None), pairs, strict=True))
+    keys = rows.assign(seeds=rows["seed"].astype(str))[COMPARED].itertuples(index=False, name=None)
+    found = [mark(*signs[key]) if key in signs else "" for key in keys]
     return pd.Series(found, index=rows.index, dtype=str)
 
 
-def final_rows(results: Path) -> pd.DataFrame:
-    """Return the rows of the test split, a seed added to the setting where a setting has several.
+def final_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return results of the test split, a seed added to the setting where a setting has several.
 
     Raises:
-        InputError: the table has no test split.
+        InputError: there is no test split.
     """
-    rows = read_results(results)
     rows = rows[rows["split"].eq("test")].reset_index(drop=True)
     if rows.empty:
-        raise InputError(results, "no row of the test split", "Measure the test split first")
+        raise InputError("results", "no row of the test split", "Measure the test split first")
     seeds = rows.groupby(["dataset", "system", "setting"])["seed"].transform("nunique")
     seed = " seed " + rows["seed"].astype(str)
     rows["label"] = (rows["setting"] + seed.where(seeds.gt(1), "")).str.strip()
     return rows
 
 
-def _line(
+def _cells(
     run: pd.DataFrame, measures: list[str], brute: float | None, compression: str, pays: str
-) -> str:
+) -> list[str]:
     first = run.iloc[0]
     cells = {row.measure: f"{row.value:.3f}{row.mark}" for row in run.itertuples()}
     main = run[run["measure"].eq(measures[0])]
@@ -150,8 +110,8 @@ def _line(
     share = f"{row['value'] / brute:.1%}" if len(main) and brute else ""
     ratio = f"{float(compression):.1f}\u00d7" if compression else ""
     scores = [cells.get(measure, "") for measure in measures]
-    about = [human(first.system), first.label, f"{first.bytes_per_doc:g}"]
-    return f"| {' | '.join([*about, *scores, share, ratio, pays])} |"
+    about = [label(first.system), first.label, f"{first.bytes_per_doc:g}"]
+    return [*about, *scores, share, ratio, pays]
 
 
 def verdict_text(found: Verdict) -> str:
@@ -176,17 +136,17 @@ def read_pays(groups: Path) -> dict[tuple[str, str, float], str]:
     }
 
 
-def dataset_lines(
+def page(
     rows: pd.DataFrame,
     compressions: dict[tuple[str, str, str], str],
     pays: dict[tuple[str, str, float], str],
-) -> list[str]:
-    """Return the Markdown table of one dataset's test rows (those of final_rows).
+) -> Page:
+    """Return the table of one dataset's test rows: those of `final_rows`, with their `mark`.
 
     compressions: of `read_sizes`. pays: of `read_pays`.
     """
     measures = measures_of(rows)
-    rows = rows.assign(mark=marks(rows)).sort_values(
+    rows = rows.sort_values(
         ["system", "bytes_per_doc", "setting", "seed"],
         key=lambda column: ranked(column) if column.name == "system" else column,
     )
@@ -194,13 +154,12 @@ def dataset_lines(
     brute = float(exact["value"].iloc[0]) if len(exact) else None
     titles = ["system", "setting", "bytes a document", *measures]
     titles += [f"of brute force's {measures[0]}", "compression", "pays"]
-    align = ["---", "---"] + ["---:"] * (len(titles) - 2)
-    lines = [f"| {' | '.join(titles)} |", f"| {' | '.join(align)} |"]
+    lines = []
     for (dataset, _, system, setting, _, size), run in rows.groupby(RUN, sort=False):
         compression = compressions.get((dataset, system, setting), "")
         told = pays.get((dataset, system, size), "")
-        lines.append(_line(run, measures, brute, compression, told))
-    return lines
+        lines.append(_cells(run, measures, brute, compression, told))
+    return Page(f"### {rows['dataset'].iloc[0]}, test", titles, lines)
 
 
 def comparison_line(path: Path) -> str:
@@ -226,35 +185,40 @@ def comparison_line(path: Path) -> str:
 
 
 def figure4_table(
-    results: Path, sizes: Path, groups: Path, pays: Path, star: list[Path], out: Path
+    results: list[Path],
+    comparisons: Path,
+    sizes: Path,
+    groups: Path,
+    pays: Path,
+    star: list[Path],
+    out: Path,
 ) -> None:
     """Write figure 4's numbers, and what it leaves out, as a Markdown table for each dataset.
 
-    groups: groups.csv, by which a column says whether JPQ pays. pays: the text of the `pays`
-    stage, which ends the file. star: comparisons of the trained with the untrained encoder, a
-    sentence each.
+    comparisons: those with JPQ of as many bytes. groups: groups.csv, by which a column says whether
+    JPQ pays. pays: the text of the `pays` stage, which ends the file. star: comparisons of the
+    trained with the untrained encoder, a sentence each.
 
     Raises:
-        InputError: results.csv has other columns, or no test split; groups.csv is damaged; or
-            there is no such text.
+        InputError: results have other columns, or no test split; another table is damaged; or there
+            is no such text.
     """
     compressions, told = read_sizes(sizes), read_pays(groups)
-    lines: list[str] = []
-    for dataset, rows in final_rows(results).groupby("dataset"):
-        lines += [f"### {dataset}, test", "", *dataset_lines(rows, compressions, told), ""]
+    rows = final_rows(read_results(results))
+    rows = rows.assign(mark=marks(rows, comparisons))
+    pages = [page(own, compressions, told) for _, own in rows.groupby("dataset")]
     notes = [LEGEND, *map(comparison_line, star), read_text(pays).rstrip()]
-    with atomic(out) as scratch:
-        scratch.write_text("\n".join([*lines, "\n\n".join(notes)]) + "\n", encoding="utf-8")
+    write_lines([*(line for one in pages for line in one.lines()), "\n\n".join(notes)], out)
 
 
-def metrics_json(results: Path, out: Path) -> None:
+def metrics_json(results: list[Path], out: Path) -> None:
     """Write {dataset: {system: {setting: {measure: value}}}} of the test split for `dvc metrics`.
 
     Raises:
-        InputError: results.csv has other columns, or no test split.
+        InputError: results have other columns, or no test split.
     """
     nested: dict = {}
-    for row in final_rows(results).itertuples():
+    for row in final_rows(read_results(results)).itertuples():
         settings = nested.setdefault(row.dataset, {}).setdefault(row.system, {})
         settings.setdefault(row.label or "default", {})[row.measure] = round(row.value, 4)
     write_json(out, nested)

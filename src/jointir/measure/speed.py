@@ -1,15 +1,14 @@
-"""Effectiveness joined with latency: the rows of figure 5 and of tables 1 and 2."""
+"""Effectiveness joined with latency, and the setting of each system that tables 1 and 2 show."""
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from jointir.errors import InputError
 from jointir.files import atomic
-from jointir.measure.results import REFERENCE, measures_of, read_results
+from jointir.measure.families import JPQ
+from jointir.measure.results import measures_of, shown
 from jointir.readers import of_types, read_csv
-from jointir.report.tables import ranked
 
 RUN = ["dataset", "system", "setting"]
 LATENCY = [*RUN, "threads", "batch", "n_docs", "dim", "stage", "median_ms", "p95_ms", "qps"]
@@ -46,27 +45,22 @@ def searches(latency: pd.DataFrame, threads: int = 1, batch: int = 1) -> pd.Data
     return rows[rows["threads"].eq(threads) & rows["batch"].eq(batch)]
 
 
-def joined(results: Path, latency: Path) -> pd.DataFrame:
-    """Return results.csv's rows with the median_ms and qps of one query at a time on one thread.
+def joined(results: list[Path], meta: list[Path], latency: Path) -> pd.DataFrame:
+    """Return the results of the runs in `meta`, with median_ms and qps.
+
+    The two are of one query at a time on one thread.
 
     Raises:
-        InputError: a system that was measured was not timed.
+        InputError: a run is not in the results, or was not timed.
     """
     times = searches(read_latency(latency))[[*RUN, "median_ms", "qps"]]
-    rows = read_results(results).merge(times, on=RUN, how="left", validate="many_to_one")
+    rows = shown(results, meta).merge(times, on=RUN, how="left", validate="many_to_one")
     late = rows[rows["qps"].isna()]
     if len(late):
         row = late.iloc[0]
         found = f"{row.system} {row.setting} of {row.dataset} was not timed"
         raise InputError(latency, found, "Rerun the latency stage")
     return rows.reset_index(drop=True)
-
-
-def pareto(qps: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Return bool[n]: which points no other point equals or beats in both, and beats in one."""
-    better = (qps[:, None] >= qps) & (value[:, None] >= value)
-    strictly = better & ((qps[:, None] > qps) | (value[:, None] > value))
-    return ~strictly.any(axis=0)
 
 
 def chosen(rows: pd.DataFrame, M: int) -> pd.DataFrame:
@@ -83,16 +77,11 @@ def chosen(rows: pd.DataFrame, M: int) -> pd.DataFrame:
     found = []
     for dataset, own in rows[rows["split"].eq("dev")].groupby("dataset"):
         own = own[own["measure"].eq(measures_of(own)[0])]
-        jpq = own[own["system"].eq(REFERENCE) & own["setting"].eq(f"M={M}")]
+        jpq = own[own["system"].eq(JPQ) & own["setting"].eq(f"M={M}")]
         if jpq.empty:
             raise InputError("table1.M", f"{M} is no M of JPQ on {dataset}", "Choose one it has")
         found += [_choose(group, jpq.iloc[0]) for _, group in own.groupby("system")]
-    table = pd.DataFrame(found)[RUN]
-    return table.sort_values(["dataset", "system"], key=_order).reset_index(drop=True)
-
-
-def _order(column: pd.Series) -> pd.Series:
-    return ranked(column) if column.name == "system" else column
+    return pd.DataFrame(found, columns=rows.columns)[RUN].reset_index(drop=True)
 
 
 def _choose(group: pd.DataFrame, jpq: pd.Series) -> pd.Series:

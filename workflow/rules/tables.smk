@@ -1,0 +1,73 @@
+# Which tables of results and of comparisons there are, and what each holds: rules in measure.smk.
+
+# The tables of results, in this order, and the figure of each. A run stands in one table: that of the
+# first figure that shows it. A figure reads every table that holds a run of it.
+RESULTS = {
+    "results": "figure4",
+    "results-speed": "figure5",
+    "results-ablation": "figure7",
+    "results-retrievers": "figure1",
+}
+# The tables of comparisons: the figure, the splits, and the families that p is corrected within.
+COMPARISONS = {
+    "comparisons": ("figure4", SPLITS, ["figure4"]),
+    "comparisons-speed": ("figure5", ["test"], ["table1"]),
+    "comparisons-ablation": ("figure7", SPLITS, ["figure7", "steps"]),
+    "comparisons-retrievers": ("figure1", ["test"], ["table3", "table5"]),
+}
+
+
+def runs_of(figure):
+    """Return {(system, size): table}: the table of results that each run of a figure stands in.
+
+    Later figures are not asked, and earlier ones only for the systems of this one: so no table
+    depends on the params of others.
+    """
+    found = {}
+    for table, other in RESULTS.items():
+        systems = CHECKED[other]
+        for system in [s for s in CHECKED[figure] if s in systems]:
+            for size in CHECKED[figure][system]:
+                if size in systems[system]:
+                    found.setdefault((system, size), table)
+        if other == figure:
+            return found
+
+
+def held(table):
+    """Return {system: sizes}: what a table of results holds."""
+    found = {}
+    for (system, size), own in runs_of(RESULTS[table]).items():
+        if own == table:
+            found.setdefault(system, []).append(size)
+    return found
+
+
+def of_table(pattern, table):
+    """Return `pattern` for every dataset, and every run that a table of results holds."""
+    return each_system(pattern, held(table), DATASETS if table == "results" else TEXTS)
+
+
+def of_figure(figure, kind="reports/tables/{table}.csv"):
+    """Return the tables of results that a figure's runs are in, or a file of another kind of each."""
+    holding = set(runs_of(figure).values())
+    return [kind.format(table=table) for table in RESULTS if table in holding]
+
+
+def made(*tables):
+    """Return tables of results or comparisons with their flags; one that would be empty is left out."""
+    kept = [table for table in tables if table not in RESULTS or held(table)]
+    return expand(["reports/tables/{table}.csv", "data/{table}.made"], table=kept)
+
+
+def compared(pattern, table):
+    """Return `pattern` for every run of the figure that a table of comparisons belongs to."""
+    return each_system(pattern, CHECKED[COMPARISONS[table][0]])
+
+
+def of_tables(wildcards, input):
+    """Return the options of `jointir comparisons` that the families of tables 1, 3 and 5 need."""
+    if COMPARISONS[wildcards.table][0] not in ("figure1", "figure5"):
+        return ""
+    times = repeat("latency", input.latency)
+    return f"--M {config['table1']['M']} {repeat('results', input.results)} {times}"
