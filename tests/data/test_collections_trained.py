@@ -123,7 +123,7 @@ def train_it(name: str, field: Field, data: Path, folder: Path, out: Path) -> No
     elif name == "adore":
         adore(**given, **docs, out=out, **LIST)
     elif name == "jpq":
-        jpq(**given, **both, **LIST, centroid_lr=1e-2)
+        made.flat(jpq)(**given, **both, **LIST, centroid_lr=1e-2)
     elif name == "dpq":
         options = SHARED | {"scale": 20.0, "pq_lr": 1e-2, "temperature": 0.03}
         dpq(**given, **both, **docs, **options, reconstruction=1.0)

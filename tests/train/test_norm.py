@@ -24,7 +24,7 @@ from jointir.retrievers.dual import dual
 from jointir.retrievers.tct import tct
 from jointir.search.build import build
 from jointir.train import norm, training
-from tiny import D, make
+from tiny import D, flat, make
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +102,9 @@ TRAININGS = {
     "star": with_docs(star_module.star, **COMMON | NEGATIVES),
     "dual": with_docs(dual, **COMMON | NEGATIVES, negatives="random"),
     "adore": with_docs(adore, **JPQ),
-    "jpq": with_index(jpq, "centroid_lr", **JPQ),
-    "jpq-neg": with_index(jpq, "centroid_lr", **JPQ, exact=True),
-    "jpq-mse": with_index(jpq, "centroid_lr", **JPQ, reconstruction=9.0),
+    "jpq": with_index(flat(jpq), "centroid_lr", **JPQ),
+    "jpq-neg": with_index(flat(jpq), "centroid_lr", **JPQ, exact=True),
+    "jpq-mse": with_index(flat(jpq), "centroid_lr", **JPQ, reconstruction=9.0),
     "dpq": with_index(dpq, "pq_lr", **DPQ),
     "tct-colbert": tct_colbert,
     "asi": with_docs(asi, **ASI, indexer="mlp", head_lr=1e-3),

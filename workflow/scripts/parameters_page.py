@@ -9,6 +9,10 @@ from pathlib import Path
 
 import yaml
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from workflow.scripts.schema import load
+
 PAGE, SCHEMA = Path("docs/parameters.md"), Path("workflow/schemas/params.schema.yaml")
 HEAD = f"""<!-- Written by `python workflow/scripts/parameters_page.py write`: do not edit. -->
 
@@ -76,7 +80,7 @@ def table(lines: Iterable[tuple[str, ...]]) -> str:
 
 def page() -> str:
     """Return the page for the params and the schema of this folder."""
-    schema, text = yaml.safe_load(SCHEMA.read_text()), [HEAD]
+    schema, text = load(SCHEMA), [HEAD]
     files = {path: yaml.safe_load(path.read_text()) for path in Path("params").glob("*.yaml")}
     for section, node in schema["properties"].items():
         ((path, values),) = ((path, own) for path, own in files.items() if section in own)

@@ -16,7 +16,7 @@ from jointir.encode.precision import has_bf16
 from jointir.exact import best_rows
 from jointir.joint.jpq import JPQ, Criterion
 from jointir.joint.uncompressed import Uncompressed
-from jointir.train.candidates import LABELLED
+from jointir.methods.shared import LABELLED
 from jointir.train.dev import UNMEASURED, DevOptions, validation
 from jointir.train.loop import decayed
 from jointir.train.mining import negatives_of

@@ -8,10 +8,10 @@ import torch
 from jointir.encode.embed import BATCH_TOKENS
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import autocast, has_bf16
+from jointir.methods.shared import LABELLED
 from jointir.retrievers.late import LateInteraction
 from jointir.retrievers.late_search import search
 from jointir.train.batches import bm25_batches
-from jointir.train.candidates import LABELLED
 from jointir.train.dev import UNSAMPLED, SampleOptions, sampled_validation
 from jointir.train.dual_encoder import star_loss
 from jointir.train.training import Training

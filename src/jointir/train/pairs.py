@@ -10,7 +10,8 @@ import numpy as np
 
 from jointir.data.store import read_about, read_doc_ids, read_qrels, read_queries
 from jointir.errors import InputError
-from jointir.train.candidates import ALL, LABELLED, Candidates
+from jointir.methods.shared import ALL, LABELLED
+from jointir.train.candidates import Candidates
 from jointir.train.order import shuffled
 from jointir.train.processes import say_once
 
