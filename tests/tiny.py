@@ -25,7 +25,8 @@ from jointir.data.dataset import Dataset, write_dataset
 from jointir.encode import precision
 from jointir.encode.embed import embed
 from jointir.encode.encoder import DualEncoder
-from jointir.search.build import build
+from jointir.methods import opq
+from jointir.search import build as module
 from jointir.train.candidates import Candidates
 from jointir.train.checkpoint import Checkpoint
 from jointir.train.pairs import TrainingPairs
@@ -68,6 +69,11 @@ def flat(stage: Callable[..., None]) -> Callable[..., None]:
         stage(*paths, settings=kind(**own), **given)
 
     return called
+
+
+def build(system: str, docs: Path, out: Path, M: int = 0, **settings: int) -> None:
+    """Build an index, its settings by name."""
+    module.build(system, docs, out, opq.Settings(M=M, **settings))
 
 
 def embed_train(tiny: "Tiny") -> Path:

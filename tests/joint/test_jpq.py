@@ -16,12 +16,11 @@ from jointir.files import sha256
 from jointir.joint.index import TrainablePQ
 from jointir.joint.jpq import JPQ, Criterion, jpq
 from jointir.quantize.pq import PQ, read_pq
-from jointir.search.build import build
 from jointir.search.index import index_bytes
 from jointir.train.pairs import training_pairs
 from jointir.train.queries import pad
 from test_lambdarank import pair_weights
-from tiny import LENGTHS, D, M, N, flat, make, save_encoder
+from tiny import LENGTHS, D, M, N, build, flat, make, save_encoder
 
 OPTIONS = {"steps": 30, "batch": 8, "negatives": 20, "lr": 1e-3, "centroid_lr": 1e-2}
 OPTIONS |= {"warmup": 3, "lambda_cut": 10, "scale": 20.0, "seed": 5, "mined_from": "all"}

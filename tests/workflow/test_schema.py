@@ -1,6 +1,7 @@
 """The schema of the params takes from a method's `Settings` what an object says."""
 
 import sys
+from collections.abc import Iterator
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from jointir.methods import settings
 from jointir.settings import described
 
 SCHEMA = ROOT / "workflow/schemas/params.schema.yaml"
+WORDS = ("settings", "changes")  # by which an object names a method
 
 
 def filled(tmp_path, node: dict) -> dict:
@@ -62,29 +64,37 @@ def test_what_names_no_method_stays_as_it_is(tmp_path):
     assert filled(tmp_path, node) == node
 
 
-def sections(node: object) -> list[str]:
-    """Return the methods whose settings are parameters of the schema."""
-    if isinstance(node, dict):
-        own = [node["settings"]] if isinstance(node.get("settings"), str) else []
-        return own + [name for child in node.values() for name in sections(child)]
-    return [name for child in node for name in sections(child)] if isinstance(node, list) else []
+def nodes(node: object) -> Iterator[dict]:
+    """Yield every object of the schema that names a method."""
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    for child in children:
+        yield from nodes(child)
+    if isinstance(node, dict) and any(isinstance(node.get(w), str) for w in WORDS):
+        yield node
 
 
-def test_the_schema_says_no_setting_of_such_a_section_again():
-    """But for its bounds: type and meaning are those of `Settings`."""
-    text = yaml.safe_load(SCHEMA.read_text())
-    assert "jpq" in sections(text)
+def test_no_object_says_a_setting_again():
+    """But for its bounds and, where it changes others, what its value means there."""
+    found = list(nodes(yaml.safe_load(SCHEMA.read_text())))
+    assert len(found) > 15
+    for node in found:
+        fields = described(settings(node.get("settings") or node["changes"]))
+        for name in set(node.get("properties", {})) & set(fields) - set(node.get("but_for", ())):
+            said = set(node["properties"][name])
+            assert not said & {"type", "enum", "$ref"}, name
+            assert "changes" in node or "description" not in said, name
 
-    def walk(node: object) -> None:
-        if isinstance(node, dict):
-            name = node.get("settings") or node.get("changes")
-            if isinstance(name, str):
-                for field in set(node.get("properties", {})) & set(described(settings(name))):
-                    assert not {"type", "description", "enum"} & set(node["properties"][field])
-            for child in node.values():
-                walk(child)
-        elif isinstance(node, list):
-            for child in node:
-                walk(child)
 
-    walk(text)
+def test_a_method_takes_the_default_params_of_its_section():
+    sections = yaml.safe_load(SCHEMA.read_text())["properties"]
+    params: dict = {}
+    for path in (ROOT / "params").glob("*.yaml"):
+        params |= yaml.safe_load(path.read_text())
+    taken = {name: node for name, node in sections.items() if "settings" in node}
+    assert {"star", "jpq", "dpq", "distill", "opq", "ivf-jpq", "asi"} <= set(taken)
+    for section, node in taken.items():
+        kind = settings(node["settings"])
+        names = set(described(kind)) - set(node.get("but_for", ()))
+        own = {name: params[section][name] for name in names}
+        made = kind(**{"seed": 7} | own)  # a run's, where the section has none
+        assert {name: getattr(made, name) for name in names} == own, section

@@ -54,11 +54,17 @@ def kind(node: dict, schema: dict) -> str:
     return ", ".join(filter(None, [*words, " or ".join(kind(one, schema) for one in choices)]))
 
 
+def changed(inner: dict, node: dict) -> dict:
+    """Return a node of the schema without the parameters that are told where it changes them."""
+    told, own = node["properties"], inner.get("properties", {})
+    return inner | {"properties": {k: v for k, v in own.items() if v != told.get(k)}}
+
+
 def rows(path: str, node: dict, schema: dict, values: dict) -> Iterator[tuple[str, ...]]:
     """Yield path, type, default and meaning of each parameter of a node; values: the defaults."""
     for name, child in node.get("properties", {}).items():
         own, at = whole(child, schema), f"{path}.{name}".strip(".")
-        inner = own.get("additionalProperties") or {}
+        inner = changed(own.get("additionalProperties") or {}, node)
         default = "required" if name in node.get("required", []) else "optional"
         words = (kind(child, schema), flow(values[name]) if name in values else default)
         if own["properties"] or inner.get("properties"):  # a group, whose parameters follow

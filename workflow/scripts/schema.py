@@ -51,7 +51,7 @@ def _of_method(node: dict) -> dict:
         for name, said in fields.items()
         if name in only and name not in left_out
     }
-    properties = {name: own[name] for name in own if name not in fields} | found
+    properties = {name: own[name] for name in own if name not in found} | found
     whole = {"type": "object", "additionalProperties": False, "properties": properties}
     return node | whole | ({"required": list(properties)} if required else {})
 

@@ -25,6 +25,10 @@ MinedFrom = Annotated[
         among=(LABELLED, ALL),
     ),
 ]
+Holdout = Annotated[
+    float,
+    Option("share of documents, with their queries, that training does not see", least=0, below=1),
+]
 RandomWeight = Annotated[float, Option("weight of the in-batch random negatives", least=0)]
 
 
@@ -64,3 +68,13 @@ class TopNegatives(Trained):
         int, Option("rank beyond which a document's reciprocal rank counts as 0", least=1)
     ]
     scale: Scale
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built(Checked):
+    """What every index has that is fitted after training."""
+
+    M: Annotated[
+        int, Option("sub-quantizers, for lsh and itq-lsh bytes a document; 0: has none", least=0)
+    ] = 0
+    seed: Seed = 0
