@@ -107,7 +107,7 @@ PATHS = {
     "collection": "folder that a corpus stage wrote",
     "encoder": "folder of the encoder that the training starts from",
     "model": "folder of the model that the training starts from",
-    "docs": "the documents' embeddings by that encoder, float[N, D]",
+    "docs": "the documents' embeddings, float[N, D]",
     "teacher": "what is learned from: of jpq and tune the train queries by the starting encoder,"
     " float[T, D], of tct-colbert a folder of the colbert stage",
     "train_queries": "the vectors of the train queries, float[T, D]",

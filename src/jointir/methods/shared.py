@@ -75,6 +75,6 @@ class Built(Checked):
     """What every index has that is fitted after training."""
 
     M: Annotated[
-        int, Option("sub-quantizers, for lsh and itq-lsh bytes a document; 0: has none", least=0)
+        int, Option("sub-quantizers, or bytes a document of lsh and itq-lsh; 0: none", least=0)
     ] = 0
     seed: Seed = 0
