@@ -1,12 +1,13 @@
 """A dual encoder and a collection so small that a test trains on them in seconds."""
 
+import inspect
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as cli.py does, before faiss is loaded
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,7 +25,8 @@ from jointir.data.dataset import Dataset, write_dataset
 from jointir.encode import precision
 from jointir.encode.embed import embed
 from jointir.encode.encoder import DualEncoder
-from jointir.search.build import build
+from jointir.methods import opq
+from jointir.search import build as module
 from jointir.train.candidates import Candidates
 from jointir.train.checkpoint import Checkpoint
 from jointir.train.pairs import TrainingPairs
@@ -56,6 +58,22 @@ def killed(after: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched, pytest.raises(Killed):
         patched.setattr(Checkpoint, "save", save_and_die)
         yield
+
+
+def flat(stage: Callable[..., None]) -> Callable[..., None]:
+    """Return a stage that takes each of its settings by name, as its command does."""
+    kind = inspect.signature(stage, eval_str=True).parameters["settings"].annotation
+
+    def called(*paths: object, **given: object) -> None:
+        own = {f.name: given.pop(f.name) for f in fields(kind) if f.name in given}
+        stage(*paths, settings=kind(**own), **given)
+
+    return called
+
+
+def build(system: str, docs: Path, out: Path, M: int = 0, **settings: int) -> None:
+    """Build an index, its settings by name."""
+    module.build(system, docs, out, opq.Settings(M=M, **settings))
 
 
 def embed_train(tiny: "Tiny") -> Path:

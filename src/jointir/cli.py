@@ -23,7 +23,7 @@ import typer
 from jointir.errors import InputError
 from jointir.faults import told
 from jointir.numbers import check_number, check_seed
-from jointir.settings import described
+from jointir.settings import Checked, described
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
@@ -102,18 +102,40 @@ STAGES = {
 SHARED = ("star", "dual", "adore", "jpq")
 
 
+# What the options of paths are, of a stage that takes settings.
+PATHS = {
+    "collection": "folder that a corpus stage wrote",
+    "encoder": "folder of the encoder that the training starts from",
+    "model": "folder of the model that the training starts from",
+    "docs": "the documents' embeddings, float[N, D]",
+    "teacher": "what is learned from: of jpq and tune the train queries by the starting encoder,"
+    " float[T, D], of tct-colbert a folder of the colbert stage",
+    "train_queries": "the vectors of the train queries, float[T, D]",
+    "queries": "the vectors of the dev and test queries",
+    "index": "the faiss index that the training starts from",
+    "ids": "the documents' identifiers",
+    "tuned": "a file of the tune stage, whose choice takes the place of the options here",
+    "own": "an option that keeps its value all the same",
+    "out": "what is written",
+    "out_index": "the faiss index that is written",
+    "out_encoder": "the query encoder's folder that is written",
+    "scratch": "folder of the checkpoint that a killed training resumes from",
+}
+
+
 def with_options(stage: Callable[..., None], name: str) -> Callable[..., None]:
     """Return `stage` as typer shall see it: every parameter is a --name, the required ones too.
 
-    A parameter that is a dataclass is an option for each of its fields, with their descriptions as
-    help. One that is annotated for typer stays as it is. An error ends the process with one line:
-    typer would say nothing of an interrupt.
+    A parameter that is a dataclass is an option for each of its fields, with their descriptions and
+    bounds as help. One that is annotated for typer stays as it is. An error ends the process with
+    one line: typer would say nothing of an interrupt.
     """
     signature = inspect.signature(stage, eval_str=True)
-    parameters = [option for p in signature.parameters.values() for option in _options(p)]
     folded = {
         n: p.annotation for n, p in signature.parameters.items() if is_dataclass(p.annotation)
     }
+    paths = PATHS if any(issubclass(kind, Checked) for kind in folded.values()) else {}
+    parameters = [option for p in signature.parameters.values() for option in _options(p, paths)]
 
     @functools.wraps(stage)
     def command(**values: object) -> None:
@@ -130,8 +152,11 @@ def with_options(stage: Callable[..., None], name: str) -> Callable[..., None]:
     return command
 
 
-def _options(parameter: inspect.Parameter) -> list[inspect.Parameter]:
-    """Return the options of a stage's parameter: one, or those of a dataclass's fields."""
+def _options(parameter: inspect.Parameter, paths: dict[str, str]) -> list[inspect.Parameter]:
+    """Return the options of a stage's parameter: one, or those of a dataclass's fields.
+
+    paths: the help of parameters that are none.
+    """
     kind, default = parameter.annotation, parameter.default
     if is_dataclass(kind):
         given = kind if default is parameter.empty else default
@@ -140,12 +165,12 @@ def _options(parameter: inspect.Parameter) -> list[inspect.Parameter]:
                 name,
                 parameter.KEYWORD_ONLY,
                 default=getattr(given, name, parameter.empty),
-                annotation=Annotated[own, typer.Option(help=text)],
+                annotation=Annotated[own, typer.Option(help=option.help())],
             )
-            for name, (own, text) in described(kind).items()
+            for name, (own, option) in described(kind).items()
         ]
     if get_origin(kind) is not Annotated:
-        kind = Annotated[kind, typer.Option()]
+        kind = Annotated[kind, typer.Option(help=paths.get(parameter.name))]
     return [parameter.replace(annotation=kind, kind=parameter.KEYWORD_ONLY)]
 
 

@@ -35,7 +35,6 @@ from jointir.retrievers.late_search import late_search
 from jointir.retrievers.star import star
 from jointir.retrievers.tct import tct
 from jointir.search.bm25 import bm25
-from jointir.search.build import build
 from jointir.train.batches import Batches
 from jointir.train.mining import mine
 from jointir.train.negatives import bm25_negatives, random_negatives
@@ -94,7 +93,7 @@ def field(tmp_path_factory) -> Field:
     field = Field(odd, one, *paths)
     made.save_encoder(field.encoder)
     embed(odd, field.encoder, field.docs, "document", dtype="float32")
-    build("opq", field.docs, field.opq, made.M, iterations=2)
+    made.build("opq", field.docs, field.opq, made.M, iterations=2)
     train_it("colbert", field, odd, folder, field.teacher)
     return field
 
@@ -111,24 +110,24 @@ def train_it(name: str, field: Field, data: Path, folder: Path, out: Path) -> No
     both = {"out_index": folder / "index.faiss", "out_encoder": out, "index": field.opq}
     docs = {"docs": field.docs}
     if name in ("random", "bm25", "own"):
-        dual(**given, out=out, **docs, negatives=name, **STAR)
+        made.flat(dual)(**given, out=out, **docs, negatives=name, **STAR)
     elif name == "star":
-        star(**given, **docs, out=out, **STAR)
+        made.flat(star)(**given, **docs, out=out, **STAR)
     elif name == "colbert":
         options = SHARED | {"dim": 16, "head_lr": 1e-2, "random_weight": 0.1, "depth": DEPTH}
-        colbert(**given, out=out, **options)
+        made.flat(colbert)(**given, out=out, **options)
     elif name == "tct":
         options = SHARED | {"gamma": 0.1, "temperature": 0.25, "scale": 20.0, "depth": DEPTH}
-        tct(**given, teacher=field.teacher, out=out, **options)
+        made.flat(tct)(**given, teacher=field.teacher, out=out, **options)
     elif name == "adore":
-        adore(**given, **docs, out=out, **LIST)
+        made.flat(adore)(**given, **docs, out=out, **LIST)
     elif name == "jpq":
-        jpq(**given, **both, **LIST, centroid_lr=1e-2)
+        made.flat(jpq)(**given, **both, **LIST, centroid_lr=1e-2)
     elif name == "dpq":
         options = SHARED | {"scale": 20.0, "pq_lr": 1e-2, "temperature": 0.03}
-        dpq(**given, **both, **docs, **options, reconstruction=1.0)
+        made.flat(dpq)(**given, **both, **docs, **options, reconstruction=1.0)
     else:
-        asi(**given, **docs, out=out, **ASI | {"steps": 2, "batch": 64})
+        made.flat(asi)(**given, **docs, out=out, **ASI | {"steps": 2, "batch": 64})
 
 
 @pytest.mark.parametrize("name", TRAININGS)

@@ -48,7 +48,7 @@ from jointir.files import read_json
 from jointir.retrievers import star as star_module
 from jointir.retrievers.colbert import colbert
 from jointir.retrievers.late import LateInteraction
-from tiny import D, make
+from tiny import D, flat, make
 
 LENGTHS = {"query": 12, "document": 24}
 LONG = " ".join(f"w{i}" for i in range(60))
@@ -312,7 +312,7 @@ def test_star_from_half_precision_learns_as_from_its_float32_copy(tiny, tmp_path
         docs, out = tmp_path / f"{name}.npy", tmp_path / f"{name}-out"
         embed(tiny.collection, tmp_path / f"{name}-in", docs, "document", dtype="float32")
         start = tmp_path / f"{name}-in"
-        star_module.star(tiny.collection, start, docs, out, tmp_path / "scratch", **STAR)
+        flat(star_module.star)(tiny.collection, start, docs, out, tmp_path / "scratch", **STAR)
         trained.append([load_file(p) for p in sorted(out.rglob("*.safetensors"))])
     before = [load_file(p) for p in sorted((tmp_path / "half-in").rglob("*.safetensors"))]
     moved = 0.0
@@ -333,7 +333,7 @@ def test_an_encoder_of_any_kind_is_trained_and_exported(tiny, tmp_path, name):
     bring(write(tmp_path / "source"), tmp_path / "in", prompts)
     embed(tiny.collection, tmp_path / "in", tmp_path / "docs.npy", "document", dtype="float32")
     paths = {"docs": tmp_path / "docs.npy", "out": tmp_path / "out", "scratch": tmp_path / "s"}
-    star_module.star(tiny.collection, tmp_path / "in", **paths, **STAR | {"lr": 1e-3})
+    flat(star_module.star)(tiny.collection, tmp_path / "in", **paths, **STAR | {"lr": 1e-3})
     before, model = (DualEncoder.load(tmp_path / n).eval() for n in ("in", "out"))
     exported = SentenceTransformer(str(tmp_path / "out"), device="cpu")
     for kind in LENGTHS:
@@ -342,7 +342,7 @@ def test_an_encoder_of_any_kind_is_trained_and_exported(tiny, tmp_path, name):
         assert np.abs(found - embed_texts(before, TEXTS, kind, 4096, False)).max() > 1e-4
     options = {"dim": 16, "steps": 2, "batch": 8, "lr": 1e-4, "head_lr": 1e-3, "warmup": 1}
     options |= {"random_weight": 0.1, "depth": 20, "seed": 3}
-    colbert(tiny.collection, tmp_path / "out", tmp_path / "late", tmp_path / "s", **options)
+    flat(colbert)(tiny.collection, tmp_path / "out", tmp_path / "late", tmp_path / "s", **options)
     late = LateInteraction.load(tmp_path / "late").eval()
     (tokens, counts), plain = late(late.tokenize(TEXTS, "query"), "query"), late.model
     for own, mask, right in zip(tokens, counts, plain.encode_query(TEXTS), strict=True):

@@ -43,7 +43,7 @@ def given(tiny, tmp_path_factory):
 def run(tiny, model, ids, out, **changed):
     """Settle into `out`/model; return its hash."""
     paths = {"out": out / "model", "scratch": out / "scratch", "docs": tiny.docs}
-    settle(tiny.collection, model, ids, **paths, **SETTINGS | changed)
+    tiny_data.flat(settle)(tiny.collection, model, ids, **paths, **SETTINGS | changed)
     return sha256(out / "model")
 
 
@@ -210,7 +210,9 @@ def test_bad_input_is_named(tiny, given, tmp_path):
     few = tmp_path / "few.npy"
     np.save(few, np.load(tiny.docs)[:5])
     with pytest.raises(InputError, match=r"few\.npy.*holds 5 embeddings"):
-        settle(tiny.collection, model, ids, few, tmp_path / "m", tmp_path / "s", **SETTINGS)
+        tiny_data.flat(settle)(
+            tiny.collection, model, ids, few, tmp_path / "m", tmp_path / "s", **SETTINGS
+        )
     with pytest.raises(InputError, match=r"few\.npy.*holds 5 embeddings"):
         options = {"kind": "random", "length": L, "vocabulary": V, "layers": 1, "seed": 1}
         given_ids(tiny.collection, tiny.encoder, few, tmp_path / "m", tmp_path / "i", **options)

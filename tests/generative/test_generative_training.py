@@ -49,7 +49,7 @@ def train_asi(tiny, out, **changed):
     """Train into `out`/model; return its hash."""
     inputs = {"collection": tiny.collection, "encoder": tiny.encoder, "docs": tiny.docs}
     paths = {"out": out / "model", "scratch": out / "scratch"}
-    asi(**inputs, **paths, **SETTINGS | changed)
+    tiny_data.flat(asi)(**inputs, **paths, **SETTINGS | changed)
     return sha256(out / "model")
 
 
@@ -270,11 +270,13 @@ def test_what_is_held_out_is_not_seen(tiny):
 def test_bad_input_is_named(tiny, tmp_path):
     with pytest.raises(InputError, match=r"asi\.fresh"):
         train_asi(tiny, tmp_path, fresh=7)
-    with pytest.raises(InputError, match=r"asi\.vocabulary"):
+    with pytest.raises(InputError, match=r"asi\.vocabulary"):  # half of 320 documents
+        train_asi(tiny, tmp_path, vocabulary=256, holdout=0.5)
+    with pytest.raises(InputError, match=r"--vocabulary: 400 is not at most 256"):
         train_asi(tiny, tmp_path, vocabulary=400)
     np.save(tmp_path / "few.npy", np.load(tiny.docs)[:5])
     with pytest.raises(InputError, match=r"few\.npy.*holds 5 embeddings"):
-        asi(
+        tiny_data.flat(asi)(
             *(tiny.collection, tiny.encoder, tmp_path / "few.npy"),
             **{"out": tmp_path / "x", "scratch": tmp_path / "y"},
             **SETTINGS,

@@ -13,9 +13,9 @@ from jointir.files import sha256
 from jointir.joint.distill import Distilled, distill
 from jointir.joint.index import TrainablePQ
 from jointir.quantize.pq import read_pq, write_index
-from jointir.search.build import build
 from jointir.train.checkpoint import Checkpoint
 from jointir.train.dev import DevOptions
+from tiny import build, flat
 
 N, Q, D, M = 2000, 400, 32, 4
 OPTIONS = {"steps": 60, "batch": 16, "documents": 40, "lr": 3e-3, "map_lr": 1e-3, "warmup": 5}
@@ -51,7 +51,7 @@ def trained(given, folder, validate_every=20, **options):
     """Run the stage; return the faiss index that it wrote."""
     dev = DevOptions(folder / "curve.csv", ["R@10"], validate_every)
     paths = (folder / "i.faiss", folder / "scratch")
-    distill(*given, *paths, dev=dev, **OPTIONS | options)
+    flat(distill)(*given, *paths, dev=dev, **OPTIONS | options)
     assert sorted(p.name for p in folder.iterdir()) == ["curve.csv", "i.faiss"]
     return folder / "i.faiss"
 
@@ -181,9 +181,10 @@ def test_what_does_not_fit_is_refused(given, tmp_path):
     ]
     for inputs, words in cases:
         with pytest.raises(InputError, match=words):
-            distill(*inputs, tmp_path / "o.faiss", tmp_path / "s", **OPTIONS)
-    flat = faiss.IndexFlatIP(D)
-    write_index(flat, tmp_path / "flat.faiss")
+            flat(distill)(*inputs, tmp_path / "o.faiss", tmp_path / "s", **OPTIONS)
+    write_index(faiss.IndexFlatIP(D), tmp_path / "flat.faiss")
     with pytest.raises(InputError, match="no PQ of 4 or 8 bits"):
-        distill(*given[:4], tmp_path / "flat.faiss", tmp_path / "o", tmp_path / "s", **OPTIONS)
+        flat(distill)(
+            *given[:4], tmp_path / "flat.faiss", tmp_path / "o", tmp_path / "s", **OPTIONS
+        )
     assert not (tmp_path / "o.faiss").exists()

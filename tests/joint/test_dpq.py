@@ -20,7 +20,7 @@ from jointir.quantize.pq import read_index, read_pq, replace_centroids
 from jointir.train import training
 from jointir.train.checkpoint import Checkpoint
 from jointir.train.pairs import training_pairs
-from tiny import LENGTHS, D, M, N, make, save_encoder
+from tiny import LENGTHS, D, M, N, flat, make, save_encoder
 
 OPTIONS = {"steps": 80, "batch": 20, "lr": 3e-3, "pq_lr": 3e-3, "warmup": 3, "scale": 20.0}
 OPTIONS |= {"temperature": 0.03, "reconstruction": 1.0, "seed": 5}
@@ -43,7 +43,7 @@ def train_dpq(tiny, out: Path, **changed) -> bytes:
     """Run the stage in `out`, with other options or inputs; return what it wrote."""
     given = {"collection": tiny.collection, "encoder": tiny.encoder, "docs": tiny.docs}
     given |= {"index": tiny.opq, "out_index": out / "index.faiss", "out_encoder": out / "encoder"}
-    dpq(**(given | {"scratch": out / "scratch"} | OPTIONS | changed))
+    flat(dpq)(**(given | {"scratch": out / "scratch"} | OPTIONS | changed))
     weights = out / "encoder" / "model.safetensors"
     return (out / "index.faiss").read_bytes() + weights.read_bytes()
 

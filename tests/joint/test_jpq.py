@@ -16,12 +16,11 @@ from jointir.files import sha256
 from jointir.joint.index import TrainablePQ
 from jointir.joint.jpq import JPQ, Criterion, jpq
 from jointir.quantize.pq import PQ, read_pq
-from jointir.search.build import build
 from jointir.search.index import index_bytes
 from jointir.train.pairs import training_pairs
 from jointir.train.queries import pad
 from test_lambdarank import pair_weights
-from tiny import LENGTHS, D, M, N, make, save_encoder
+from tiny import LENGTHS, D, M, N, build, flat, make, save_encoder
 
 OPTIONS = {"steps": 30, "batch": 8, "negatives": 20, "lr": 1e-3, "centroid_lr": 1e-2}
 OPTIONS |= {"warmup": 3, "lambda_cut": 10, "scale": 20.0, "seed": 5, "mined_from": "all"}
@@ -37,7 +36,7 @@ def trained(tiny, tmp_path_factory):
     """Return the folder in which the stage wrote index.faiss and encoder."""
     out = tmp_path_factory.mktemp("trained")
     paths = (out / "index.faiss", out / "encoder", out / "scratch")
-    jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS)
+    flat(jpq)(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS)
     return out
 
 
@@ -129,7 +128,7 @@ def test_only_query_encoder_and_centroids_change(tiny, trained):
 def test_codes_of_4_bits_are_trained_alike_and_left_as_fast_scan(tiny, tmp_path):
     build("opq-4bit", tiny.docs, tmp_path / "opq.faiss", 2 * M, iterations=2)
     paths = (tmp_path / "i.faiss", tmp_path / "e", tmp_path / "s")
-    jpq(tiny.collection, tiny.encoder, tmp_path / "opq.faiss", *paths, **OPTIONS)
+    flat(jpq)(tiny.collection, tiny.encoder, tmp_path / "opq.faiss", *paths, **OPTIONS)
     whole, start = faiss.read_index(str(paths[0])), read_pq(tmp_path / "opq.faiss")
     fast = faiss.downcast_index(whole.index)
     assert isinstance(fast, faiss.IndexPQFastScan) and fast.M == 2 * M
@@ -176,7 +175,7 @@ def test_reconstruction_is_the_squared_error_of_the_relevant_documents(tiny):
 @pytest.mark.parametrize("fixed", ["lr", "centroid_lr"])
 def test_a_rate_of_0_leaves_its_part_as_it_was(tiny, tmp_path, fixed):
     paths = (tmp_path / "i.faiss", tmp_path / "e", tmp_path / "s")
-    jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS | {fixed: 0, "steps": 3})
+    flat(jpq)(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS | {fixed: 0, "steps": 3})
     same = {
         "centroid_lr": np.array_equal(read_pq(tiny.opq).centroids, read_pq(paths[0]).centroids),
         "lr": all(
@@ -193,7 +192,7 @@ def test_a_rate_of_0_leaves_its_part_as_it_was(tiny, tmp_path, fixed):
 def test_what_needs_the_embeddings_says_so(tiny, tmp_path):
     paths = (tmp_path / "i.faiss", tmp_path / "e", tmp_path / "s")
     with pytest.raises(InputError, match=r"docs: .* need it\. Name docs\.npy"):
-        jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS, exact=True)
+        flat(jpq)(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS, exact=True)
     assert not any(p.exists() for p in paths)
 
 
@@ -222,7 +221,7 @@ def test_the_saved_query_encoder_is_a_standard_one(trained):
 def test_inputs_are_left_as_they_were(tiny, tmp_path):
     before = sha256(tiny.encoder), sha256(tiny.opq), sha256(tiny.collection)
     paths = (tmp_path / "i.faiss", tmp_path / "e", tmp_path / "s")
-    jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **(OPTIONS | {"steps": 1}))
+    flat(jpq)(tiny.collection, tiny.encoder, tiny.opq, *paths, **(OPTIONS | {"steps": 1}))
     assert before == (sha256(tiny.encoder), sha256(tiny.opq), sha256(tiny.collection))
 
 
@@ -230,5 +229,5 @@ def test_an_index_of_another_dimension_is_refused(tiny, tmp_path):
     other = save_encoder(tmp_path / "other", hidden=16)
     paths = (tmp_path / "i.faiss", tmp_path / "e", tmp_path / "s")
     with pytest.raises(InputError, match=rf"opq\.faiss: has {D} dimensions, the encoder 16\. Use"):
-        jpq(tiny.collection, other, tiny.opq, *paths, **OPTIONS)
+        flat(jpq)(tiny.collection, other, tiny.opq, *paths, **OPTIONS)
     assert not any(p.exists() for p in paths)

@@ -12,7 +12,7 @@ from jointir.joint.index import TrainablePQ
 from jointir.joint.jpq import JPQ, jpq
 from jointir.joint.sentences import Sentences, draw, embedded_sentences, sentence
 from jointir.quantize.pq import read_pq
-from tiny import embed_train, killed, make
+from tiny import embed_train, flat, killed, make
 
 OPTIONS = {"steps": 6, "batch": 8, "negatives": 20, "lr": 1e-3, "centroid_lr": 1e-2}
 OPTIONS |= {"warmup": 1, "lambda_cut": 10, "scale": 20.0, "seed": 5, "distillation": 1.0}
@@ -77,7 +77,7 @@ def test_the_loss_is_that_of_the_double_loop(tiny):
 def run(tiny, teacher, out, **changed) -> bytes:
     paths = (out / "index.faiss", out / "encoder", out / "scratch")
     own = {"docs": tiny.docs, "teacher": teacher, "ranking": 0.3}
-    jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS | own | changed)
+    flat(jpq)(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS | own | changed)
     return (out / "index.faiss").read_bytes() + (out / "encoder" / "model.safetensors").read_bytes()
 
 

@@ -9,7 +9,7 @@ from jointir.errors import InputError
 from jointir.joint.jpq import jpq
 from jointir.joint.tune import Trial, best, read_candidate, tune
 from jointir.joint.tuned import chosen
-from tiny import embed_train, make
+from tiny import embed_train, flat, make
 
 OPTIONS = {"steps": 4, "batch": 8, "negatives": 20, "lr": 1e-3, "centroid_lr": 1e-2}
 OPTIONS |= {"warmup": 1, "lambda_cut": 10, "scale": 20.0, "seed": 5}
@@ -47,7 +47,7 @@ def test_candidates_are_settings_that_are_tuned():
 def train(tiny, teacher, out, **changed) -> bytes:
     paths = (out / "index.faiss", out / "encoder", out / "scratch")
     own = {"docs": tiny.docs, "teacher": teacher, "ranking": 0.3, "distillation": 1.0}
-    jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS | own | changed)
+    flat(jpq)(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS | own | changed)
     return (out / "index.faiss").read_bytes() + (out / "encoder" / "model.safetensors").read_bytes()
 
 
@@ -55,7 +55,7 @@ def test_the_stage_tries_each_and_a_training_reads_its_choice(tiny, teacher, tmp
     out = tmp_path / "jpq.json"
     given = {"ranking": 0.3, "distillation": 1.0, "mined_from": "labelled", "least": -1e9}
     paths = (tiny.collection, tiny.encoder, tiny.docs, teacher, tiny.opq, out, tmp_path / "s")
-    tune(*paths, ["", "lr=0.0001", "ranking=1.0 distillation=0.0"], **OPTIONS | given)
+    flat(tune)(*paths, ["", "lr=0.0001", "ranking=1.0 distillation=0.0"], **OPTIONS | given)
     found = json.loads(out.read_text())
     assert [t["settings"] for t in found["trials"]] == [
         {},

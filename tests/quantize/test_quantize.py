@@ -19,8 +19,7 @@ from jointir.quantize.pq import (
     searchable,
     write_index,
 )
-from jointir.search.build import build
-from tiny import D, M, N
+from tiny import D, M, N, build
 
 
 def matrix(n: int = N, seed: int = 0) -> np.ndarray:

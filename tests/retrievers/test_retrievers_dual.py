@@ -20,7 +20,7 @@ from jointir.train.mining import mine
 from jointir.train.negatives import Periodic, bm25_negatives, random_negatives, refreshed
 from jointir.train.pairs import training_pairs
 from test_search_bm25 import scores
-from tiny import D, N, make, pairs_of, save_encoder
+from tiny import D, N, flat, make, pairs_of, save_encoder
 
 OPTIONS = {"steps": 30, "batch": 8, "lr": 1e-3, "warmup": 3, "scale": 20.0}
 OPTIONS |= {"random_weight": 0.1, "depth": 20, "seed": 3}
@@ -122,7 +122,7 @@ def test_training_lowers_the_loss(tiny, tmp_path, monkeypatch, negatives, refres
     train = training.train
     monkeypatch.setattr(training, "train", lambda *args: losses.extend(train(*args)))
     options = OPTIONS | {"negatives": negatives, "refresh": refresh, "docs": tiny.docs}
-    dual(tiny.collection, tiny.encoder, tmp_path / "model", tmp_path / "scratch", **options)
+    flat(dual)(tiny.collection, tiny.encoder, tmp_path / "model", tmp_path / "scratch", **options)
     assert np.mean(losses[-5:]) < 0.95 * np.mean(losses[:5])
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
     assert differ(tmp_path / "model", tiny.encoder)
@@ -131,7 +131,7 @@ def test_training_lowers_the_loss(tiny, tmp_path, monkeypatch, negatives, refres
 def test_each_source_of_negatives_trains_another_encoder(tiny, tmp_path):
     for name in ("random", "bm25", "own"):
         options = OPTIONS | {"negatives": name, "steps": 2, "docs": tiny.docs}
-        dual(tiny.collection, tiny.encoder, tmp_path / name, tmp_path / "s", **options)
+        flat(dual)(tiny.collection, tiny.encoder, tmp_path / name, tmp_path / "s", **options)
     for a, b in (("random", "bm25"), ("random", "own"), ("bm25", "own")):
         assert differ(tmp_path / a, tmp_path / b)
 
@@ -141,7 +141,7 @@ def test_a_training_that_was_cut_between_two_refreshes_ends_as_one_that_was_not(
 ):
     options = OPTIONS | {"negatives": "own", "refresh": 3, "steps": 7, "checkpoint_minutes": 0}
     options["docs"] = tiny.docs
-    dual(tiny.collection, tiny.encoder, tmp_path / "whole", tmp_path / "s", **options)
+    flat(dual)(tiny.collection, tiny.encoder, tmp_path / "whole", tmp_path / "s", **options)
     star_loss, done = dual_encoder.star_loss, []
 
     def failing(*args):
@@ -152,8 +152,8 @@ def test_a_training_that_was_cut_between_two_refreshes_ends_as_one_that_was_not(
 
     monkeypatch.setattr(dual_encoder, "star_loss", failing)
     with pytest.raises(KeyboardInterrupt):
-        dual(tiny.collection, tiny.encoder, tmp_path / "cut", tmp_path / "s", **options)
-    dual(tiny.collection, tiny.encoder, tmp_path / "cut", tmp_path / "s", **options)
+        flat(dual)(tiny.collection, tiny.encoder, tmp_path / "cut", tmp_path / "s", **options)
+    flat(dual)(tiny.collection, tiny.encoder, tmp_path / "cut", tmp_path / "s", **options)
     assert len(done) == 6 + 2  # steps 5 and 6 alone were done again
     assert not differ(tmp_path / "cut", tmp_path / "whole")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cut", "whole"]
@@ -161,21 +161,25 @@ def test_a_training_that_was_cut_between_two_refreshes_ends_as_one_that_was_not(
 
 def test_unknown_negatives_are_refused(tiny, tmp_path):
     with pytest.raises(InputError, match=r"negatives: 'hard' is unknown.*random"):
-        dual(tiny.collection, tiny.encoder, tmp_path / "m", tmp_path, negatives="hard", **OPTIONS)
+        flat(dual)(
+            tiny.collection, tiny.encoder, tmp_path / "m", tmp_path, negatives="hard", **OPTIONS
+        )
     with pytest.raises(InputError, match=r"docs: an encoder's own negatives need it"):
-        dual(tiny.collection, tiny.encoder, tmp_path / "m", tmp_path, negatives="own", **OPTIONS)
+        flat(dual)(
+            tiny.collection, tiny.encoder, tmp_path / "m", tmp_path, negatives="own", **OPTIONS
+        )
 
 
 def test_an_encoders_own_negatives_are_first_found_in_the_embeddings_it_is_given(tiny, tmp_path):
     np.save(tmp_path / "others.npy", np.load(tiny.docs)[::-1])
     for name, docs in (("right", tiny.docs), ("other", tmp_path / "others.npy")):
         options = OPTIONS | {"negatives": "own", "steps": 2, "docs": docs}
-        dual(tiny.collection, tiny.encoder, tmp_path / name, tmp_path / "s", **options)
+        flat(dual)(tiny.collection, tiny.encoder, tmp_path / name, tmp_path / "s", **options)
     assert differ(tmp_path / "right", tmp_path / "other")
     np.save(tmp_path / "narrow.npy", np.load(tiny.docs)[:, :3])
     options["docs"] = tmp_path / "narrow.npy"
     with pytest.raises(InputError, match=f"narrow.npy: has 3 dimensions, the encoder {D}"):
-        dual(tiny.collection, tiny.encoder, tmp_path / "m", tmp_path / "s", **options)
+        flat(dual)(tiny.collection, tiny.encoder, tmp_path / "m", tmp_path / "s", **options)
 
 
 def test_adore_learns_from_brute_forces_ranking(tiny, tmp_path, monkeypatch):
@@ -183,7 +187,7 @@ def test_adore_learns_from_brute_forces_ranking(tiny, tmp_path, monkeypatch):
     train = training.train
     monkeypatch.setattr(training, "train", lambda *args: losses.extend(train(*args)))
     paths = (tiny.collection, tiny.encoder, tiny.docs, tmp_path / "model", tmp_path / "scratch")
-    adore(*paths, **JPQS, mined_from="all")
+    flat(adore)(*paths, **JPQS, mined_from="all")
     assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
     before, after = tmp_path / "before.npy", tmp_path / "after.npy"
@@ -213,4 +217,4 @@ def test_uncompressed_scores_are_inner_products(tiny):
 def test_adore_refuses_another_encoders_embeddings(tiny, tmp_path):
     other = save_encoder(tmp_path / "wide", hidden=2 * D)
     with pytest.raises(InputError, match=f"has {D} dimensions, the encoder {2 * D}"):
-        adore(tiny.collection, other, tiny.docs, tmp_path / "m", tmp_path / "s", **JPQS)
+        flat(adore)(tiny.collection, other, tiny.docs, tmp_path / "m", tmp_path / "s", **JPQS)

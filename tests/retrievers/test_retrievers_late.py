@@ -19,7 +19,7 @@ from jointir.retrievers.late import LateInteraction
 from jointir.retrievers.late_search import late_search, search
 from jointir.retrievers.tct import distillation_loss, tct
 from jointir.train import training
-from tiny import D, make, on_processor
+from tiny import D, flat, make, on_processor
 
 DIM = 16
 SHARED = {"steps": 30, "batch": 8, "lr": 1e-3, "warmup": 3, "depth": 20, "seed": 3}
@@ -35,7 +35,7 @@ def tiny(tmp_path_factory):
 @pytest.fixture(scope="module")
 def teacher(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("colbert")
-    colbert(tiny.collection, tiny.encoder, folder / "model", folder / "s", **COLBERT)
+    flat(colbert)(tiny.collection, tiny.encoder, folder / "model", folder / "s", **COLBERT)
     return folder / "model"
 
 
@@ -136,7 +136,7 @@ def test_training_lowers_the_loss_and_moves_both_parts(tiny, tmp_path, monkeypat
     monkeypatch.setattr(training, "train", lambda *args: losses.extend(train(*args)))
     # all queries in a batch, and large steps: this encoder has random weights, so it learns slowly
     options = COLBERT | {"steps": 60, "batch": 40, "lr": 3e-3, "head_lr": 3e-2}
-    colbert(tiny.collection, tiny.encoder, tmp_path / "m", tmp_path / "s", **options)
+    flat(colbert)(tiny.collection, tiny.encoder, tmp_path / "m", tmp_path / "s", **options)
     assert np.mean(losses[-10:]) < 0.95 * np.mean(losses[:10])
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
     start = LateInteraction.start(DualEncoder.load(tiny.encoder), DIM, COLBERT["seed"])
@@ -175,7 +175,7 @@ def test_the_student_comes_nearer_to_its_teacher(tiny, teacher, tmp_path, monkey
     train = training.train
     monkeypatch.setattr(training, "train", lambda *args: losses.extend(train(*args)))
     paths = (tiny.collection, tiny.encoder, teacher, tmp_path / "m", tmp_path / "s")
-    tct(*paths, **TCT | {"gamma": 0.0})
+    flat(tct)(*paths, **TCT | {"gamma": 0.0})
     assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
     assert DualEncoder.load(tmp_path / "m").dim == D
@@ -183,4 +183,6 @@ def test_the_student_comes_nearer_to_its_teacher(tiny, teacher, tmp_path, monkey
 
 def test_a_folder_of_something_else_is_refused(tiny, tmp_path):
     with pytest.raises(InputError, match="holds no late-interaction model"):
-        tct(tiny.collection, tiny.encoder, tiny.encoder, tmp_path / "m", tmp_path / "s", **TCT)
+        flat(tct)(
+            tiny.collection, tiny.encoder, tiny.encoder, tmp_path / "m", tmp_path / "s", **TCT
+        )

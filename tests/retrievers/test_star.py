@@ -20,7 +20,7 @@ from jointir.train.dual_encoder import star_loss
 from jointir.train.mining import mine
 from jointir.train.order import batch_of
 from jointir.train.pairs import training_pairs
-from tiny import make, pairs_of
+from tiny import flat, make, pairs_of
 
 OPTIONS = {"steps": 30, "batch": 8, "lr": 1e-3, "warmup": 3, "scale": 20.0}
 OPTIONS |= {"random_weight": 0.1, "depth": 20, "seed": 3}
@@ -132,7 +132,7 @@ def test_training_lowers_the_loss_and_saves_a_standard_encoder(tiny, tmp_path, m
     train = training.train
     monkeypatch.setattr(training, "train", lambda *args: losses.extend(train(*args)))
     out = tmp_path / "star"
-    star(tiny.collection, tiny.encoder, tiny.docs, out, tmp_path / "scratch", **OPTIONS)
+    flat(star)(tiny.collection, tiny.encoder, tiny.docs, out, tmp_path / "scratch", **OPTIONS)
     assert len(losses) == 30
     assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
     assert [p.name for p in tmp_path.iterdir()] == ["star"]  # the scratch folder is gone
@@ -149,7 +149,7 @@ def test_training_lowers_the_loss_and_saves_a_standard_encoder(tiny, tmp_path, m
 def test_a_batch_or_depth_above_the_data_is_told_as_what_it_is(tiny, tmp_path, capsys):
     batch_of.cache_clear()
     paths = (tiny.collection, tiny.encoder, tiny.docs, tmp_path / "star", tmp_path / "scratch")
-    star(*paths, **OPTIONS | {"steps": 2, "batch": 1000, "depth": 100_000})
+    flat(star)(*paths, **OPTIONS | {"steps": 2, "batch": 1000, "depth": 100_000})
     log = capsys.readouterr().err.splitlines()
     batches = [line for line in log if "a batch has" in line]
     assert batches == ["a batch has all 40 rows there are to train on, 1000 were asked for"]
@@ -157,7 +157,7 @@ def test_a_batch_or_depth_above_the_data_is_told_as_what_it_is(tiny, tmp_path, c
     assert len(mined) == 1 and mined[0].startswith("mine 46 hard negatives for 40 queries: done")
     asked = "a query has at most 46 negatives, 100000 were asked for"  # of 47 that are labelled
     assert log.count(asked) == 1
-    star(*paths, **OPTIONS | {"steps": 2})
+    flat(star)(*paths, **OPTIONS | {"steps": 2})
     log = capsys.readouterr().err
     assert "mine 20 hard negatives for 16 queries: done" in log and "asked for" not in log
 
@@ -165,7 +165,9 @@ def test_a_batch_or_depth_above_the_data_is_told_as_what_it_is(tiny, tmp_path, c
 def test_the_same_seed_gives_the_same_bytes_another_seed_others(tiny, tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         options = OPTIONS | {"steps": 3, "seed": seed}
-        star(tiny.collection, tiny.encoder, tiny.docs, tmp_path / name, tmp_path / "s", **options)
+        flat(star)(
+            tiny.collection, tiny.encoder, tiny.docs, tmp_path / name, tmp_path / "s", **options
+        )
     a, b, c = (next((tmp_path / n).rglob("*.safetensors")).read_bytes() for n in "abc")
     assert a == b
     assert a != c

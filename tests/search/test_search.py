@@ -14,9 +14,9 @@ from jointir.errors import InputError
 from jointir.measure.retrieve import retrieve
 from jointir.quantize.pq import read_index
 from jointir.search.ann.registry import open_index
-from jointir.search.build import build, sample_rows
+from jointir.search.build import sample_rows
 from jointir.search.index import FACTORIES, index_bytes, new_index
-from tiny import D, M, N, make, save_encoder
+from tiny import D, M, N, build, make, save_encoder
 
 BYTES = {"brute-force": 4 * D, "pq": M, "opq": M, "opq-4bit": M / 2, "lsh": M, "itq-lsh": 4}
 # of 10 neighbours by inner product; 1000 documents in 50 clusters, 100 queries
@@ -54,7 +54,9 @@ def built(request, tmp_path_factory) -> tuple[str, Path]:
     """Return a system and the file in which the build stage left it."""
     folder = tmp_path_factory.mktemp(request.param)
     np.save(folder / "docs.npy", DOCS.astype("f2"))
-    build(request.param, folder / "docs.npy", folder / "i.faiss", width(request.param), 0, 5)
+    build(
+        request.param, folder / "docs.npy", folder / "i.faiss", width(request.param), iterations=5
+    )
     return request.param, folder / "i.faiss"
 
 
@@ -119,7 +121,7 @@ def test_its_bytes_are_those_of_its_file(built):
 def test_building_twice_gives_the_same_bytes(built, tmp_path):
     system, path = built
     again = tmp_path / "i.faiss"
-    build(system, path.parent / "docs.npy", again, width(system), 0, 5)
+    build(system, path.parent / "docs.npy", again, width(system), iterations=5)
     assert again.read_bytes() == path.read_bytes()
 
 
@@ -155,7 +157,7 @@ def run(tiny, index: Path, queries: Path, out: Path, system: str, splits=("dev",
 
 @pytest.mark.parametrize("system", ["opq", "lsh", "brute-force"])
 def test_runs_hold_the_search_result_of_every_query(tiny, tmp_path, system):
-    build(system, tiny.docs, tmp_path / "i.faiss", M, 0, 2)
+    build(system, tiny.docs, tmp_path / "i.faiss", M, iterations=2)
     meta = run(tiny, tmp_path / "i.faiss", tiny.queries, tmp_path, system)
     per_doc = BYTES[system]
     rotation = {"opq": 4 * D * D, "lsh": 4 * D * 8 * M, "brute-force": 0}[system]
@@ -189,7 +191,7 @@ def test_one_split_alone_needs_its_own_queries(tiny, tmp_path):
 
 def test_an_index_of_another_collection(tiny, tmp_path):
     np.save(tmp_path / "docs.npy", np.load(tiny.docs)[:300])
-    build("opq", tmp_path / "docs.npy", tmp_path / "i.faiss", M, 0, 2)
+    build("opq", tmp_path / "docs.npy", tmp_path / "i.faiss", M, iterations=2)
     with pytest.raises(InputError, match=rf"i\.faiss: holds 300 documents, the collection {N}\."):
         run(tiny, tmp_path / "i.faiss", tiny.queries, tmp_path, "opq")
 

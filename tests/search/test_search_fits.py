@@ -11,7 +11,6 @@ import tiny as tiny_data
 from jointir.encode.matrix import read_embeddings, read_matrix, read_query_matrix
 from jointir.errors import InputError
 from jointir.search.ann.registry import SYSTEMS, ann_build
-from jointir.search.build import build
 from jointir.search.fits import LEAST, WIDE, check
 from jointir.search.index import FACTORIES
 
@@ -135,7 +134,10 @@ SAME = "all 600 rows are the same, so that no document ranks before another. Che
 def test_bad_embeddings_are_refused_by_every_builder_before_it_writes(tmp_path, kind):
     path = tmp_path / "docs.npy"
     np.save(path, embeddings(kind))
-    made = [partial(build, system, path, tmp_path / "i", 4, 0, 1) for system in FACTORIES]
+    made = [
+        partial(tiny_data.build, system, path, tmp_path / "i", 4, iterations=1)
+        for system in FACTORIES
+    ]
     made += [lambda: ann_build("hnsw", path, tmp_path / "i", ["links=8", "ef_construction=40"])]
     for make in [*made, lambda: read_matrix(path)]:
         with pytest.raises(InputError) as caught:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from jointir.errors import InputError
+from jointir.methods.ivf_jpq import Settings
 from jointir.quantize.pq import read_index, read_pq
-from jointir.search.build import build
 from jointir.search.index import index_bytes
 from jointir.search.lists import lists
-from tiny import D, M
+from tiny import D, M, build
 
 N, LISTS = 900, 12
 
@@ -31,7 +31,7 @@ def folder(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("lists")
     np.save(out / "docs.npy", rows(N, 0))
     build("opq", out / "docs.npy", out / "flat.faiss", M, iterations=2)
-    lists(out / "flat.faiss", out / "ivf.faiss", LISTS, seed=1)
+    lists(out / "flat.faiss", out / "ivf.faiss", Settings(nlist=LISTS, seed=1))
     return out
 
 
@@ -85,18 +85,21 @@ def test_its_bytes_count_ids_and_centroids(folder):
 
 
 def test_the_same_seed_gives_the_same_bytes(folder, tmp_path):
-    lists(folder / "flat.faiss", tmp_path / "again.faiss", LISTS, seed=1)
+    lists(folder / "flat.faiss", tmp_path / "again.faiss", Settings(nlist=LISTS, seed=1))
     assert (tmp_path / "again.faiss").read_bytes() == (folder / "ivf.faiss").read_bytes()
 
 
-@pytest.mark.parametrize("nlist", [0, N + 1])
-def test_more_lists_than_documents(folder, tmp_path, nlist):
-    with pytest.raises(InputError, match=f"nlist: {nlist} lists for {N} documents"):
-        lists(folder / "flat.faiss", tmp_path / "out.faiss", nlist)
+@pytest.mark.parametrize(
+    ("nlist", "told"),
+    [(0, "nlist: 0 is not at least 1"), (N + 1, f"nlist: {N + 1} lists for {N} documents")],
+)
+def test_more_lists_than_documents(folder, tmp_path, nlist, told):
+    with pytest.raises(InputError, match=told):
+        lists(folder / "flat.faiss", tmp_path / "out.faiss", Settings(nlist=nlist))
     assert not list(tmp_path.iterdir())
 
 
 def test_codes_of_4_bits_are_refused(folder, tmp_path):
     build("opq-4bit", folder / "docs.npy", tmp_path / "4.faiss", M, iterations=2)
     with pytest.raises(InputError, match=r"4\.faiss: its codes have 4 bits"):
-        lists(tmp_path / "4.faiss", tmp_path / "out.faiss", LISTS)
+        lists(tmp_path / "4.faiss", tmp_path / "out.faiss", Settings(nlist=LISTS))

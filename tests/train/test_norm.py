@@ -22,9 +22,8 @@ from jointir.retrievers.adore import adore
 from jointir.retrievers.colbert import colbert
 from jointir.retrievers.dual import dual
 from jointir.retrievers.tct import tct
-from jointir.search.build import build
 from jointir.train import norm, training
-from tiny import D, make
+from tiny import D, build, flat, make
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +53,7 @@ def pair(tiny, tmp_path_factory):
     write_index(faiss.downcast_index(index), root / "5/opq.faiss")
     options = {"dim": 16, "steps": 2, "batch": 8, "lr": 1e-4, "head_lr": 1e-3, "warmup": 1}
     options |= {"random_weight": 0.1, "depth": 20, "seed": 3}
-    colbert(tiny.collection, root / "1/model", root / "teacher", root / "scratch", **options)
+    flat(colbert)(tiny.collection, root / "1/model", root / "teacher", root / "scratch", **options)
     return root
 
 
@@ -87,7 +86,7 @@ def with_docs(stage: Callable, **options: object) -> Callable:
 
 
 def tct_colbert(c: Path, f: Path, out: Path) -> None:
-    tct(c, f / "model", f.parent / "teacher", out / "e", out / "s", **TCT)
+    flat(tct)(c, f / "model", f.parent / "teacher", out / "e", out / "s", **TCT)
 
 
 def settle(c: Path, f: Path, out: Path) -> None:
@@ -95,22 +94,22 @@ def settle(c: Path, f: Path, out: Path) -> None:
     shape = {"length": 4, "vocabulary": 16, "layers": 1, "seed": 1}
     given_ids(c, f / "model", f / "docs.npy", **made, kind="residual", **shape)
     paths = {"ids": made["ids"], "docs": f / "docs.npy", "out": out / "e", "scratch": out / "s"}
-    settle_module.settle(c, out / "given", **paths, **SETTLE)
+    flat(settle_module.settle)(c, out / "given", **paths, **SETTLE)
 
 
 TRAININGS = {
-    "star": with_docs(star_module.star, **COMMON | NEGATIVES),
-    "dual": with_docs(dual, **COMMON | NEGATIVES, negatives="random"),
-    "adore": with_docs(adore, **JPQ),
-    "jpq": with_index(jpq, "centroid_lr", **JPQ),
-    "jpq-neg": with_index(jpq, "centroid_lr", **JPQ, exact=True),
-    "jpq-mse": with_index(jpq, "centroid_lr", **JPQ, reconstruction=9.0),
-    "dpq": with_index(dpq, "pq_lr", **DPQ),
+    "star": with_docs(flat(star_module.star), **COMMON | NEGATIVES),
+    "dual": with_docs(flat(dual), **COMMON | NEGATIVES, negatives="random"),
+    "adore": with_docs(flat(adore), **JPQ),
+    "jpq": with_index(flat(jpq), "centroid_lr", **JPQ),
+    "jpq-neg": with_index(flat(jpq), "centroid_lr", **JPQ, exact=True),
+    "jpq-mse": with_index(flat(jpq), "centroid_lr", **JPQ, reconstruction=9.0),
+    "dpq": with_index(flat(dpq), "pq_lr", **DPQ),
     "tct-colbert": tct_colbert,
-    "asi": with_docs(asi, **ASI, indexer="mlp", head_lr=1e-3),
+    "asi": with_docs(flat(asi), **ASI, indexer="mlp", head_lr=1e-3),
     # centroids and the decoder share a learning rate: here they stay
-    "asi-rq": with_docs(asi, **ASI, indexer="rq", head_lr=0.0),
-    "asi-pq": with_docs(asi, **ASI, indexer="pq", head_lr=0.0),
+    "asi-rq": with_docs(flat(asi), **ASI, indexer="rq", head_lr=0.0),
+    "asi-pq": with_docs(flat(asi), **ASI, indexer="pq", head_lr=0.0),
     "settle": settle,
 }
 

@@ -26,7 +26,7 @@ from jointir.train.dev import DevOptions, SampleOptions
 from jointir.train.loop import UNDECAYED, decayed, train, warmup_linear
 from jointir.train.order import shuffled
 from jointir.train.training import Training
-from tiny import make
+from tiny import flat, make
 
 STEPS = 40
 OPTIONS = {"steps": STEPS, "batch": 8, "negatives": 20, "lr": 1e-3, "centroid_lr": 1e-2}
@@ -41,7 +41,7 @@ def tiny(tmp_path_factory):
 def train_jpq(tiny, out: Path, **changed) -> bytes:
     """Run the JPQ stage in `out`; return what it wrote."""
     paths = (out / "index.faiss", out / "encoder", out / "scratch")
-    jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **(OPTIONS | changed))
+    flat(jpq)(tiny.collection, tiny.encoder, tiny.opq, *paths, **(OPTIONS | changed))
     return outputs(out)
 
 

@@ -18,7 +18,7 @@ from jointir.train.curve import read_curve, write_curve
 from jointir.train.dev import DevOptions, read_dev, sample
 from jointir.train.loop import train
 from jointir.train.validation import Validation, losses, lower_bound
-from tiny import killed, make
+from tiny import flat, killed, make
 
 OPTIONS = {"steps": 6, "batch": 8, "negatives": 20, "lr": 1e-3, "centroid_lr": 1e-2}
 OPTIONS |= {"warmup": 1, "lambda_cut": 10, "scale": 20.0, "seed": 5}
@@ -128,7 +128,7 @@ def test_patience_ends_a_training(tmp_path):
 def test_without_a_measurement_the_last_weights_are_kept(tiny, tmp_path):
     paths = (tmp_path / "i.faiss", tmp_path / "e", tmp_path / "s")
     out = tmp_path / "training.csv"
-    jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS, dev=DevOptions(out))
+    flat(jpq)(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS, dev=DevOptions(out))
     assert out.read_text() == "step,measure,value,gain,bound,losses,kept\n"
 
 
@@ -138,7 +138,7 @@ def test_a_killed_training_resumes_with_the_same_choice(tiny, tmp_path):
         paths = (out / "i.faiss", out / "e", out / "s")
         curve = out / "training.csv"
         dev = DevOptions(curve, validate_every=2, dev_queries=7)
-        jpq(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS, dev=dev, **more)
+        flat(jpq)(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS, dev=dev, **more)
         return [p.read_bytes() for p in (paths[0], paths[1] / "model.safetensors", curve)]
 
     whole = run("whole")

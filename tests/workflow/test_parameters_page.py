@@ -10,7 +10,8 @@ import yaml
 from conftest import ROOT, run
 
 SCRIPT, PAGE = "workflow/scripts/parameters_page.py", "docs/parameters.md"
-PARTS = [SCRIPT, PAGE, "workflow/schemas/params.schema.yaml", "params"]
+PARTS = [SCRIPT, PAGE, "workflow/scripts/schema.py", "workflow/schemas/params.schema.yaml"]
+PARTS += ["params", "src/jointir"]
 
 
 def copied(to: Path) -> Path:

@@ -1,6 +1,8 @@
 """The schema of params/: what it refuses, and with which words."""
 
 import shlex
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -9,10 +11,21 @@ from snakemake.utils import validate
 
 from conftest import ROOT, merge, run
 
-SCHEMA = ROOT / "workflow" / "schemas" / "params.schema.yaml"
+sys.path.insert(0, str(ROOT))
+from workflow.scripts.schema import load
+
+SCHEMA = load(ROOT / "workflow" / "schemas" / "params.schema.yaml")
 SPLITS = {"train": "a", "dev": "a", "test": "a"}
 IR = {"kind": "ir_datasets", "corpus_id": "a", "splits": SPLITS}
 BEIR = {"kind": "beir", "folder": "x"}
+
+
+@pytest.fixture(scope="module")
+def schema(tmp_path_factory) -> Path:
+    """Return a file of the schema, for Snakemake to read."""
+    path = tmp_path_factory.mktemp("schema") / "params.schema.yaml"
+    path.write_text(yaml.safe_dump(SCHEMA))
+    return path
 
 
 @pytest.fixture
@@ -24,14 +37,14 @@ def params() -> dict:
     }
 
 
-def test_the_default_is_valid(params):
-    validate(params, SCHEMA, set_default=False)
+def test_the_default_is_valid(params, schema):
+    validate(params, schema, set_default=False)
 
 
 @pytest.mark.parametrize("preset", sorted((ROOT / "params/presets").glob("*.yaml")), ids=str)
-def test_every_preset_is_valid(params, preset):
+def test_every_preset_is_valid(params, schema, preset):
     merged = merge(params, yaml.safe_load(preset.read_text()))
-    validate(merged, SCHEMA, set_default=False)
+    validate(merged, schema, set_default=False)
     assert set(merged["figure4"]["datasets"]) <= set(merged["datasets"])
 
 
@@ -45,8 +58,8 @@ def test_every_preset_is_valid(params, preset):
     ],
     ids=str,
 )
-def test_dev_may_be_a_part_of_train(params, dataset):
-    validate(merge(params, {"datasets": {"mine": dataset}}), SCHEMA, set_default=False)
+def test_dev_may_be_a_part_of_train(params, schema, dataset):
+    validate(merge(params, {"datasets": {"mine": dataset}}), schema, set_default=False)
 
 
 @pytest.mark.parametrize(
@@ -95,17 +108,17 @@ def test_dev_may_be_a_part_of_train(params, dataset):
     ],
     ids=str,
 )
-def test_bad_params_are_refused_by_name(params, overlay, words):
+def test_bad_params_are_refused_by_name(params, schema, overlay, words):
     with pytest.raises(WorkflowError) as caught:
-        validate(merge(params, overlay), SCHEMA, set_default=False)
+        validate(merge(params, overlay), schema, set_default=False)
     text = str(caught.value)
     assert [word for word in words if word not in text] == []
 
 
-def test_every_key_is_required(params):
+def test_every_key_is_required(params, schema):
     for key in params:
         with pytest.raises(WorkflowError, match=f"'{key}' is a required property"):
-            validate({k: v for k, v in params.items() if k != key}, SCHEMA, set_default=False)
+            validate({k: v for k, v in params.items() if k != key}, schema, set_default=False)
 
 
 @pytest.mark.parametrize(
@@ -178,6 +191,5 @@ def undescribed(node: object, defs: dict, path: str = "") -> list[str]:
 
 
 def test_every_parameter_is_described():
-    schema = yaml.safe_load(SCHEMA.read_text())
-    assert undescribed(schema, schema["$defs"]) == []
+    assert undescribed(SCHEMA, SCHEMA["$defs"]) == []
     assert undescribed({"properties": {"a": {"properties": {"b": {}}}}}, {}) == ["/a", "/a/b"]

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import yaml
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from workflow.scripts.schema import load
+
 PAGE, SCHEMA = Path("docs/parameters.md"), Path("workflow/schemas/params.schema.yaml")
 HEAD = f"""<!-- Written by `python workflow/scripts/parameters_page.py write`: do not edit. -->
 
@@ -50,11 +54,17 @@ def kind(node: dict, schema: dict) -> str:
     return ", ".join(filter(None, [*words, " or ".join(kind(one, schema) for one in choices)]))
 
 
+def changed(inner: dict, node: dict) -> dict:
+    """Return a node of the schema without the parameters that are told where it changes them."""
+    told, own = node["properties"], inner.get("properties", {})
+    return inner | {"properties": {k: v for k, v in own.items() if v != told.get(k)}}
+
+
 def rows(path: str, node: dict, schema: dict, values: dict) -> Iterator[tuple[str, ...]]:
     """Yield path, type, default and meaning of each parameter of a node; values: the defaults."""
     for name, child in node.get("properties", {}).items():
         own, at = whole(child, schema), f"{path}.{name}".strip(".")
-        inner = own.get("additionalProperties") or {}
+        inner = changed(own.get("additionalProperties") or {}, node)
         default = "required" if name in node.get("required", []) else "optional"
         words = (kind(child, schema), flow(values[name]) if name in values else default)
         if own["properties"] or inner.get("properties"):  # a group, whose parameters follow
@@ -76,7 +86,7 @@ def table(lines: Iterable[tuple[str, ...]]) -> str:
 
 def page() -> str:
     """Return the page for the params and the schema of this folder."""
-    schema, text = yaml.safe_load(SCHEMA.read_text()), [HEAD]
+    schema, text = load(SCHEMA), [HEAD]
     files = {path: yaml.safe_load(path.read_text()) for path in Path("params").glob("*.yaml")}
     for section, node in schema["properties"].items():
         ((path, values),) = ((path, own) for path, own in files.items() if section in own)

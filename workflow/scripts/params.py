@@ -4,10 +4,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
+from workflow.scripts.schema import load
 
 from jointir.data.measures import canonicals, check_depth
 from jointir.data.packages import check_packages
@@ -30,7 +30,7 @@ Validator = extend(Draft202012Validator, type_checker=WHOLE)
 def prepare(config: dict, schema: Path) -> None:
     """Change `config` in place to what was meant; end with one line where it means nothing."""
     try:
-        _prepare(config, Validator(yaml.CSafeLoader(schema.read_text()).get_single_data()))
+        _prepare(config, Validator(load(schema)))
     except InputError as e:
         sys.exit(str(e))  # WorkflowError would put lines of the Snakefile around it
 

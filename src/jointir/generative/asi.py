@@ -17,6 +17,7 @@ from jointir.generative.model import GenerativeRetriever
 from jointir.generative.objective import Criteria, Objective
 from jointir.generative.pairs import Pairs
 from jointir.generative.warm import distil
+from jointir.methods.asi import Settings
 from jointir.progress import say
 from jointir.train.norm import mean_squared_norm
 from jointir.train.training import Training
@@ -28,69 +29,38 @@ def asi(
     docs: Path,
     out: Path,
     scratch: Path,
-    indexer: str,
-    length: int,
-    vocabulary: int,
-    layers: int,
-    steps: int,
-    batch: int,
-    fresh: int,
-    pool: int,
-    decoded: int,
-    nearest: int,
-    refresh: int,
-    lr: float,
-    head_lr: float,
-    warmup: int,
-    alpha: float,
-    gamma: float,
-    beta: float,
-    lambda_first: float,
-    lambda_last: float,
-    scale: float,
-    seed: int,
-    density: bool = True,
-    bottleneck: bool = True,
-    information: bool = True,
-    warm_start: bool = False,
-    holdout: float = 0.0,
-    checkpoint_minutes: float = 5,
+    settings: Settings,
 ) -> None:
     """Train encoder, semantic indexing module and decoder together; write the folder `out`.
 
-    docs: the collection's embeddings by the starting `encoder`, with which the bank begins.
-    length, vocabulary: L and V. fresh: queries, and documents, of a batch encoded with gradient.
-    head_lr: of indexing module and decoder, which start from nothing. holdout: the share of
-    documents, and their queries, that training does not see. warm_start: the indexing module first
-    learns residual codes of `docs`. Without `density`, `bottleneck` and `information` this is ASI.
+    docs: float[N, D], the collection's embeddings by the starting `encoder`, with which the bank
+    begins. Indexing module and decoder start from nothing, unless with `warm_start`.
 
     Raises:
-        InputError: an unknown indexer, `docs` of another collection or dimension, or settings that
-            do not fit.
+        InputError: `docs` of another collection or dimension, or settings that do not fit.
     """
     training = Training("asi", locals())
+    seed, head_lr = settings.seed, settings.head_lr
     torch.manual_seed(seed)
     dual = DualEncoder.load(encoder).to(best_device())
     matrix = read_embeddings(docs, collection, dual.dim)
-    kept = seen_documents(len(matrix), holdout, seed)
-    _check(len(kept), vocabulary, fresh, batch)
-    criteria = Criteria(
-        *(alpha, gamma, beta, lambda_first, lambda_last, scale),
-        *(density, bottleneck, information, pool, decoded, nearest),
-    )
+    kept = seen_documents(len(matrix), settings.holdout, seed)
+    _check(len(kept), settings)
+    shape = (settings.indexer, settings.length, settings.vocabulary, settings.layers)
     unit = mean_squared_norm(dual, collection)
-    model = GenerativeRetriever(dual, indexer, length, vocabulary, layers, unit).to(dual.device)
+    model = GenerativeRetriever(dual, *shape, unit).to(dual.device)
     pairs = Pairs(collection, dual, kept, seed)
-    objective = make_objective(model, matrix[kept], pairs, criteria)
-    begin(objective, warm_start, seed)
+    objective = make_objective(model, matrix[kept], pairs, Criteria.of(settings))
+    begin(objective, settings.warm_start, seed)
     groups = [
         {"params": list(dual.parameters())},
         {"params": [*model.indexer.parameters(), *model.decoder.parameters()], "lr": head_lr},
     ]
-    loss_of = refreshed(objective, lambda s: objective.loss(s, batch, fresh), refresh)
+    batch, fresh, every = settings.batch, settings.fresh, settings.refresh
+    loss_of = refreshed(objective, lambda s: objective.loss(s, batch, fresh), every)
     weights = list(model.parameters())
     # saved where the next step begins with a refresh alone: a resumed training repeats it
-    training.run(objective, groups, loss_of, weights, lambda: model.save(out), every=refresh)
+    training.run(objective, groups, loss_of, weights, lambda: model.save(out), every=every)
 
 
 def make_objective(
@@ -116,7 +86,8 @@ def begin(objective: Objective, warm_start: bool, seed: int) -> None:
         model.indexer.start(e, seed)
 
 
-def _check(documents: int, vocabulary: int, fresh: int, batch: int) -> None:
+def _check(documents: int, settings: Settings) -> None:
+    vocabulary, fresh, batch = settings.vocabulary, settings.fresh, settings.batch
     if documents < vocabulary:
         found = f"{vocabulary} tokens a position, but {documents} documents"
         raise InputError("asi.vocabulary", found, "Choose a vocabulary below the documents")

@@ -18,7 +18,7 @@ Decisions where the paper is silent:
 - ASI's collision loss (sequence-oriented reverse cross-entropy) is part of eq. 1 for both models.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from jointir.generative import losses
 from jointir.generative.bank import Bank, DocumentBank
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.pairs import Batch, Pairs
+from jointir.methods.asi import Settings
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Criteria:
     pool: int  # documents drawn from the bank
     decoded: int  # of the pool, those that the decoder learns too
     nearest: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Criteria":
+        """Return those of a training."""
+        return cls(**{f.name: getattr(settings, f.name) for f in fields(cls)})
 
     def coefficient(self, step: int, epoch: int) -> float:
         """Return lambda at a step: linear over the first `epoch` steps, then constant."""

@@ -29,6 +29,7 @@ from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import read_ids
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.pairs import Pairs
+from jointir.methods.settle import Settings
 from jointir.train.training import Training
 
 SCORES = 2**27  # of examples against documents, in memory at a time
@@ -105,19 +106,12 @@ def settle(
     docs: Path,
     out: Path,
     scratch: Path,
-    steps: int,
-    batch: int,
-    lr: float,
-    warmup: int,
-    nearby: float,
-    scale: float,
-    holdout: float,
-    seed: int,
-    checkpoint_minutes: float = 5,
+    settings: Settings,
 ) -> None:
     """Train the decoder of `model` for the identifiers `ids`; write the whole model to `out`.
 
-    docs: the collection's embeddings by the model's own encoder. holdout, seed: as in `asi`.
+    docs: float[N, D], the collection's embeddings by the model's own encoder. `holdout` and `seed`
+    have to be those of the `asi` stage that made it.
 
     Raises:
         InputError: `ids` or `docs` are of another collection.
@@ -127,21 +121,22 @@ def settle(
     if len(codes) != len(matrix):
         found = f"holds {len(matrix)} embeddings, {ids} {len(codes)} identifiers"
         raise InputError(docs, found, "Assign identifiers again")
+    seed, nearby = settings.seed, settings.nearby
     torch.manual_seed(seed)
     retriever = GenerativeRetriever.load(model).to(best_device())
-    device, kept = retriever.encoder.device, seen_documents(len(codes), holdout, seed)
+    device, kept = retriever.encoder.device, seen_documents(len(codes), settings.holdout, seed)
     pairs = Pairs(collection, retriever.encoder, kept, seed)
     bf16 = has_bf16(device)
     queries = embed_texts(retriever.encoder, pairs.queries, "query", BATCH_TOKENS, bf16)
     tensors = (torch.tensor(a, device=device) for a in (queries, matrix[kept], codes[kept]))
     e_q, e_d, targets = tensors
     barred = [np.setdiff1d(*rows) for rows in zip(pairs.never, pairs.relevant, strict=True)]
-    factor = scale / retriever.unit
+    factor = settings.scale / retriever.unit
     examples = Examples(e_q, pairs.relevant, e_d, targets, nearby, factor, seed, barred)
     decoder = retriever.decoder
 
     def loss_of(step: int) -> torch.Tensor:
-        e, target = examples(step, batch)
+        e, target = examples(step, settings.batch)
         with autocast(device, bf16):
             log_p = decoder(e, target)
         return losses.generation(log_p, target)

@@ -1,6 +1,6 @@
 """What a loss of JPQ is made of, and the embeddings that it needs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from jointir.data.store import read_queries
 from jointir.encode.matrix import read_embeddings
 from jointir.errors import InputError
+from jointir.methods.jpq import Settings
 from jointir.readers import read_npy
 
 
@@ -31,6 +32,13 @@ class Criterion:
     reconstruction: float = 0.0
     ranking: float = 1.0
     distillation: float = 0.0
+
+    @classmethod
+    def of(cls, settings: Settings, unit: float) -> "Criterion":
+        """Return that of a training whose encoder's mean squared norm is `unit`."""
+        own = {f.name: getattr(settings, f.name) for f in fields(cls)}
+        own |= {"scale": settings.scale / unit, "reconstruction": settings.reconstruction / unit}
+        return cls(**own)
 
 
 def embedded_rows(docs: np.ndarray, rows: torch.Tensor) -> torch.Tensor:

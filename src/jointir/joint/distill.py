@@ -27,6 +27,7 @@ from jointir.errors import InputError
 from jointir.joint.criterion import embedded_rows
 from jointir.joint.distillation import distillation
 from jointir.joint.index import TrainablePQ
+from jointir.methods.distill import Settings
 from jointir.quantize.pq import (
     read_index,
     read_pq,
@@ -127,15 +128,7 @@ def distill(
     index: Path,
     out_index: Path,
     scratch: Path,
-    steps: int,
-    batch: int,
-    documents: int,
-    lr: float,
-    map_lr: float,
-    warmup: int,
-    scale: float,
-    seed: int,
-    checkpoint_minutes: float = 5,
+    settings: Settings,
     dev: DevOptions = BY_RECALL,
 ) -> None:
     """Train an OPQ `index` over the vectors `docs`, without labels; write a faiss index.
@@ -153,17 +146,8 @@ def distill(
         index: of the `build` stage, of 8 or 4 bits.
         out_index: the faiss index.
         scratch: holds the checkpoint that a killed training resumes from.
-        steps: of the training, `batch` train queries each.
-        batch: queries a step.
-        documents: n, of each query's list.
-        lr: of the centroids.
-        map_lr: of W; 0: W stays the identity.
-        warmup: steps of linear warm-up; then linear to 0.
-        scale: on inner products over the mean squared norm.
-        seed: of the order of the queries.
-        checkpoint_minutes: work that a crash loses at most.
-        dev: how dev is measured, by which the best weights are kept, the start's among them (see
-            Validation).
+        settings: of the training.
+        dev: by which the best weights are kept, the start's among them (see Validation).
 
     Raises:
         InputError: `index` is no PQ of 4 or 8 bits, has no rotation to fold W into, or the
@@ -175,16 +159,13 @@ def distill(
     matrix = read_embeddings(docs, collection, D)
     unit = squared_norm(matrix)
     trained_on = queries_of(collection, train_queries, ["train"], D)
-    model = Distilled(TrainablePQ(pq), map_lr > 0).to(place().device)
+    model = Distilled(TrainablePQ(pq), settings.map_lr > 0).to(place().device)
     measured = queries_of(collection, queries, ["dev", "test"], D)
     chooser = validated(collection, measured, dev, model)
-    n = min(documents, len(matrix))
-    if n < documents:
-        say_once(f"a query's list has all {n} documents, {documents} were asked for")
     own = own_rows(collection, list(trained_on))
-    loss_of = losses(model, trained_on, own, matrix, batch, seed, n, scale / unit)
-    groups = [{"params": [model.index.centroids], "lr": lr * unit**0.5}]
-    groups += [{"params": [model.map], "lr": map_lr}] if map_lr else []
+    loss_of = losses(model, trained_on, own, matrix, settings, unit)
+    groups = [{"params": [model.index.centroids], "lr": settings.lr * unit**0.5}]
+    groups += [{"params": [model.map], "lr": settings.map_lr}] if settings.map_lr else []
     groups = [group | UNDECAYED for group in groups]
     training.run(model, groups, loss_of, [], lambda: _write(model, index, out_index), chooser)
 
@@ -194,17 +175,20 @@ def losses(
     queries: dict[str, np.ndarray],
     own: np.ndarray,
     docs: np.ndarray,
-    batch: int,
-    seed: int,
-    n: int,
-    scale: float,
+    settings: Settings,
+    unit: float,
 ) -> Callable[[int], torch.Tensor]:
-    """Return the loss as a function of the step: of `batch` queries, each with n documents.
+    """Return the loss as a function of the step.
 
-    queries, own: the train queries' vectors, and their rows as `own_rows` has them.
+    queries, own: the train queries' vectors, and their rows as `own_rows` has them. unit: the mean
+    squared norm of `docs`, float[N, D].
     """
+    n = min(settings.documents, len(docs))
+    if n < settings.documents:
+        say_once(f"a query's list has all {n} documents, {settings.documents} were asked for")
     vectors, rows = torch.from_numpy(np.stack(list(queries.values()))), torch.from_numpy(own)
-    device = model.map.device
+    device, scale = model.map.device, settings.scale / unit
+    batch, seed = settings.batch, settings.seed
 
     def loss_of(step: int) -> torch.Tensor:
         chosen = torch.from_numpy(shuffled(len(vectors), batch, step, seed).copy())

@@ -30,7 +30,7 @@ from torch.nn.functional import cross_entropy
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import autocast, has_bf16
-from jointir.errors import InputError
+from jointir.methods.dpq import Settings
 from jointir.progress import progress
 from jointir.quantize.pq import PQ, read_index, read_pq, replace_centroids, write_index
 from jointir.train.dev import UNMEASURED, DevOptions, validation
@@ -150,31 +150,19 @@ def dpq(
     out_index: Path,
     out_encoder: Path,
     scratch: Path,
-    steps: int,
-    batch: int,
-    lr: float,
-    pq_lr: float,
-    warmup: int,
-    scale: float,
-    temperature: float,
-    reconstruction: float,
-    seed: int,
-    checkpoint_minutes: float = 5,
+    settings: Settings,
     dev: DevOptions = UNMEASURED,
 ) -> None:
     """Train from STAR's `encoder` and an OPQ `index`; write a faiss index and a query encoder.
 
-    docs: the collection's embeddings by `encoder`, which `index` was trained on. Query encoder,
-    centroids and codes change; the rotation of `out_index` is that of `index`. `scratch` holds the
-    checkpoint that a killed training resumes from. temperature: a squared distance, as is what
-    `reconstruction` weighs; both are of embeddings whose mean squared norm is 1.
+    docs: float[N, D], the collection's embeddings by `encoder`, which `index` was trained on. Query
+    encoder, centroids and codes change; the rotation of `out_index` is that of `index`. dev: as in
+    `jpq`.
 
     Raises:
-        InputError: the index is no PQ, its dimension or that of `docs` is not the encoder's, `docs`
-            are of another collection, or the temperature is not above 0.
+        InputError: the index is no PQ, its dimension or that of `docs` is not the encoder's, or
+            `docs` are of another collection.
     """
-    if temperature <= 0:
-        raise InputError("temperature", f"{temperature} is not above 0", "Set a squared distance")
     training = Training("dpq", locals())
     start = DualEncoder.load(encoder)
     pq = read_pq(index, start.dim)
@@ -182,15 +170,16 @@ def dpq(
     device = best_device()
     model = DPQ(start, pq).to(device)
     unit = mean_squared_norm(model.encoder, collection)
-    settings = (scale / unit, temperature * unit, reconstruction / unit)
-    draw = sampler(training_pairs(collection), batch, seed)
+    scale, temperature = settings.scale / unit, settings.temperature * unit
+    weighted = (scale, temperature, settings.reconstruction / unit)
+    draw = sampler(training_pairs(collection), settings.batch, settings.seed)
     bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:
         texts, rows, relevant = draw(step)
         tokens = model.encoder.tokenize(texts, "query")
         embedded = torch.from_numpy(matrix[rows].astype(np.float32)).to(device)
-        return model.loss(tokens, embedded, relevant.to(device), *settings, bf16)
+        return model.loss(tokens, embedded, relevant.to(device), *weighted, bf16)
 
     trained = read_index(index)
 
@@ -201,7 +190,7 @@ def dpq(
 
     chooser = validation(collection, dev, model.encoder, search)
     weights = list(model.encoder.parameters())
-    groups = [*decayed(weights), {"params": [model.centroids], "lr": pq_lr} | UNDECAYED]
+    groups = [*decayed(weights), {"params": [model.centroids], "lr": settings.pq_lr} | UNDECAYED]
 
     def save() -> None:
         replace_centroids(trained, model.centroids.detach().cpu().numpy())

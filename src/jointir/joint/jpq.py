@@ -27,6 +27,7 @@ The same stage trains the ablation's variants (section 5.3): `exact` scores are 
 a `centroid_lr` of 0 leaves the index as it was ("+JPQ Loss"), an `lr` of 0 the query encoder.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import faiss
@@ -41,8 +42,8 @@ from jointir.joint.index import TrainablePQ
 from jointir.joint.lambdarank import lambdarank
 from jointir.joint.sentences import Sentences, embedded_sentences
 from jointir.joint.tuned import chosen
+from jointir.methods.jpq import Settings
 from jointir.quantize.pq import read_index, read_pq, replace_centroids, searchable, write_index
-from jointir.train.candidates import LABELLED
 from jointir.train.dev import UNMEASURED, DevOptions, validation
 from jointir.train.loop import UNDECAYED, decayed
 from jointir.train.mining import negatives_of
@@ -153,22 +154,7 @@ def jpq(
     out_index: Path,
     out_encoder: Path,
     scratch: Path,
-    steps: int,
-    batch: int,
-    negatives: int,
-    lr: float,
-    centroid_lr: float,
-    warmup: int,
-    lambda_cut: int,
-    scale: float,
-    seed: int,
-    mined_from: str = LABELLED,
-    checkpoint_minutes: float = 5,
-    exact: bool = False,
-    reconstruction: float = 0,
-    ranking: float = 1,
-    distillation: float = 0,
-    sentences: int = 0,
+    settings: Settings,
     docs: Path | None = None,
     teacher: Path | None = None,
     tuned: Path | None = None,
@@ -178,17 +164,13 @@ def jpq(
     """Train from STAR's `encoder` and an OPQ `index`; write a faiss index and a query encoder.
 
     Only query encoder and centroids change: rotation and codes of `out_index` are those of
-    `index`, K = 256 or 16; codes of 4 bits are laid out for FastScan. `scratch` holds the
-    checkpoint that a killed training resumes from. `docs`, the embeddings by `encoder`, are read
-    for `exact`, `reconstruction` and `distillation` alone (see Criterion), and so is `teacher`, the
-    train queries by `encoder`, for `distillation`. sentences: of documents without a train query,
-    that distillation learns with beside each batch, each with the weight of a query.
+    `index`, K = 256 or 16; codes of 4 bits are laid out for FastScan. `docs`, float[N, D], are read
+    for `exact`, `reconstruction` and `distillation` alone (see Criterion), and so is `teacher`,
+    float[T, D], the train queries, for `distillation`; both are by `encoder`.
 
     tuned: a file of the `tune` stage, whose settings take the place of those given here, but for
-    the ones that `own` names.
-
-    Every `validate_every` steps `dev_measures` are taken over at most `dev_queries` of dev,
-    and the best weights are kept, those of the start among them (see Validation).
+    the ones that `own` names. dev: by which the best weights are kept, the start's among them (see
+    Validation).
 
     Raises:
         InputError: the index is no PQ of 4 or 8 bits, its dimension or that of `docs` is not the
@@ -197,24 +179,24 @@ def jpq(
     given = dict(locals())
     if tuned is not None:
         changed = {k: v for k, v in chosen(tuned).items() if k not in (own or ())}
-        return jpq(**given | changed | {"tuned": None, "own": None})
+        untuned = {"tuned": None, "own": None, "settings": replace(settings, **changed)}
+        return jpq(**given | untuned)
     training = Training("jpq", given)
     device = place().device
     start = DualEncoder.load(encoder)
     model = JPQ(start, TrainablePQ(read_pq(index, start.dim))).to(device)
-    unit = mean_squared_norm(model.encoder, collection)
-    weights = (reconstruction / unit, ranking, distillation)
-    criterion = Criterion(negatives, lambda_cut, scale / unit, exact, *weights)
+    criterion = Criterion.of(settings, mean_squared_norm(model.encoder, collection))
     matrix = read_docs(docs, collection, model.encoder.dim, criterion)
-    pairs = training_pairs(collection, mined_from)
+    pairs = training_pairs(collection, settings.mined_from)
     model.index.mine_from(pairs.among)
-    negatives_of(pairs, negatives)
-    draw = drawn(pairs, model.encoder, batch, seed)
+    negatives_of(pairs, settings.negatives)
+    draw = drawn(pairs, model.encoder, settings.batch, settings.seed)
     bf16 = has_bf16(device)
 
     embedded = read_teacher(teacher, collection, model.encoder.dim, criterion)
-    S = sentences if distillation else 0
-    beside = embedded_sentences(collection, model.encoder, S * steps, seed, bf16) if S else None
+    S = settings.sentences if settings.distillation else 0
+    n = S * settings.steps
+    beside = embedded_sentences(collection, model.encoder, n, settings.seed, bf16) if S else None
 
     def loss_of(step: int) -> torch.Tensor:
         tokens, positives, never, chosen = draw(step)
@@ -229,7 +211,8 @@ def jpq(
 
     chooser = validation(collection, dev, model.encoder, model.index.search)
     weights = list(model.encoder.parameters())
-    groups = [*decayed(weights), {"params": [model.index.centroids], "lr": centroid_lr} | UNDECAYED]
+    centroids = {"params": [model.index.centroids], "lr": settings.centroid_lr}
+    groups = [*decayed(weights), centroids | UNDECAYED]
 
     def save() -> None:
         trained = read_index(index)

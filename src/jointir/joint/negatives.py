@@ -14,9 +14,10 @@ from jointir.errors import InputError
 from jointir.files import atomic
 from jointir.joint.index import TrainablePQ
 from jointir.joint.uncompressed import Uncompressed
+from jointir.methods.shared import LABELLED
 from jointir.progress import progress
 from jointir.quantize.pq import PQ, read_pq
-from jointir.train.candidates import LABELLED, Candidates
+from jointir.train.candidates import Candidates
 from jointir.train.pairs import training_pairs
 from jointir.train.queries import pad
 

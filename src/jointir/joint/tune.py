@@ -1,13 +1,14 @@
 """The `tune` stage: a few short trainings of JPQ at one M, and the settings that dev likes best."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jointir.errors import InputError
 from jointir.files import write_json
 from jointir.joint.jpq import jpq
 from jointir.joint.tuned import TUNED
+from jointir.methods.jpq import Settings
 from jointir.progress import say
 from jointir.train.curve import read_curve
 from jointir.train.dev import DevOptions
@@ -63,45 +64,29 @@ def tune(
     scratch: Path,
     candidate: list[str],
     least: float,
-    steps: int,
-    batch: int,
-    negatives: int,
-    lr: float,
-    centroid_lr: float,
-    warmup: int,
-    lambda_cut: int,
-    scale: float,
-    ranking: float,
-    distillation: float,
-    mined_from: str,
-    seed: int,
-    sentences: int = 0,
-    checkpoint_minutes: float = 5,
+    settings: Settings,
     dev_measures: list[str] | None = None,
     dev_queries: int = 1000,
 ) -> None:
-    """Train each candidate for `steps` steps and write the best one's settings to the JSON `out`.
+    """Train each candidate and write the best one's settings to the JSON `out`.
 
-    candidate: "NAME=VALUE ..." that differ from the other options, the first of them usually "".
-    Its gain is that of `Validation`: the least over the groups of dev's queries, against the index
-    as it is. Another than the first is chosen where its gain is higher by `least`. The other
-    options are those of the `jpq` stage.
+    candidate: "NAME=VALUE ..." that differ from `settings`, the first of them usually "". Its gain
+    is that of `Validation`: the least over the groups of dev's queries, against the index as it is.
+    Another than the first is chosen where its gain is higher by `least`.
 
     Raises:
         InputError: a candidate names something else, or as `jpq` has it.
     """
-    given = dict(locals())
-    for name in ("out", "candidate", "least", "dev_measures", "dev_queries"):
-        del given[name]
     measures = dev_measures or DevOptions().dev_measures
-    settings = [read_candidate(text) for text in candidate]
+    differing = [read_candidate(text) for text in candidate]
     trials = []
-    for i, own in enumerate(settings):
+    for i, own in enumerate(differing):
         folder = scratch / f"candidate{i}"
-        paths = {"out_index": folder / "index.faiss", "out_encoder": folder / "encoder"}
-        curve = folder / "training.csv"
+        paths = (folder / "index.faiss", folder / "encoder", folder / "scratch")
+        curve, steps = folder / "training.csv", settings.steps
         dev = DevOptions(curve, measures, validate_every=steps, dev_queries=dev_queries)
-        jpq(**given | paths | {"scratch": folder / "scratch", "dev": dev} | own)
+        given = (collection, encoder, index, *paths, replace(settings, **own))
+        jpq(*given, docs=docs, teacher=teacher, dev=dev)
         if is_main():
             last = read_curve(curve).iloc[-1]
             trials.append(Trial(own, last["value"], last["gain"], last["losses"]))

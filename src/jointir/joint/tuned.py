@@ -4,9 +4,11 @@ from pathlib import Path
 
 from jointir.errors import InputError
 from jointir.files import read_json
+from jointir.methods.jpq import Settings
+from jointir.settings import described
 
-TUNED = {"lr": float, "centroid_lr": float, "scale": float, "ranking": float}
-TUNED |= {"distillation": float, "sentences": int, "mined_from": str}
+NAMES = ("lr", "centroid_lr", "scale", "ranking", "distillation", "sentences", "mined_from")
+TUNED = {name: described(Settings)[name][0] for name in NAMES}  # with its type
 
 
 def chosen(path: Path) -> dict[str, float | str]:

@@ -16,7 +16,7 @@ from jointir.encode.precision import has_bf16
 from jointir.exact import best_rows
 from jointir.joint.jpq import JPQ, Criterion
 from jointir.joint.uncompressed import Uncompressed
-from jointir.train.candidates import LABELLED
+from jointir.methods.adore import Settings
 from jointir.train.dev import UNMEASURED, DevOptions, validation
 from jointir.train.loop import decayed
 from jointir.train.mining import negatives_of
@@ -33,21 +33,12 @@ def adore(
     docs: Path,
     out: Path,
     scratch: Path,
-    steps: int,
-    batch: int,
-    negatives: int,
-    lr: float,
-    warmup: int,
-    lambda_cut: int,
-    scale: float,
-    seed: int,
-    mined_from: str = LABELLED,
-    checkpoint_minutes: float = 5,
+    settings: Settings,
     dev: DevOptions = UNMEASURED,
 ) -> None:
     """Train STAR's `encoder` for queries and write it to the folder `out`; `docs` are its own.
 
-    The settings are those of the `jpq` stage.
+    dev: as in `jpq`.
 
     Raises:
         InputError: `docs` are not of the collection, or their dimension is not the encoder's.
@@ -58,12 +49,12 @@ def adore(
     matrix = np.asarray(read_embeddings(docs, collection, start.dim), np.float32)
     model = JPQ(start, Uncompressed(matrix)).to(device)
     model.index.centroids.requires_grad_(False)
-    factor = scale / mean_squared_norm(model.encoder, collection)
-    criterion = Criterion(negatives, lambda_cut, factor)
-    pairs = training_pairs(collection, mined_from)
+    factor = settings.scale / mean_squared_norm(model.encoder, collection)
+    criterion = Criterion(settings.negatives, settings.lambda_cut, factor)
+    pairs = training_pairs(collection, settings.mined_from)
     model.index.mine_from(pairs.among)
-    negatives_of(pairs, negatives)
-    draw = drawn(pairs, model.encoder, batch, seed)
+    negatives_of(pairs, settings.negatives)
+    draw = drawn(pairs, model.encoder, settings.batch, settings.seed)
     bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:

@@ -19,8 +19,8 @@ from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
 from jointir.errors import InputError
+from jointir.methods.dual import Settings
 from jointir.train.batches import Batches
-from jointir.train.candidates import LABELLED
 from jointir.train.dev import UNSAMPLED, SampleOptions, dual_validation
 from jointir.train.dual_encoder import fit
 from jointir.train.mining import negatives_of
@@ -30,55 +30,38 @@ from jointir.train.pairs import used_pairs
 from jointir.train.processes import place
 from jointir.train.training import Training
 
-NEGATIVES = ("random", "bm25", "own")
-
 
 def dual(
     collection: Path,
     encoder: Path,
     out: Path,
     scratch: Path,
-    negatives: str,
-    steps: int,
-    batch: int,
-    lr: float,
-    warmup: int,
-    scale: float,
-    random_weight: float,
-    depth: int,
-    seed: int,
-    mined_from: str = LABELLED,
-    refresh: int = 0,
-    batch_tokens: int = 1024,
-    checkpoint_minutes: float = 5,
+    settings: Settings,
     docs: Path | None = None,
     dev: SampleOptions = UNSAMPLED,
 ) -> None:
     """Train `encoder` with another source of hard negatives and write it to the folder `out`.
 
-    negatives: "random", "bm25", or "own", found anew every `refresh` steps (0: only once). One of
-    the top `depth` is drawn each time a query comes up. docs: the collection's embeddings by
-    `encoder`, in which the first of its own are found. random_weight: of the other documents of
-    the batch. The other settings are those of the `star` stage.
+    One of the top `depth` is drawn each time a query comes up. docs: float[N, D], the collection's
+    embeddings by `encoder`, in which the first of its own negatives are found. dev: as in `star`.
 
     Raises:
-        InputError: `negatives` is unknown, or they are the encoder's own and `docs` are missing, of
-            another collection or another dimension.
+        InputError: negatives are the encoder's own and `docs` are missing, of another collection or
+            another dimension.
     """
-    if negatives not in NEGATIVES:
-        raise InputError("negatives", f"{negatives!r} is unknown", f"Choose one of {NEGATIVES}")
-    if negatives == "own" and docs is None:
+    if settings.negatives == "own" and docs is None:
         raise InputError("docs", "an encoder's own negatives need it", "Name docs.npy")
-    training = Training(f"{negatives} negatives", locals())
+    training = Training(f"{settings.negatives} negatives", locals())
+    depth, seed = settings.depth, settings.seed
     model = DualEncoder.load(encoder).to(place().device)
-    pairs = used_pairs(collection, batch, steps, seed, mined_from)
+    pairs = used_pairs(collection, settings)
     bodies = document_texts(read_corpus(collection))
     negatives_of(pairs, depth)
 
     def own(step: int) -> np.ndarray:
         known = None if step else read_embeddings(docs, collection, model.dim)
         bf16 = has_bf16(model.device)
-        return refreshed(model, pairs, bodies, depth, batch_tokens, bf16, known)
+        return refreshed(model, pairs, bodies, depth, settings.batch_tokens, bf16, known)
 
     find: dict[str, Callable[[int], np.ndarray]] = {
         "random": lambda _: random_negatives(pairs, depth, seed),
@@ -86,13 +69,13 @@ def dual(
         "own": own,
     }
     name = hashlib.sha256(str(training.fingerprint).encode()).hexdigest()[:12]
-    source = Periodic(find[negatives], refresh or steps, scratch, name)
-    batches = Batches(model, pairs, source, bodies, batch, seed)
-    factor = scale / mean_squared_norm(model, collection)
+    source = Periodic(find[settings.negatives], settings.refresh or settings.steps, scratch, name)
+    batches = Batches(model, pairs, source, bodies, settings.batch, seed)
+    factor = settings.scale / mean_squared_norm(model, collection)
     chooser = dual_validation(collection, dev, model)
 
     def save() -> None:
         model.save(out)
         source.remove()
 
-    fit(training, batches, factor, random_weight, chooser, save)
+    fit(training, batches, factor, settings.random_weight, chooser, save)

@@ -14,9 +14,9 @@ from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
+from jointir.methods.star import Settings
 from jointir.progress import heartbeat
 from jointir.train.batches import Batches
-from jointir.train.candidates import LABELLED
 from jointir.train.dev import UNSAMPLED, SampleOptions, dual_validation
 from jointir.train.dual_encoder import fit
 from jointir.train.mining import mine, negatives_of
@@ -32,45 +32,32 @@ def star(
     docs: Path,
     out: Path,
     scratch: Path,
-    steps: int,
-    batch: int,
-    lr: float,
-    warmup: int,
-    scale: float,
-    random_weight: float,
-    depth: int,
-    seed: int,
-    mined_from: str = LABELLED,
-    checkpoint_minutes: float = 5,
+    settings: Settings,
     dev: SampleOptions = UNSAMPLED,
 ) -> None:
     """Train `encoder` and write the STAR encoder to the folder `out`.
 
-    docs: the collection's embeddings by `encoder`, from which the hard negatives are mined once;
-    one of the top `depth` is drawn each time a query comes up. mined_from: as for
-    `training_pairs`. scale: multiplies inner products inside the loss, which are divided by the
-    encoder's mean squared norm (logistic losses over cosines would hardly train; rankings do not
-    see it). Training stops after `steps`, a budget chosen on dev (reports/LOG.md).
-
-    Every `validate_every` steps `dev_measures` are taken over a sample of dev (see
-    `dual_validation`), and the best weights are kept, those of the start among them.
+    docs: float[N, D], the collection's embeddings by `encoder`, from which the hard negatives are
+    mined once; one of the top `depth` is drawn each time a query comes up. Without `scale` logistic
+    losses over cosines would hardly train; rankings do not see it. dev: by which the best weights
+    are kept, those of the start among them (see `dual_validation`).
 
     Raises:
         InputError: `docs` are of another collection, or not of the encoder's dimension.
     """
     training = Training("star", locals())
     model = DualEncoder.load(encoder).to(place().device)
-    pairs = used_pairs(collection, batch, steps, seed, mined_from)
+    pairs = used_pairs(collection, settings)
     matrix = read_embeddings(docs, collection, model.dim)
 
     def find() -> np.ndarray:
         embedded = embed_texts(model.eval(), pairs.texts, "query", 4096, has_bf16(model.device))
-        found = negatives_of(pairs, depth)
+        found = negatives_of(pairs, settings.depth)
         with heartbeat(f"mine {found} hard negatives for {len(pairs.texts)} queries"):
-            return mine(embedded, matrix, pairs, depth)
+            return mine(embedded, matrix, pairs, settings.depth)
 
     mined, bodies = from_main(find), document_texts(read_corpus(collection))
-    batches = Batches(model, pairs, lambda _: mined, bodies, batch, seed)
-    factor = scale / mean_squared_norm(model, collection)
+    batches = Batches(model, pairs, lambda _: mined, bodies, settings.batch, settings.seed)
+    factor = settings.scale / mean_squared_norm(model, collection)
     chooser = dual_validation(collection, dev, model)
-    fit(training, batches, factor, random_weight, chooser, lambda: model.save(out))
+    fit(training, batches, factor, settings.random_weight, chooser, lambda: model.save(out))

@@ -12,9 +12,9 @@ from torch.nn.functional import kl_div, log_softmax, nll_loss
 
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import autocast, has_bf16
+from jointir.methods.tct_colbert import Settings
 from jointir.retrievers.late import LateInteraction
 from jointir.train.batches import bm25_batches
-from jointir.train.candidates import LABELLED
 from jointir.train.dev import UNSAMPLED, SampleOptions, dual_validation
 from jointir.train.loop import decayed
 from jointir.train.norm import mean_squared_norm
@@ -49,23 +49,12 @@ def tct(
     teacher: Path,
     out: Path,
     scratch: Path,
-    gamma: float,
-    temperature: float,
-    steps: int,
-    batch: int,
-    lr: float,
-    warmup: int,
-    scale: float,
-    depth: int,
-    seed: int,
-    mined_from: str = LABELLED,
-    checkpoint_minutes: float = 5,
+    settings: Settings,
     dev: SampleOptions = UNSAMPLED,
 ) -> None:
     """Train `encoder` towards the scores of `teacher`, a folder of the `colbert` stage.
 
-    scale: multiplies the student's inner products, as in the `star` stage; the teacher's tokens
-    have length 1. The other settings are those of the `dual` stage with BM25's negatives.
+    Negatives are BM25's. The teacher's tokens have length 1. dev: as in `star`.
 
     Raises:
         InputError: `teacher` holds no late-interaction model.
@@ -74,9 +63,10 @@ def tct(
     device = best_device()
     guide = LateInteraction.load(teacher).to(device).eval().requires_grad_(False)
     model = DualEncoder.load(encoder).to(device)
-    factor = scale / mean_squared_norm(model, collection)
-    sampler = bm25_batches(model, collection, batch, steps, depth, seed, mined_from)
+    factor = settings.scale / mean_squared_norm(model, collection)
+    sampler = bm25_batches(model, collection, settings)
     bf16 = has_bf16(device)
+    weighted = (settings.gamma, settings.temperature)
 
     def loss_of(step: int) -> torch.Tensor:
         q, d, relevant = sampler(step)
@@ -84,7 +74,7 @@ def tct(
             wanted = guide.scores(q, d)  # [B, 2B]
             scores = factor * (model(q) @ model(d).T)
         relevant = relevant.to(device)
-        return distillation_loss(scores.float(), wanted, relevant, gamma, temperature)
+        return distillation_loss(scores.float(), wanted, relevant, *weighted)
 
     weights = list(model.parameters())
     chooser = dual_validation(collection, dev, model)

@@ -6,12 +6,14 @@ import faiss
 import numpy as np
 
 from jointir.encode.matrix import read_matrix
+from jointir.methods.opq import Settings
 from jointir.progress import heartbeat, progress, say
 from jointir.quantize.fit import reconstruction_error, train
 from jointir.quantize.pq import codebook_size, reserve, write_index
 from jointir.search.fits import check
 from jointir.search.index import new_index
 
+DEFAULT = Settings()
 CHUNK = 65_536  # rows made float32 at a time: memory does not grow with N
 
 
@@ -23,31 +25,23 @@ def sample_rows(matrix: np.ndarray, size: int, seed: int) -> np.ndarray:
     return np.asarray(matrix, np.float32)
 
 
-def build(
-    system: str,
-    docs: Path,
-    out: Path,
-    M: int = 0,
-    sample: int = 0,
-    iterations: int = 50,
-    seed: int = 0,
-) -> None:
-    """Build `system` over the embeddings `docs` and write it to `out`.
+def build(system: str, docs: Path, out: Path, settings: Settings = DEFAULT) -> None:
+    """Build `system` over the embeddings `docs`, float[N, D], and write it to `out`.
 
-    M: sub-quantizers, of one byte unless the system is named 4bit; for LSH bytes a document.
-    sample: documents to train on, 0 for all. iterations: of OPQ.
+    settings: of OPQ; the other systems have some of them, and leave the rest alone.
 
     Raises:
         InputError: an unknown system, an M that does not fit, fewer documents than K centroids or,
             to learn a rotation, than dimensions, or documents that nothing could rank.
     """
+    M, sample = settings.M, settings.sample
     matrix = read_matrix(docs)
     N, D = matrix.shape
-    index = new_index(system, D, M, iterations)
+    index = new_index(system, D, M, settings.iterations)
     check(system, {"M": M, "sample": sample}, N, D, docs)
     K = codebook_size(index)
     # what needs no training must not cost a copy of the whole matrix
-    some = matrix[:0] if index.is_trained else sample_rows(matrix, sample, seed)
+    some = matrix[:0] if index.is_trained else sample_rows(matrix, sample, settings.seed)
     if not index.is_trained:
         with heartbeat(f"{system} M={M}: training on {len(some)} documents"):
             train(index, some)

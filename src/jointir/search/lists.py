@@ -6,6 +6,7 @@ import faiss
 import numpy as np
 
 from jointir.errors import InputError
+from jointir.methods.ivf_jpq import Settings
 from jointir.progress import progress, say
 from jointir.quantize.fit import BITS
 from jointir.quantize.pq import PQ, read_pq, write_index
@@ -64,8 +65,8 @@ def _add(ivf: faiss.IndexIVFPQ, nearest: np.ndarray, rows: np.ndarray, codes: np
         ivf.invlists.add_entries(int(at), len(own), *pointers)
 
 
-def lists(index: Path, out: Path, nlist: int, iterations: int = 20, seed: int = 0) -> None:
-    """Write the PQ of `index` as a faiss IVFPQ of `nlist` inverted lists, its codes unchanged.
+def lists(index: Path, out: Path, settings: Settings) -> None:
+    """Write the PQ of `index` as a faiss IVFPQ with inverted lists, its codes unchanged.
 
     Search visits the lists of the `nprobe` nearest centroids (faiss' default is 1).
 
@@ -75,7 +76,8 @@ def lists(index: Path, out: Path, nlist: int, iterations: int = 20, seed: int = 
     pq = read_pq(index)
     if pq.centroids.shape[1] != 2**BITS:
         raise InputError(index, "its codes have 4 bits", "Give an index of 8-bit codes")
+    nlist = settings.nlist
     check_lists(nlist, len(pq.codes))
-    whole = in_lists(pq, coarse_quantizer(pq, nlist, iterations, seed))
+    whole = in_lists(pq, coarse_quantizer(pq, nlist, settings.iterations, settings.seed))
     say(f"{nlist} lists of {len(pq.codes)} documents")
     write_index(whole, out)

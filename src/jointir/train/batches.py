@@ -8,6 +8,7 @@ import torch
 
 from jointir.data.store import document_texts, read_corpus
 from jointir.encode.encoder import DualEncoder
+from jointir.methods.shared import HardNegatives
 from jointir.train.negatives import bm25_negatives
 from jointir.train.order import batch_of, shuffled
 from jointir.train.pairs import TrainingPairs, used_pairs
@@ -47,17 +48,9 @@ class Batches:
         return queries, documents, torch.from_numpy(no_negative)
 
 
-def bm25_batches(
-    model: DualEncoder,
-    collection: Path,
-    batch: int,
-    steps: int,
-    depth: int,
-    seed: int,
-    mined_from: str,
-) -> Batches:
+def bm25_batches(model: DualEncoder, collection: Path, settings: HardNegatives) -> Batches:
     """Return batches whose hard negatives are drawn from BM25's top `depth`."""
-    pairs = used_pairs(collection, batch, steps, seed, mined_from)
+    pairs = used_pairs(collection, settings)
     docs = document_texts(read_corpus(collection))
-    negatives = bm25_negatives(pairs, docs, depth, seed)
-    return Batches(model, pairs, lambda _: negatives, docs, batch, seed)
+    negatives = bm25_negatives(pairs, docs, settings.depth, settings.seed)
+    return Batches(model, pairs, lambda _: negatives, docs, settings.batch, settings.seed)

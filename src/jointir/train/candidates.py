@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LABELLED, ALL = "labelled", "all"  # what negatives are mined from
-
 
 @dataclass(frozen=True)
 class Candidates:

@@ -10,7 +10,8 @@ import numpy as np
 
 from jointir.data.store import read_about, read_doc_ids, read_qrels, read_queries
 from jointir.errors import InputError
-from jointir.train.candidates import ALL, LABELLED, Candidates
+from jointir.methods.shared import ALL, LABELLED, HardNegatives
+from jointir.train.candidates import Candidates
 from jointir.train.order import shuffled
 from jointir.train.processes import say_once
 
@@ -100,10 +101,9 @@ def _told(texts: list[str], without: list[str], collection: Path) -> None:
         say_once(f"{len(without)} training queries are skipped, {without[0]!r} first: {why}")
 
 
-def used_pairs(
-    collection: Path, batch: int, steps: int, seed: int, mined_from: str = LABELLED
-) -> TrainingPairs:
-    """Return the training queries that `steps` batches draw, as `training_pairs` does."""
-    pairs = training_pairs(collection, mined_from)
+def used_pairs(collection: Path, settings: HardNegatives) -> TrainingPairs:
+    """Return the training queries that a training's batches draw, as `training_pairs` does."""
+    batch, steps, seed = settings.batch, settings.steps, settings.seed
+    pairs = training_pairs(collection, settings.mined_from)
     n = len(pairs.texts)
     return pairs.of(np.unique(np.concatenate([shuffled(n, batch, s, seed) for s in range(steps)])))

@@ -1,0 +1,67 @@
+"""The settings of ASI and ASI++ (Liu et al. 2024); symbols are the paper's."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from jointir.methods.shared import Holdout, Trained
+from jointir.settings import Option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Trained):
+    """Of a training; without `density`, `bottleneck` and `information` it is ASI's."""
+
+    indexer: Annotated[str, Option("semantic indexing module", among=("mlp", "pq", "rq"))]
+    length: Annotated[int, Option("L, positions of an identifier", least=1, most=7)]
+    vocabulary: Annotated[int, Option("V, tokens of a position", least=2, most=256)]
+    layers: Annotated[int, Option("layers of the decoder", least=1)]
+    batch: Annotated[int, Option("pairs a batch", least=2)]
+    fresh: Annotated[
+        int,
+        Option(
+            "queries, and as many documents, of a batch encoded with gradient; the others come"
+            " from the banks",
+            least=1,
+        ),
+    ]
+    pool: Annotated[
+        int,
+        Option("documents drawn from the bank a step: negatives and neighbours", least=1),
+    ]
+    decoded: Annotated[
+        int,
+        Option(
+            "of the pool, documents from whose embeddings the decoder learns their identifiers",
+            least=0,
+        ),
+    ]
+    nearest: Annotated[int, Option("neighbours of eq. 5", least=1)]
+    refresh: Annotated[
+        int,
+        Option("steps between two assignments of identifiers to all documents", least=1),
+    ]
+    lr: Annotated[float, Option("AdamW's highest learning rate for the encoder", above=0, most=1)]
+    head_lr: Annotated[
+        float,
+        Option("AdamW's highest learning rate for indexing module and decoder", least=0, most=1),
+    ]
+    alpha: Annotated[float, Option("margin of eq. 1", least=0)]
+    gamma: Annotated[float, Option("weight of the spread in eq. 6", least=0)]
+    beta: Annotated[float, Option("weight of eq. 9", least=0)]
+    lambda_first: Annotated[float, Option("scaling coefficient at the first step", least=0)]
+    lambda_last: Annotated[float, Option("scaling coefficient from the second epoch on", least=0)]
+    scale: Annotated[
+        float,
+        Option(
+            "factor on eq. 6's inner products, which are divided by the encoder's mean squared"
+            " norm",
+            above=0,
+        ),
+    ]
+    density: Annotated[bool, Option("L_di, eq. 5")] = True
+    bottleneck: Annotated[bool, Option("L_bot, eq. 6")] = True
+    information: Annotated[bool, Option("L_ib, eq. 9")] = True
+    warm_start: Annotated[
+        bool, Option("the indexing module first learns residual codes of the embeddings")
+    ] = False
+    holdout: Holdout = 0.0

@@ -1,0 +1,23 @@
+"""The settings of ColBERT: late interaction."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from jointir.methods.shared import HardNegatives, RandomWeight
+from jointir.settings import Option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(HardNegatives):
+    """Of a training; scores have no scale, for those of a query's tokens add up."""
+
+    random_weight: RandomWeight
+    dim: Annotated[int, Option("dimensions of a token's embedding", least=1)]
+    head_lr: Annotated[
+        float,
+        Option(
+            "AdamW's highest learning rate for the projection, which starts at random",
+            above=0,
+            most=1,
+        ),
+    ]

@@ -1,0 +1,26 @@
+"""The settings of dual encoders that differ from STAR's in their negatives."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from jointir.methods import star
+from jointir.settings import Option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(star.Settings):
+    """Those of STAR, and where the negatives come from."""
+
+    negatives: Annotated[
+        str,
+        Option(
+            "where hard negatives come from; own: the encoder that is trained",
+            among=("random", "bm25", "own"),
+        ),
+    ]
+    refresh: Annotated[
+        int, Option("steps after which own negatives are found anew; 0: never", least=0)
+    ] = 0
+    batch_tokens: Annotated[
+        int, Option("padded tokens of a batch that is embedded to find them", least=64)
+    ] = 1024

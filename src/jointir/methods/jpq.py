@@ -1,0 +1,52 @@
+"""The settings of JPQ: joint training of query encoder and PQ centroids."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from jointir.methods.shared import TopNegatives
+from jointir.settings import Option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(TopNegatives):
+    """Of a training; `exact` and `reconstruction` are of the ablation's variants."""
+
+    lr: Annotated[
+        float, Option("AdamW's highest learning rate for the query encoder", least=0, most=1)
+    ]
+    centroid_lr: Annotated[
+        float, Option("AdamW's highest learning rate for the PQ centroids", least=0, most=1)
+    ]
+    ranking: Annotated[
+        float,
+        Option(
+            "weight of the paper's loss, which learns from judgements; 0: no label is used", least=0
+        ),
+    ] = 1
+    distillation: Annotated[
+        float,
+        Option(
+            "weight of the KL from STAR's exact scores to the quantized ones, over the best"
+            " documents of each train query; it needs no label",
+            least=0,
+        ),
+    ] = 0
+    sentences: Annotated[
+        int,
+        Option(
+            "sentences of documents without a train query that distillation learns with beside"
+            " each batch, each with the weight of a query",
+            least=0,
+        ),
+    ] = 0
+    exact: Annotated[bool, Option("score documents' own embeddings, not the quantized ones")] = (
+        False
+    )
+    reconstruction: Annotated[
+        float,
+        Option(
+            "weight of the relevant documents' squared quantization error, divided by the"
+            " encoder's mean squared norm",
+            least=0,
+        ),
+    ] = 0

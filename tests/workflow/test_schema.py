@@ -1,0 +1,100 @@
+"""The schema of the params takes from a method's `Settings` what an object says."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT))
+from workflow.scripts.schema import load
+
+from jointir.methods import settings
+from jointir.settings import described
+
+SCHEMA = ROOT / "workflow/schemas/params.schema.yaml"
+WORDS = ("settings", "changes")  # by which an object names a method
+
+
+def filled(tmp_path, node: dict) -> dict:
+    """Return what the file of a schema with this node says."""
+    path = tmp_path / "schema.yaml"
+    path.write_text(yaml.safe_dump({"properties": {"a": node}}))
+    return load(path)["properties"]["a"]
+
+
+def test_settings_are_parameters_and_required(tmp_path):
+    found = filled(tmp_path, {"description": "x", "settings": "jpq", "but_for": ["exact"]})
+    names = [name for name in described(settings("jpq")) if name != "exact"]
+    assert list(found["properties"]) == found["required"] == names
+    assert (found["type"], found["additionalProperties"]) == ("object", False)
+    assert found["description"] == "x" and "settings" not in found and "but_for" not in found
+    assert found["properties"]["sentences"]["type"] == "integer"
+    assert found["properties"]["reconstruction"]["minimum"] == 0
+    text = described(settings("jpq"))["mined_from"][1].text
+    own = {"description": text, "enum": ["labelled", "all"]}
+    assert found["properties"]["mined_from"] == own
+
+
+def test_an_object_narrows_a_setting_and_has_parameters_of_its_own(tmp_path):
+    own = {"M": {"type": "integer"}, "lr": {"exclusiveMinimum": 0}}
+    found = filled(tmp_path, {"settings": "jpq", "only": ["lr", "steps"], "properties": own})
+    assert found["required"] == list(found["properties"]) == ["M", "steps", "lr"]
+    lr = found["properties"]["lr"]
+    assert lr.pop("description") == described(settings("jpq"))["lr"][1].text
+    assert lr == {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+
+
+def test_changes_are_not_required(tmp_path):
+    found = filled(tmp_path, {"changes": "jpq", "only": ["lr", "exact"]})
+    assert set(found["properties"]) == {"lr", "exact"} and "required" not in found
+    assert found["properties"]["lr"]["minimum"] == 0
+
+
+@pytest.mark.parametrize("word", ["but_for", "only"])
+def test_a_setting_that_is_none_is_refused(tmp_path, word):
+    with pytest.raises(KeyError, match="'leraning_rate'"):
+        filled(tmp_path, {"settings": "jpq", word: ["leraning_rate"]})
+
+
+def test_what_names_no_method_stays_as_it_is(tmp_path):
+    node = {"type": "object", "properties": {"settings": {"type": "string", "minLength": 1}}}
+    assert filled(tmp_path, node) == node
+
+
+def nodes(node: object) -> Iterator[dict]:
+    """Yield every object of the schema that names a method."""
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    for child in children:
+        yield from nodes(child)
+    if isinstance(node, dict) and any(isinstance(node.get(w), str) for w in WORDS):
+        yield node
+
+
+def test_no_object_says_a_setting_again():
+    """But for its bounds and, where it changes others, what its value means there."""
+    found = list(nodes(yaml.safe_load(SCHEMA.read_text())))
+    assert len(found) > 15
+    for node in found:
+        fields = described(settings(node.get("settings") or node["changes"]))
+        for name in set(node.get("properties", {})) & set(fields) - set(node.get("but_for", ())):
+            said = set(node["properties"][name])
+            assert not said & {"type", "enum", "$ref"}, name
+            assert "changes" in node or "description" not in said, name
+
+
+def test_a_method_takes_the_default_params_of_its_section():
+    sections = yaml.safe_load(SCHEMA.read_text())["properties"]
+    params: dict = {}
+    for path in (ROOT / "params").glob("*.yaml"):
+        params |= yaml.safe_load(path.read_text())
+    taken = {name: node for name, node in sections.items() if "settings" in node}
+    assert {"star", "jpq", "dpq", "distill", "opq", "ivf-jpq", "asi"} <= set(taken)
+    for section, node in taken.items():
+        kind = settings(node["settings"])
+        names = set(described(kind)) - set(node.get("but_for", ()))
+        own = {name: params[section][name] for name in names}
+        made = kind(**{"seed": 7} | own)  # a run's, where the section has none
+        assert {name: getattr(made, name) for name in names} == own, section
