@@ -23,6 +23,7 @@ from conftest import ROOT
 BASE = ("__init__", "errors", "exact", "files", "numbers", "progress", "readers", "settings")
 LAYERS = [
     BASE,
+    ("methods",),
     ("data",),
     ("encode",),
     ("quantize",),

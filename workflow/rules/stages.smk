@@ -1,3 +1,26 @@
+def stage_of(system):
+    """Return the name of a system's stage."""
+    return system.replace("-", "_")
+
+
+# A stage for each index that is trained and each encoder beside STAR; it makes what figure 4 shows.
+OF_SYSTEMS = {
+    **{
+        stage_of(system): lambda system=system: each_system(
+            "data/{dataset}/systems/{system}/{size}/queries.npy", only([system]), TEXTS
+        )
+        + each_system(rules.distill.output.index, only([system]), VECTORS)
+        for system in JOINT
+    },
+    **{
+        stage_of(system): lambda system=system: each_system(
+            "data/{dataset}/{system}/queries.npy", only([system])
+        )
+        for system in SYSTEMS.of_form(Form.ENCODER)
+        if system != "star"
+    },
+}
+
 # One DVC stage and one target rule stage_<name> each, in order, and what it makes. The params that a
 # stage depends on are noted while these functions, its rules and its jobs read them (reads.py).
 STAGES = {
@@ -16,14 +39,7 @@ STAGES = {
         if config["tune"]["run"]
         else {}
     ),
-    **{
-        system.replace("-", "_"): lambda system=system: each_system(
-            "data/{dataset}/systems/{system}/{size}/queries.npy", only([system]), TEXTS
-        )
-        + each_system(rules.distill.output.index, only([system]), VECTORS)
-        for system in TRAINED_WITH
-    },
-    "adore": lambda: each_system("data/{dataset}/adore/queries.npy", only(["adore"])),
+    **OF_SYSTEMS,
     "search": lambda: each_system(rules.retrieve.output.meta),
     "measure": lambda: [
         *rules.results.output,
@@ -31,7 +47,11 @@ STAGES = {
         *rules.figure4_table.input.star,
     ],
     "asi_dataset": lambda: [
-        *expand(start("docs.npy"), dataset=config["asi"]["dataset"]),
+        *dict.fromkeys(
+            path
+            for variant in VARIANTS
+            for path in expand(start(variant, "docs.npy"), dataset=config["asi"]["dataset"])
+        ),
         *of_baselines(BASELINE),
     ],
     "asi": lambda: each_training(rules.measure_ids.output.values)
@@ -78,6 +98,8 @@ STAGES = {
         *rules.metrics.output,
     ],
 }
+if _others := [s for s in OF_SYSTEMS if STAGES[s] is not OF_SYSTEMS[s]]:
+    refuse(f"systems.{_others[0]}", "is the name of another stage", "Choose another name")
 # the stages that `rule all` asks for; some need a dataset with text
 REPORTS = ["report", "speed", "scale", "ablation", "negatives", "retrievers", "asi_report"]
 if not TEXTS:

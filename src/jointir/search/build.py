@@ -9,6 +9,7 @@ from jointir.encode.matrix import read_matrix
 from jointir.progress import heartbeat, progress, say
 from jointir.quantize.fit import reconstruction_error, train
 from jointir.quantize.pq import codebook_size, reserve, write_index
+from jointir.quantize.shape import BITS
 from jointir.search.fits import check
 from jointir.search.index import new_index
 
@@ -31,20 +32,21 @@ def build(
     sample: int = 0,
     iterations: int = 50,
     seed: int = 0,
+    bits: int = BITS,
 ) -> None:
     """Build `system` over the embeddings `docs` and write it to `out`.
 
-    M: sub-quantizers, of one byte unless the system is named 4bit; for LSH bytes a document.
-    sample: documents to train on, 0 for all. iterations: of OPQ.
+    system: the method. M: sub-quantizers; for LSH bytes a document. sample: documents to train on,
+    0 for all. iterations: of OPQ. bits: of a code of OPQ, 8 or 4; K = 2^bits centroids.
 
     Raises:
-        InputError: an unknown system, an M that does not fit, fewer documents than K centroids or,
+        InputError: an unknown method, an M that does not fit, fewer documents than K centroids or,
             to learn a rotation, than dimensions, or documents that nothing could rank.
     """
     matrix = read_matrix(docs)
     N, D = matrix.shape
-    index = new_index(system, D, M, iterations)
-    check(system, {"M": M, "sample": sample}, N, D, docs)
+    index = new_index(system, D, M, iterations, bits)
+    check(system, {"M": M, "sample": sample, "bits": bits}, N, D, docs)
     K = codebook_size(index)
     # what needs no training must not cost a copy of the whole matrix
     some = matrix[:0] if index.is_trained else sample_rows(matrix, sample, seed)

@@ -1,0 +1,1 @@
+"""The methods of the systems in params/systems.yaml."""
