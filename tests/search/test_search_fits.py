@@ -59,7 +59,7 @@ CODES = [(system, bits, 2**bits) for system, among in WIDE.items() for bits in a
 REFUSED = [
     *((s, {"M": 5}, N, D, r"^M: 5 does not divide the dimension 64\. .*32, 64\]") for s in WIDE),
     *((s, {"M": 0}, N, D, r"^M: 0 for .*Choose 1") for s in [*WIDE, "lsh", "itq-lsh"]),
-    *((s, {"bits": b}, k - 1, D, rf"^x\.npy: {k - 1} documents for K={k}\. Us") for s, b, k in CODES),
+    *((s, {"bits": b}, k - 1, D, rf"^x\.npy: {k - 1} documents for K={k}\.") for s, b, k in CODES),
     *((s, {"bits": 6}, N, D, r"^bits: 6 a code for .*Choose one of \[") for s in WIDE),
     *((s, {}, 900, 1024, r"^x\.npy: 900 documents for 1024 dim") for s in WIDE if s != "pq"),
     ("opq", {"sample": 255}, N, D, r"^sample: 255 documents for K=256\. Set it to 256"),

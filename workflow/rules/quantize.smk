@@ -22,7 +22,9 @@ rule build:
         sample=lambda w: entry(w.system).get("sample", 0),
         iterations=lambda w: entry(w.system).get("iterations", 0),
         seed=lambda w: entry(w.system)["seed"],
-        bits=lambda w: repeat("bits", [entry(w.system)["bits"]] if "bits" in entry(w.system) else []),
+        bits=lambda w: repeat(
+            "bits", [entry(w.system)["bits"]] if "bits" in entry(w.system) else []
+        ),
     shell:
         "jointir build --system {params.method} --docs {input.docs} --out {output.index}"
         " --M {wildcards.M} --sample {params.sample} --iterations {params.iterations}"

@@ -7,7 +7,9 @@ from jointir.encode.source import dimension, folder_of
 from jointir.search.ann.registry import SYSTEMS as ANN, missing
 from jointir.search.fits import check_width
 
-BUILT = [s for s in SYSTEMS.of_form(Form.INDEX) if not SYSTEMS.facts(s).references]  # and not trained
+BUILT = [
+    s for s in SYSTEMS.of_form(Form.INDEX) if not SYSTEMS.facts(s).references
+]  # and not trained
 JOINT = [s for s in SYSTEMS.of_form(Form.INDEX) if SYSTEMS.facts(s).trains]
 BRUTE = ["brute-force", "brute-force-pretrained"]  # measured beside what figure 4 shows
 
@@ -149,9 +151,7 @@ ABLATION = Lazy(
 )
 FIGURE1 = Lazy(lambda: installed(config["figure1"]["systems"]), sizes)
 FIGURE4 = Lazy(
-    lambda: list(
-        dict.fromkeys([*with_starts(installed(config["figure4"]["systems"])), *BRUTE])
-    ),
+    lambda: list(dict.fromkeys([*with_starts(installed(config["figure4"]["systems"])), *BRUTE])),
     sizes,
 )
 if VECTORS and workflow.is_main_process:
@@ -250,14 +250,14 @@ def all_divided(wildcards):
     return []
 
 
-def all_settings(figure, among=DATASETS):
+def all_settings(figure, of_vectors=False):
     """Return "NAME:METHOD setting=value ..." of every index of a figure: what it is built with.
 
     The method is left out where it is the name. Of systems that are built alike the first is told.
     """
     found = {}
     for system, its_sizes in CHECKED[figure].items():
-        if among == VECTORS and needs_text(system):
+        if of_vectors and needs_text(system):
             continue
         for size in its_sizes:
             method, own = SYSTEMS.methods[system], settings_of(system, size)

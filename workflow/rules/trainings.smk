@@ -25,7 +25,7 @@ def batched(wildcards):
     settings = VARIANTS[wildcards.variant]
     fresh, batch = settings["fresh"], settings["batch"]
     if fresh > batch // 2:
-        where = f"systems.{wildcards.variant}.fresh"
+        where = f"systems.{SYSTEMS.origin(wildcards.variant, 'fresh')}.fresh"
         refuse(where, f"{fresh} of a batch of {batch}", "Choose half of it at most")
     return []
 

@@ -46,7 +46,7 @@ use rule fits as fits_vectors with:
         dataset=any_of(VECTORS),
         figure="figure4",
     params:
-        systems=lambda w: repeat("system", all_settings(w.figure, VECTORS)),
+        systems=lambda w: repeat("system", all_settings(w.figure, of_vectors=True)),
 
 
 rule distill:

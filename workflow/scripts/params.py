@@ -47,14 +47,14 @@ def prepare(config: dict, schema: Path) -> Systems:
     What means nothing ends with one line.
     """
     try:
-        return _prepare(config, Validator(yaml.CSafeLoader(schema.read_text()).get_single_data()))
+        return _prepare(config, yaml.CSafeLoader(schema.read_text()).get_single_data())
     except InputError as e:
         sys.exit(str(e))  # WorkflowError would put lines of the Snakefile around it
 
 
-def _prepare(config: dict, validator: Validator) -> Systems:
+def _prepare(config: dict, schema: dict) -> Systems:
     check_moved(config)
-    found = _of_schema(config, validator)
+    found = _of_schema(config, schema)
     systems.check(found)
     _check_names(config, found)
     for name in sorted({*config["figure4"]["datasets"], config["asi"]["dataset"]}):
@@ -71,25 +71,25 @@ def _prepare(config: dict, validator: Validator) -> Systems:
     return found
 
 
-def _of_schema(config: dict, validator: Validator) -> Systems:
+def _of_schema(config: dict, schema: dict) -> Systems:
     """Make numbers of text in `config`, refuse what the schema refuses, and return the systems.
 
     Systems are checked as they are resolved, and an error names the entry that it was written in.
     """
-    known = _settings(validator.schema)
+    known = _settings(schema)
     found = _resolved(config, known)
-    validator = validator.evolve(schema=_by_name(validator.schema, found))
-    errors = list(validator.iter_errors(config | {"systems": dict(found)}))
+    validator = Validator(_by_name(schema, found))
+    errors = list(validator.iter_errors(_whole_of(config, found)))
     if errors:
         for error in errors:
-            _read_number(config, error, _written(error, config, found))
+            _read_number(config, error, _written(error, found))
         found = _resolved(config, known)
-        errors = list(validator.iter_errors(config | {"systems": dict(found)}))
+        errors = list(validator.iter_errors(_whole_of(config, found)))
     check_finite(config)
     if errors:
         # of entries that are like one another, the one that the others took it from
         first = min(errors, key=lambda e: (_depth(e, found), list(map(str, e.path))))
-        raise _told(first, _written(first, config, found), validator.schema)
+        raise _told(first, _written(first, found), validator.schema)
     return found
 
 
@@ -119,12 +119,17 @@ def _resolved(config: dict, known: dict[str, set[str]]) -> Systems:
     return Systems(entries, known)
 
 
+def _whole_of(config: dict, found: Systems) -> dict:
+    """Return the params with the systems as they are resolved."""
+    return config | ({"systems": dict(found)} if "systems" in config else {})
+
+
 def _depth(error: ValidationError, found: Systems) -> int:
     section, *rest = error.absolute_path or [""]
     return len(found.chains[rest[0]]) if section == "systems" and rest else 0
 
 
-def _written(error: ValidationError, config: dict, found: Systems) -> list:
+def _written(error: ValidationError, found: Systems) -> list:
     """Return the path of what an error is about, in the entry that it was written in."""
     path = list(error.absolute_path)
     if path[:1] != ["systems"] or len(path) < 2:
@@ -133,7 +138,7 @@ def _written(error: ValidationError, config: dict, found: Systems) -> list:
     if error.validator == "additionalProperties":
         known = error.schema.get("properties", {})
         about = [*about, next(key for key in error.instance if key not in known)]
-    origin = found.origin(path[1], tuple(about), config["systems"])
+    origin = found.origin(path[1], *about)
     return ["systems", origin, *path[2:]]
 
 

@@ -32,15 +32,15 @@ class Systems(Mapping):
             InputError: an entry without a method or with an unknown one, a `like` that names no
                 entry, or a circle of them.
         """
-        self.known = known
+        self.known, self._entries = known, entries
         self.chains = {name: _chain(name, entries) for name in entries}
         self.methods = {name: _method(name, entries, self.chains[name]) for name in entries}
-        self._resolved = {name: self._settings(name, entries) for name in entries}
+        self._resolved = {name: self._settings(name) for name in entries}
 
-    def _settings(self, name: str, entries: dict[str, dict]) -> dict:
+    def _settings(self, name: str) -> dict:
         method, found = self.methods[name], {}
         for other in reversed(self.chains[name]):
-            own = {k: v for k, v in entries[other].items() if k not in HEAD}
+            own = {k: v for k, v in self._entries[other].items() if k not in HEAD}
             if self.methods[other] != method:
                 own = {k: v for k, v in own.items() if k in self.known[method]}
             found = _merged(found, own)
@@ -67,9 +67,9 @@ class Systems(Mapping):
         """Return the systems that are of some forms on disk."""
         return [name for name in self.methods if self.facts(name).form in forms]
 
-    def origin(self, name: str, path: tuple, entries: dict[str, dict]) -> str:
+    def origin(self, name: str, *path: object) -> str:
         """Return the entry that a value of a system was written in: its own, or one it is like."""
-        return next((e for e in self.chains[name] if path and _has(entries[e], path)), name)
+        return next((e for e in self.chains[name] if path and _has(self._entries[e], path)), name)
 
 
 class Entry(Mapping):
@@ -169,7 +169,8 @@ def _check_circle(systems: Systems, name: str) -> None:
 
 
 def _check_bits(systems: Systems, name: str) -> None:
-    if systems.facts(name).bits and (bits := bits_of(systems, name)) not in systems.facts(name).bits:
+    fits = systems.facts(name).bits
+    if fits and (bits := bits_of(systems, name)) not in fits:
         found = f"{systems[name]['start']!r} has codes of {bits} bits"
         raise InputError(f"systems.{name}.start", found, "Name one with codes of 8 bits")
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.measure.results import read_meta
-from jointir.report.styles import RC, STYLES, panel_figure, save
+from jointir.report.styles import MARKERS, RC, STYLES, panel_figure, save, styles
 from jointir.report.tables import final_rows, human
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 ROW_HEIGHT, LEGEND_HEIGHT = 2.7, 0.6  # inches
 KEY = ["dataset", "system", "setting"]
-COMPRESSED = ["jpq", "opq", "lsh"]
 DENSE, LATE, WORDS = "#555555", "#6A3D9A", "#009E73"  # brute force, late interaction, bag of words
 POINTS = {
     "brute-force": (DENSE, "o"),
@@ -53,22 +52,32 @@ def sized(results: Path, meta: list[Path]) -> pd.DataFrame:
     return rows.assign(mb=[sizes[key] for key in keys])
 
 
+def points(rows: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Return colour and marker of the systems that are a point, those of POINTS first.
+
+    Others are a point where they have one setting and no line's style.
+    """
+    given = rows["system"].value_counts(sort=False)
+    others = [s for s, n in given.items() if n == 1 and s not in {*POINTS, *STYLES}]
+    more = {system: ("#AAAAAA", MARKERS[at % len(MARKERS)]) for at, system in enumerate(others)}
+    return {s: style for s, style in POINTS.items() if s in given} | more
+
+
 def draw(ax: "Axes", rows: pd.DataFrame) -> None:
     """Draw one panel: a line for each compressed system over its sweep, a point for the others."""
     from matplotlib.ticker import LogLocator
 
-    for system in COMPRESSED:
+    single = points(rows)
+    for system, style in styles(s for s in rows["system"] if s not in single).items():
         own = rows[rows["system"].eq(system)].sort_values("mb")
-        if len(own):
-            ax.plot(own["mb"], own["value"], label=human(system), zorder=5, **STYLES[system])
-    for system, (color, marker) in POINTS.items():
+        ax.plot(own["mb"], own["value"], label=human(system), zorder=5, **style)
+    for system, (color, marker) in single.items():
         own = rows[rows["system"].eq(system)]
         error = abs(own[["low", "high"]].sub(own["value"], axis=0)).T.to_numpy()
         style = {"color": color, "marker": marker, "ls": "", "ms": 6, "mfc": "white", "zorder": 8}
-        if len(own):
-            label = STAR.get(system, human(system))
-            style |= {"yerr": error, "elinewidth": 0.6}
-            ax.errorbar(own["mb"], own["value"], label=label, **style)
+        label = STAR.get(system, human(system))
+        style |= {"yerr": error, "elinewidth": 0.6}
+        ax.errorbar(own["mb"], own["value"], label=label, **style)
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.report.speed import joined, pareto
-from jointir.report.styles import RC, STYLES, panel_figure, save
+from jointir.report.styles import RC, panel_figure, save, styles
 from jointir.report.tables import human
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def draw(ax: "Axes", rows: pd.DataFrame) -> None:
         ax.axhline(row.value, color="#222222", lw=0.7, ls=(0, (6, 3)), zorder=1)
         name = human(row.system)
         ax.plot(row.qps, row.value, label=name, color="#222222", marker="o", ls="", mfc="white")
-    for order, (system, style) in enumerate(STYLES.items()):
+    others = rows.loc[rows["system"].ne("brute-force"), "system"]
+    for order, (system, style) in enumerate(styles(others).items()):
         own = rows[rows["system"].eq(system)]
         for number, line in enumerate(sweeps(own)):
             label = f"_{system} {number}" if number else human(system)

@@ -1,6 +1,6 @@
 """How every figure draws a system: colour for its family, marker and dashes for greyscale."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,8 +36,22 @@ STYLES = {
     "flann": {"color": "#444444", "marker": "|", "linestyle": "-."},
 }
 
+# of systems without a style of their own, in turn
+COLOURS = ["#5B2A86", "#117733", "#AA3377", "#994F00", "#40B0A6"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
+DASHES = ["-", (0, (4, 1, 1, 1)), (0, (2, 1)), ":"]
 
 WIDTH = 7.0  # inches
+
+
+def styles(systems: Iterable[str]) -> dict[str, dict]:
+    """Return the style of each system: those of STYLES first, in its order, then the others."""
+    given = list(dict.fromkeys(systems))
+    found = {system: style for system, style in STYLES.items() if system in given}
+    for at, system in enumerate(s for s in given if s not in STYLES):
+        cycles = {"color": COLOURS, "marker": MARKERS, "linestyle": DASHES}
+        found[system] = {name: values[at % len(values)] for name, values in cycles.items()}
+    return found
 
 
 def panel_figure(
