@@ -118,11 +118,10 @@ FEW = {
 
 SAME = ("annoy", "falconn", "flann", "imi", "hnsw-opq", "scann")  # libraries of one rule
 NOT_RUN = ("jpq-paper", "jpq-labelled", "jpq-without-labels")
-# another entry in place of one that is named, where its method can have another
+# another entry in place of one that is named: one that moves no job to another stage
 OTHERS = {
     ("rand-neg", "start"): "star",
     ("ance", "start"): "pretrained",
-    ("adore", "start"): "rand-neg",
     ("brute-force", "start"): "pretrained",
     ("brute-force-pretrained", "start"): "star",
     ("jpq-4bit", "start"): "opq",
@@ -170,7 +169,7 @@ def of_dvc(folder: Path) -> dict[str, list]:
         for stage in Repo(folder).index.stages
     }
     for dep in chain(*found.values()):
-        dep.fill_values(dep.read_params(flatten=False))
+        dep.fill_values(dep.read_params())
     return found
 
 

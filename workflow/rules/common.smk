@@ -19,6 +19,7 @@ from workflow.scripts.systems import Entry, bits_of
 
 make_findable(Path(workflow.basedir))
 SYSTEMS = prepare(config, Path(workflow.basedir, "workflow/schemas/params.schema.yaml"))
+OF_FIGURE4 = config["figure4"]["systems"]  # decides which stages there are, and no job of them
 config = Params(config)  # which notes who reads what
 
 DATASETS = config["figure4"]["datasets"]
