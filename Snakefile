@@ -5,13 +5,9 @@ min_version("9.0")
 
 configfile: "params/data.yaml"
 configfile: "params/encode.yaml"
-configfile: "params/quantize.yaml"
-configfile: "params/joint.yaml"
-configfile: "params/search.yaml"
-configfile: "params/retrievers.yaml"
-configfile: "params/generative.yaml"
+configfile: "params/systems.yaml"
+configfile: "params/reports.yaml"
 configfile: "params/vectors.yaml"
-configfile: "params/report.yaml"
 
 
 include: "workflow/rules/common.smk"

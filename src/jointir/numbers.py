@@ -62,7 +62,7 @@ def check_finite(config: object, where: str = "") -> None:
     config: nested dicts and lists. where: the path to it, with dots.
 
     Raises:
-        InputError: it names the parameter, as in star.lr or sweep.M[0].
+        InputError: it names the parameter, as in systems.star.lr or sweep.M[0].
     """
     if isinstance(config, dict):
         for key, value in config.items():

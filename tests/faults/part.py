@@ -16,8 +16,6 @@ from jointir.files import sha256
 
 DATA = Path("data/apidocs-ci")
 OVERLAY = {"figure4": {"systems": ["opq", "jpq"]}, "sweep": {"M": [16]}}
-# so that a resume meets a checkpoint of the very last step
-EVERY_STEP = {name: {"checkpoint_minutes": 0} for name in ("star", "jpq")}
 TARGET = "reports/figure4.pdf"
 LONGEST = 600  # seconds that a test waits for anything
 # what a disturbed run starts from; and what the undisturbed one left
@@ -34,6 +32,11 @@ MADE = [
     "systems/jpq/M16",
 ]
 MADE += [f"{kind}/{s}" for kind in ("runs", "measures") for s in SYSTEMS]
+
+
+def every_step(*names: str) -> dict:
+    """Return an overlay by which a resume meets a checkpoint of the very last step."""
+    return {"systems": {name: {"checkpoint_minutes": 0} for name in names}}
 
 
 def part(of: Path, to: Path, names: Iterable[str], overlay: dict | None = None) -> Path:

@@ -13,7 +13,7 @@ import torch
 
 from conftest import PRESET, run
 from faults.disks import LARGE, disk, leave, read_only
-from faults.part import DATA, EVERY_STEP, GIVEN, command, hashes, part
+from faults.part import DATA, GIVEN, command, every_step, hashes, part
 from jointir.encode.encoder import DualEncoder
 from jointir.errors import InputError
 from jointir.files import atomic, new_matrix
@@ -105,7 +105,7 @@ def test_full_while_it_trains(faultless, expected, tmp_path):
     folder, out = tmp_path / "run", JPQ / "query_encoder"
     kept = [*GIVEN, "star", "tune", "systems/opq/M16"]
     with disk(folder / SCRATCH.parent) as checkpoints, disk(folder / JPQ.parent) as small:
-        part(faultless, folder, kept, {"jpq": EVERY_STEP["jpq"]})
+        part(faultless, folder, kept, every_step("jpq"))
         leave(checkpoints, 100_000_000)  # the weights alone, not the optimizer's moments
         fails(folder, out, SCRATCH / "checkpoint.safetensors")
         leave(checkpoints, LARGE)
@@ -115,7 +115,7 @@ def test_full_while_it_trains(faultless, expected, tmp_path):
         leave(small, LARGE)
         run(*command(str(out)), cwd=folder)
         log = (folder / "logs/apidocs-ci/jpq/M16.log").read_text()
-        assert f"resumed after step {PRESET['jpq']['steps']}\n" in log
+        assert f"resumed after step {PRESET['systems']['jpq']['steps']}\n" in log
         found = hashes(folder)
         # it tells how texts were cut last, and a training resumed after its last step cut none
         del found[f"{out}/tokenizer.json"]

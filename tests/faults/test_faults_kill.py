@@ -9,9 +9,9 @@ from safetensors import safe_open
 from conftest import run
 from faults.part import (
     DATA,
-    EVERY_STEP,
     GIVEN,
     command,
+    every_step,
     hashes,
     jobs_left,
     kill,
@@ -36,7 +36,7 @@ def moments(seed: int) -> list[tuple[int, float]]:
 
 @pytest.mark.slow
 def test_ten_kills_change_nothing(pipeline, expected, tmp_path):
-    folder = part(pipeline.folder, tmp_path / "killed", GIVEN, EVERY_STEP)
+    folder = part(pipeline.folder, tmp_path / "killed", GIVEN, every_step("star", "jpq"))
     for left, seconds in moments(seed=6):
         process = start(folder)
         until(lambda n=left: jobs_left(folder) <= n, process, folder)
@@ -60,7 +60,7 @@ def saved_step(folder) -> int:
 def test_a_killed_training_goes_on_where_it_was(faultless, expected, tmp_path):
     """With the same command, and no lock to clear away."""
     kept = [*GIVEN, "star", "tune", "systems/opq/M16"]
-    folder = part(faultless, tmp_path / "killed", kept, {"jpq": EVERY_STEP["jpq"]})
+    folder = part(faultless, tmp_path / "killed", kept, every_step("jpq"))
     process = start(folder, *command(str(MODEL)))
     until(lambda: saved_step(folder) >= 3, process, folder)
     kill(process, folder)

@@ -137,7 +137,7 @@ def test_the_start_is_kept_where_no_step_is_better_on_dev(given, tmp_path):
 
 
 def test_codes_of_4_bits_are_trained_and_left_as_fast_scan(given, tmp_path):
-    build("opq-4bit", given[1], tmp_path / "opq.faiss", 2 * M, iterations=2)
+    build("opq", given[1], tmp_path / "opq.faiss", 2 * M, iterations=2, bits=4)
     (tmp_path / "o").mkdir()
     index = trained((*given[:4], tmp_path / "opq.faiss"), tmp_path / "o")
     whole = faiss.read_index(str(index))

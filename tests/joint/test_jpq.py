@@ -126,7 +126,7 @@ def test_only_query_encoder_and_centroids_change(tiny, trained):
 
 
 def test_codes_of_4_bits_are_trained_alike_and_left_as_fast_scan(tiny, tmp_path):
-    build("opq-4bit", tiny.docs, tmp_path / "opq.faiss", 2 * M, iterations=2)
+    build("opq", tiny.docs, tmp_path / "opq.faiss", 2 * M, iterations=2, bits=4)
     paths = (tmp_path / "i.faiss", tmp_path / "e", tmp_path / "s")
     flat(jpq)(tiny.collection, tiny.encoder, tmp_path / "opq.faiss", *paths, **OPTIONS)
     whole, start = faiss.read_index(str(paths[0])), read_pq(tmp_path / "opq.faiss")

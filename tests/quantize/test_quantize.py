@@ -41,7 +41,8 @@ K = {"pq": 256, "opq": 256, "opq-4bit": 16}
 @pytest.fixture(scope="module", params=sorted(K))
 def index(request, docs) -> Path:
     path = docs.parent / f"{request.param}.faiss"
-    build(request.param, docs, path, M, iterations=2)
+    method, bits = ("opq", 4) if request.param == "opq-4bit" else (request.param, 8)
+    build(method, docs, path, M, iterations=2, bits=bits)
     return path
 
 

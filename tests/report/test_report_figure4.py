@@ -145,9 +145,9 @@ def test_the_legend_is_within_the_figure(tmp_path, shown, without):
 
 def test_two_renders_are_the_same_bytes_with_embedded_fonts(tmp_path, table):
     outs = [(tmp_path / f"{i}.pdf", tmp_path / f"{i}.png") for i in range(2)]
-    figure4([table], *outs[0])
+    figure4([table], *outs[0], SHOWN)
     with matplotlib.rc_context({"font.size": 20, "pdf.fonttype": 3}):  # a user's own settings
-        figure4([table], *outs[1])
+        figure4([table], *outs[1], SHOWN)
     assert outs[0][0].read_bytes() == outs[1][0].read_bytes()
     assert outs[0][1].read_bytes() == outs[1][1].read_bytes()
     assert b"/CreationDate" not in outs[0][0].read_bytes()
@@ -156,25 +156,35 @@ def test_two_renders_are_the_same_bytes_with_embedded_fonts(tmp_path, table):
 
 def test_a_table_without_the_baselines_still_draws(tmp_path):
     table = synthetic(tmp_path / "results.csv", systems=("jpq",), datasets=("a",))
-    figure4([table], tmp_path / "f.pdf", tmp_path / "f.png")
+    figure4([table], tmp_path / "f.pdf", tmp_path / "f.png", SHOWN)
     assert (tmp_path / "f.pdf").stat().st_size > 0
 
 
 def test_a_table_without_the_figures_systems_is_refused(tmp_path):
     table = synthetic(tmp_path / "results.csv", systems=("opq-4bit",))
     with pytest.raises(InputError, match="no system that figure 4 shows"):
-        figure4([table], tmp_path / "f.pdf", tmp_path / "f.png")
+        figure4([table], tmp_path / "f.pdf", tmp_path / "f.png", SHOWN)
 
 
-def test_a_system_without_a_style_has_a_line_and_a_label_of_its_own(tmp_path):
-    rows = final_rows(synthetic(tmp_path / "r.csv", systems=("zz-new", "jpq", "aa-new")))
+def test_a_system_without_a_style_has_a_line_of_its_own_under_its_name(tmp_path):
+    mine = ["jpq", "my-jpq", "opq", "opq-small"]
+    rows = final_rows(synthetic(tmp_path / "r.csv", mine, ("a",)))
     with matplotlib.rc_context(fname=RC):
         figure = render(rows)
-    for ax in figure.axes:
-        lines = {line.get_label(): line for line in ax.lines}
-        assert set(lines) == {"JPQ", "aa-new", "zz-new", *(LABELS[s] for s in BRUTE)}
-        own = rows[rows["system"].eq("zz-new") & rows["measure"].eq(ax.get_ylabel())]
-        assert len(lines["zz-new"].get_ydata()) == 4
-        assert set(lines["zz-new"].get_ydata()) <= set(own["value"])
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    assert {"JPQ", "OPQ", "my-jpq", "opq-small"} < set(lines)
+    own = rows[rows["system"].eq("my-jpq") & rows["measure"].eq(PANELS[0])]
+    expected = own.sort_values("bytes_per_doc")["value"].tolist()
+    assert lines["my-jpq"].get_ydata().tolist() == expected
+    assert len({lines[name].get_color() for name in ("JPQ", "OPQ", "my-jpq", "opq-small")}) == 4
     told = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert told[:3] == ["JPQ", "aa-new", "zz-new"]
+    assert told[:4] == ["JPQ", "OPQ", "my-jpq", "opq-small"]
+
+
+def test_it_draws_what_is_named_and_brute_force(tmp_path, table, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("jointir.report.figure4.render", drawn.append)
+    monkeypatch.setattr("jointir.report.figure4.save", lambda *_: None)
+    figure4([table], tmp_path / "f.pdf", tmp_path / "f.png", ["jpq", "opq"])
+    (rows,) = drawn
+    assert set(rows["system"]) == {"jpq", "opq", "brute-force", "brute-force-pretrained"}

@@ -100,18 +100,20 @@ def test_clone_pull_and_edit_trains_again(adopted, tmp_path):
     opq = mtimes(folder, f"{DATA}/systems/opq/**/*")
     shutil.rmtree(folder / ".snakemake")  # a fresh clone after dvc pull: files, no records
     old, results = metrics(folder), (folder / "reports/tables/results.csv").read_text()
-    lr = 10 * yaml.safe_load((folder / "params/search.yaml").read_text())["dpq"]["lr"]
-    edit_params(folder, {"dpq": {"lr": lr}})
+    lr = 10 * yaml.safe_load((folder / "params/systems.yaml").read_text())["systems"]["dpq"]["lr"]
+    edit_params(folder, {"systems": {"dpq": {"lr": lr}}})
     diff = json.loads(run("dvc", "params", "diff", "--json", cwd=folder))
     assert diff == {
-        "params/search.yaml": {"dpq.lr": {"old": lr / 10, "new": lr, "diff": lr - lr / 10}}
+        "params/systems.yaml": {"systems.dpq.lr": {"old": lr / 10, "new": lr, "diff": lr - lr / 10}}
     }
     run("dvc", "repro", "report", cwd=folder)  # not figure 5's timing, which would run again too
     new = metrics(folder)
     assert {s for s in old if old[s] != new[s]} == {"dpq"}
     assert mtimes(folder, f"{DATA}/systems/opq/**/*") == opq
     locked = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]["dpq"]
-    assert float(locked["params"]["params/search.yaml"]["dpq"]["lr"]) == lr  # written as 5e-05
+    assert (
+        float(locked["params"]["params/systems.yaml"]["systems.dpq"]["lr"]) == lr
+    )  # written as 5e-05
     assert json.loads(run("dvc", "status", "--json", "--with-deps", "report", cwd=folder)) == {}
     changed = json.loads(run("dvc", "metrics", "diff", "--json", cwd=folder))[METRICS]
     assert changed and all(key.startswith("apidocs-ci.dpq.") for key in changed)
@@ -163,10 +165,10 @@ def test_an_experiment_changes_one_parameter_and_is_kept(adopted, tmp_path):
     folder = copy(adopted, tmp_path / "experiment")
     table, models = folder / "reports/tables/results.csv", mtimes(folder, f"{DATA}/systems/**/*")
     old = pd.read_csv(table)
-    typo = "params/report.yaml:results.smaples=150"
+    typo = "params/reports.yaml:results.smaples=150"
     refused = run("dvc", "exp", "run", "-S", typo, cwd=folder, ok=False)
     assert "Could not override 'results.smaples'" in refused
-    change = "params/report.yaml:results.samples=150"
+    change = "params/reports.yaml:results.samples=150"
     run("dvc", "exp", "run", "--name", "fewer-samples", "-S", change, "report", cwd=folder)
     new = pd.read_csv(table)
     assert new["value"].equals(old["value"]) and not new["low"].equals(old["low"])

@@ -18,6 +18,7 @@ from jointir.search.build import sample_rows
 from jointir.search.index import FACTORIES, index_bytes, new_index
 from tiny import D, M, N, build, make, save_encoder
 
+OF_4_BITS = "opq-4bit"  # OPQ again, with other codes
 BYTES = {"brute-force": 4 * D, "pq": M, "opq": M, "opq-4bit": M / 2, "lsh": M, "itq-lsh": 4}
 # of 10 neighbours by inner product; 1000 documents in 50 clusters, 100 queries
 RECALL_AT_LEAST = {
@@ -38,6 +39,12 @@ def width(system: str) -> int:
     return 4 if system == "itq-lsh" else M
 
 
+def build_one(system: str, docs: Path, out: Path) -> None:
+    """Build one of BYTES."""
+    method, bits = ("opq", 4) if system == OF_4_BITS else (system, 8)
+    build(method, docs, out, width(system), iterations=5, bits=bits)
+
+
 def clustered(n: int, seed: int) -> np.ndarray:
     """Return float32[n, D] of length 1 around the same 50 centres, whatever the seed."""
     centres = np.random.default_rng(0).normal(size=(50, D))
@@ -49,14 +56,12 @@ def clustered(n: int, seed: int) -> np.ndarray:
 DOCS, QUERIES = clustered(1000, 0), clustered(100, 1)
 
 
-@pytest.fixture(scope="module", params=sorted(FACTORIES))
+@pytest.fixture(scope="module", params=sorted([*FACTORIES, OF_4_BITS]))
 def built(request, tmp_path_factory) -> tuple[str, Path]:
     """Return a system and the file in which the build stage left it."""
     folder = tmp_path_factory.mktemp(request.param)
     np.save(folder / "docs.npy", DOCS.astype("f2"))
-    build(
-        request.param, folder / "docs.npy", folder / "i.faiss", width(request.param), iterations=5
-    )
+    build_one(request.param, folder / "docs.npy", folder / "i.faiss")
     return request.param, folder / "i.faiss"
 
 
@@ -66,7 +71,7 @@ def tiny(tmp_path_factory):
 
 
 def test_every_system_is_tested():
-    assert set(BYTES) == set(RECALL_AT_LEAST) == set(FACTORIES)
+    assert set(BYTES) == set(RECALL_AT_LEAST) == {*FACTORIES, OF_4_BITS}
 
 
 def test_plain_faiss_opens_it_and_answers_the_same_after_saving(built, tmp_path):
@@ -121,17 +126,17 @@ def test_its_bytes_are_those_of_its_file(built):
 def test_building_twice_gives_the_same_bytes(built, tmp_path):
     system, path = built
     again = tmp_path / "i.faiss"
-    build(system, path.parent / "docs.npy", again, width(system), iterations=5)
+    build_one(system, path.parent / "docs.npy", again)
     assert again.read_bytes() == path.read_bytes()
 
 
 def test_it_is_opened_with_the_same_neighbours_and_4_bits_by_fast_scan(built):
     system, path = built
     opened = open_index(path)
-    assert isinstance(opened.inner, faiss.IndexPQFastScan) == (system == "opq-4bit")
+    assert isinstance(opened.inner, faiss.IndexPQFastScan) == (system == OF_4_BITS)
     scores, rows = opened.search(QUERIES, 10, 0, 1)
     expected = faiss.read_index(str(path)).search(QUERIES, 10)
-    if system != "opq-4bit":
+    if system != OF_4_BITS:
         assert np.array_equal(rows, expected[1])
         return
     np.testing.assert_allclose(scores, expected[0], atol=0.02)  # tables are rounded to 8 bits
@@ -207,6 +212,15 @@ def test_unknown_systems_and_wrong_widths_are_refused():
     for system in ("pq", "opq"):
         with pytest.raises(InputError, match=r"M: 5 does not divide the dimension 32"):
             new_index(system, D, 5, 1)
+
+
+def test_codes_of_other_bits_are_refused():
+    with pytest.raises(InputError, match=r"bits: 5 a code for opq\. Choose one of \[8, 4\]"):
+        new_index("opq", D, M, 1, bits=5)
+    with pytest.raises(InputError, match=r"bits: 4 a code for pq\. Choose one of \[8\]"):
+        new_index("pq", D, M, 1, bits=4)
+    with pytest.raises(InputError, match=r"bits: 4 a code for lsh\. Choose one of \[8\]"):
+        new_index("lsh", D, M, 1, bits=4)
 
 
 @pytest.mark.parametrize("system", ["lsh", "itq-lsh", "pq", "opq"])

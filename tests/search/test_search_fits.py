@@ -50,16 +50,20 @@ def test_every_system_is_known():
 @pytest.mark.parametrize("system", FITTING)
 def test_what_fits_is_let_pass(system):
     check(system, FITTING[system], N, D)
+    for bits in WIDE.get(system, []):
+        check(system, FITTING[system] | {"bits": bits}, N, D)
 
 
+CODES = [(system, bits, 2**bits) for system, among in WIDE.items() for bits in among]
 REFUSED = [
     *((s, {"M": 5}, N, D, r"^M: 5 does not divide the dimension 64\. .*32, 64\]") for s in WIDE),
     *((s, {"M": 0}, N, D, r"^M: 0 for .*Choose 1") for s in [*WIDE, "lsh", "itq-lsh"]),
-    *((s, {}, k - 1, D, rf"^x\.npy: {k - 1} documents for K={k}\. Us") for s, k in WIDE.items()),
+    *((s, {"bits": b}, k - 1, D, rf"^x\.npy: {k - 1} documents for K={k}\.") for s, b, k in CODES),
+    *((s, {"bits": 6}, N, D, r"^bits: 6 a code for .*Choose one of \[") for s in WIDE),
     *((s, {}, 900, 1024, r"^x\.npy: 900 documents for 1024 dim") for s in WIDE if s != "pq"),
     ("opq", {"sample": 255}, N, D, r"^sample: 255 documents for K=256\. Set it to 256"),
     ("opq", {"sample": 300}, N, 512, r"^sample: 300 documents for 512 dim.*Train the rotation"),
-    ("opq-4bit", {"sample": 20}, N, D, r"^sample: 20 documents for 64 dim"),
+    ("opq", {"bits": 4, "sample": 20}, N, D, r"^sample: 20 documents for 64 dim"),
     ("itq-lsh", {"M": 9}, N, D, r"^itq-lsh: 72 bits, 64 dimensions\. Leave out M above D"),
     ("itq-lsh", {}, 63, D, r"^x\.npy: 63 documents for 64 bits\. .*leave out M above 7"),
     ("ivf-jpq", {"nlist": 1001}, N, D, r"^nlist: 1001 lists for 1000 documents\. Choose at"),

@@ -100,6 +100,6 @@ def test_more_lists_than_documents(folder, tmp_path, nlist, told):
 
 
 def test_codes_of_4_bits_are_refused(folder, tmp_path):
-    build("opq-4bit", folder / "docs.npy", tmp_path / "4.faiss", M, iterations=2)
+    build("opq", folder / "docs.npy", tmp_path / "4.faiss", M, iterations=2, bits=4)
     with pytest.raises(InputError, match=r"4\.faiss: its codes have 4 bits"):
         lists(tmp_path / "4.faiss", tmp_path / "out.faiss", Settings(nlist=LISTS))

@@ -191,20 +191,21 @@ def test_a_path_under_home_is_expanded(mine, monkeypatch):
 
 
 def test_what_dvc_writes_is_a_number(mine):
-    """`dvc exp run -S jpq.lr=1e-5` writes 1e-05, which YAML 1.1 reads as text."""
-    params = mine / "params/joint.yaml"
+    """`dvc exp run -S systems.jpq.lr=1e-5` writes 1e-05, which YAML 1.1 reads as text."""
+    params = mine / "params/systems.yaml"
     text = params.read_text()
     kept = yaml.safe_load(text)
-    kept["jpq"]["lr"] = "1e-05"
+    kept["systems"]["jpq"]["lr"] = "1e-05"
     params.write_text(yaml.safe_dump(kept).replace("'1e-05'", "1e-05"))
-    assert yaml.safe_load(params.read_text())["jpq"]["lr"] == "1e-05"
+    assert yaml.safe_load(params.read_text())["systems"]["jpq"]["lr"] == "1e-05"
     jpq = "data/mine/systems/jpq/M16/index.faiss"
     try:
         told = run("snakemake", "-n", "-p", jpq, cwd=mine)
         assert "--lr 1e-05 " in told
-        bad = run("snakemake", "-n", "--config", "jpq={lr: fast}", cwd=mine, ok=False)
+        bad = run("snakemake", "-n", "--config", "systems={jpq: {lr: fast}}", cwd=mine, ok=False)
         assert "'fast' is not of type 'number'" in bad
-        steps = run("snakemake", "-n", "-p", "--config", "jpq={steps: 1e2}", "--", jpq, cwd=mine)
+        more = "systems={jpq: {steps: 1e2}}"
+        steps = run("snakemake", "-n", "-p", "--config", more, "--", jpq, cwd=mine)
         assert "--steps 100 " in steps
         text_stays = {"encoder": {"query_prompt": "1e5"}}
         file = mine.parent / "prompt.yaml"
@@ -218,10 +219,10 @@ def test_what_dvc_writes_is_a_number(mine):
 def test_a_stage_refuses_while_dvc_yaml_is_stale(mine):
     """It would record results of M = 16 beside the parameter M = 32."""
     folder = shutil.copytree(mine, mine.parent / "stale", symlinks=True)
-    change = "params/quantize.yaml:sweep.M=[32]"
+    change = "params/systems.yaml:sweep.M=[32]"
     for stage in ("quantize", "report"):
         command = ["dvc", "repro", "--single-item", "--force", stage]
-        params = folder / "params/quantize.yaml"
+        params = folder / "params/systems.yaml"
         text = params.read_text()
         params.write_text(yaml.safe_dump(yaml.safe_load(text) | {"sweep": {"M": [32]}}))
         told = run(*command, cwd=folder, ok=False)

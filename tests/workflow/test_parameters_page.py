@@ -35,12 +35,14 @@ def test_the_committed_page_is_what_the_script_writes(tmp_path):
     run(sys.executable, SCRIPT, "check", cwd=folder)
     run(sys.executable, SCRIPT, "write", cwd=folder)
     assert (folder / PAGE).read_bytes() == (ROOT / PAGE).read_bytes()
-    params = folder / "params/joint.yaml"
+    params = folder / "params/systems.yaml"
     params.write_text(params.read_text().replace("steps: 150", "steps: 151"))
     assert "is stale" in run(sys.executable, SCRIPT, "check", cwd=folder, ok=False)
     assert "write, or check" in run(sys.executable, SCRIPT, "sync", cwd=folder, ok=False)
     run(sys.executable, SCRIPT, "write", cwd=folder)
-    assert "| `jpq.steps` | integer, ≥ `1` | `151` | batches" in (folder / PAGE).read_text()
+    page = (folder / PAGE).read_text()
+    assert "| `systems.jpq` |  | `{method: jpq, start: opq, steps: 151, batch: 32," in page
+    assert "| `systems.NAME.steps` | integer, ≥ `1` | required | batches" in page
 
 
 def default(told: dict[str, str], at: str) -> object:

@@ -2,30 +2,29 @@
 
 import shlex
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
-from snakemake.exceptions import WorkflowError
-from snakemake.utils import validate
 
 from conftest import ROOT, merge, run
 
 sys.path.insert(0, str(ROOT))
-from workflow.scripts.schema import load
+from workflow.scripts.params import prepare
 
-SCHEMA = load(ROOT / "workflow" / "schemas" / "params.schema.yaml")
+SCHEMA = ROOT / "workflow" / "schemas" / "params.schema.yaml"
 SPLITS = {"train": "a", "dev": "a", "test": "a"}
 IR = {"kind": "ir_datasets", "corpus_id": "a", "splits": SPLITS}
 BEIR = {"kind": "beir", "folder": "x"}
 
 
-@pytest.fixture(scope="module")
-def schema(tmp_path_factory) -> Path:
-    """Return a file of the schema, for Snakemake to read."""
-    path = tmp_path_factory.mktemp("schema") / "params.schema.yaml"
-    path.write_text(yaml.safe_dump(SCHEMA))
-    return path
+def of(system: str, **settings: object) -> dict:
+    """Return an overlay of one system."""
+    return {"systems": {system: settings}}
+
+
+@pytest.fixture(autouse=True)
+def inside(monkeypatch):
+    monkeypatch.chdir(ROOT)
 
 
 @pytest.fixture
@@ -37,14 +36,14 @@ def params() -> dict:
     }
 
 
-def test_the_default_is_valid(params, schema):
-    validate(params, schema, set_default=False)
+def test_the_default_is_valid(params):
+    prepare(params, SCHEMA)
 
 
 @pytest.mark.parametrize("preset", sorted((ROOT / "params/presets").glob("*.yaml")), ids=str)
 def test_every_preset_is_valid(params, schema, preset):
     merged = merge(params, yaml.safe_load(preset.read_text()))
-    validate(merged, schema, set_default=False)
+    prepare(merged, SCHEMA)
     assert set(merged["figure4"]["datasets"]) <= set(merged["datasets"])
 
 
@@ -58,33 +57,34 @@ def test_every_preset_is_valid(params, schema, preset):
     ],
     ids=str,
 )
-def test_dev_may_be_a_part_of_train(params, schema, dataset):
-    validate(merge(params, {"datasets": {"mine": dataset}}), schema, set_default=False)
+def test_dev_may_be_a_part_of_train(params, dataset):
+    prepare(merge(params, {"datasets": {"mine": dataset}}), SCHEMA)
 
 
 @pytest.mark.parametrize(
     ("overlay", "words"),
     [
         ({"jqp": {}}, ["'jqp' was unexpected"]),
-        ({"jpq": {"learning_rate": 1}}, ["'learning_rate' was unexpected", "jpq"]),
-        ({"jpq": {"steps": "many"}}, ["'many' is not of type 'integer'", "steps"]),
-        ({"jpq": {"steps": 0}}, ["0 is less than the minimum of 1", "steps"]),
-        ({"jpq": {"lr": 0}}, ["0 is less than or equal to the minimum of 0", "lr"]),
-        ({"jpq": {"lr": 2}}, ["2 is greater than the maximum of 1", "lr"]),
+        (of("jpq", learning_rate=1), ["'learning_rate' was unexpected", "jpq"]),
+        (of("jpq", steps="many"), ["'many' is not of type 'integer'", "steps"]),
+        (of("jpq", steps=0), ["0 is less than the minimum of 1", "steps"]),
+        (of("star", lr=0), ["0 is less than or equal to the minimum of 0", "lr"]),
+        (of("jpq", lr=-1), ["-1 is less than the minimum of 0", "lr"]),
+        (of("jpq", lr=2), ["2 is greater than the maximum of 1", "lr"]),
         ({"encoder": {"query_prompt": 1}}, ["1 is not of type 'string', 'null'", "query_prompt"]),
         ({"encoder": {"document_prompt": "null"}}, ["'null' should not be valid", "document_pr"]),
-        ({"star": {"seed": -1}}, ["-1 is less than the minimum of 0", "seed"]),
+        (of("star", seed=-1), ["-1 is less than the minimum of 0", "seed"]),
         (
-            {"star": {"seed": 2**31}},
+            of("star", seed=2**31),
             ["2147483648 is greater than the maximum of 2147483647", "seed"],
         ),
         (
             {"datasets": {"mine": BEIR | {"splits": {"dev": 2, "seed": 2**31}}}},
             ["2147483648 is greater than the maximum of 2147483647", "seed", "mine"],
         ),
-        ({"asi": {"seeds": [1, 2**31]}}, ["2147483648 is greater than the maximum", "seeds"]),
-        ({"asi": {"beam": 9}}, ["9 is less than the minimum of 10", "beam"]),
-        ({"star": {"batch": 1}}, ["1 is less than the minimum of 2", "batch"]),
+        (of("asi++", seeds=[1, 2**31]), ["2147483648 is greater than the maximum", "seeds"]),
+        (of("asi++", beam=9), ["9 is less than the minimum of 10", "beam"]),
+        (of("star", batch=1), ["1 is less than the minimum of 2", "batch"]),
         ({"embed": {"dtype": "int8"}}, ["'int8' is not one of ['float16', 'float32']", "dtype"]),
         ({"sweep": {"M": []}}, ["[]", "M"]),
         ({"sweep": {"M": [16, 16]}}, ["[16, 16] has non-unique elements", "M"]),
@@ -108,17 +108,17 @@ def test_dev_may_be_a_part_of_train(params, schema, dataset):
     ],
     ids=str,
 )
-def test_bad_params_are_refused_by_name(params, schema, overlay, words):
-    with pytest.raises(WorkflowError) as caught:
-        validate(merge(params, overlay), schema, set_default=False)
+def test_bad_params_are_refused_by_name(params, overlay, words):
+    with pytest.raises(SystemExit) as caught:
+        prepare(merge(params, overlay), SCHEMA)
     text = str(caught.value)
     assert [word for word in words if word not in text] == []
 
 
 def test_every_key_is_required(params, schema):
     for key in params:
-        with pytest.raises(WorkflowError, match=f"'{key}' is a required property"):
-            validate({k: v for k, v in params.items() if k != key}, schema, set_default=False)
+        with pytest.raises(SystemExit, match=f"'{key}' is a required property"):
+            prepare({k: v for k, v in params.items() if k != key}, SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,9 @@ def test_snakemake_says_which_dataset_is_unknown():
 
 
 def test_snakemake_refuses_a_typo_before_it_plans():
-    text = run("snakemake", "-n", "--config", "jpq={leraning_rate: 1}", cwd=ROOT, ok=False)
+    text = run(
+        "snakemake", "-n", "--config", "systems={jpq: {leraning_rate: 1}}", cwd=ROOT, ok=False
+    )
     assert "'leraning_rate' was unexpected" in text and "Job stats" not in text
 
 

@@ -15,6 +15,11 @@ from workflow.scripts.params import prepare
 SCHEMA = ROOT / "workflow/schemas/params.schema.yaml"
 
 
+def of(system: str, **settings: object) -> dict:
+    """Return an overlay of one system."""
+    return {"systems": {system: settings}}
+
+
 def read(overlay: dict) -> dict:
     """Return the default params with an overlay, prepared as the workflow does."""
     params: dict = {}
@@ -33,15 +38,16 @@ def inside(monkeypatch):
 @pytest.mark.parametrize(
     ("overlay", "path", "meant"),
     [
-        ({"jpq": {"lr": "1e-05"}}, "jpq.lr", 1e-5),
-        ({"jpq": {"lr": "1E-5"}}, "jpq.lr", 1e-5),
-        ({"jpq": {"steps": "1e2"}}, "jpq.steps", 100),
-        ({"jpq": {"steps": 100.0}}, "jpq.steps", 100),
+        (of("jpq", lr="1e-05"), "systems.jpq.lr", 1e-5),
+        (of("jpq", lr="1E-5"), "systems.jpq.lr", 1e-5),
+        (of("jpq", steps="1e2"), "systems.jpq.steps", 100),
+        (of("jpq", steps=100.0), "systems.jpq.steps", 100),
+        (of("jpq-4bit", M=["32", 96.0]), "systems.jpq-4bit.M", [32, 96]),
         ({"sweep": {"M": ["16", 32.0]}}, "sweep.M", [16, 32]),
         ({"embed": {"shards": 2.0}}, "embed.shards", 2),
         ({"encoder": {"query_prompt": "1e5"}}, "encoder.query_prompt", "1e5"),
         ({"encoder": {"query_prompt": None}}, "encoder.query_prompt", None),
-        ({"asi": {"variants": {"asi": {"gamma": "5e-2"}}}}, "asi.variants.asi.gamma", 0.05),
+        (of("asi", gamma="5e-2"), "systems.asi.gamma", 0.05),
     ],
     ids=str,
 )
@@ -53,23 +59,24 @@ def test_a_number_is_one_however_it_is_written(overlay, path, meant):
     assert not isinstance(found, list) or {type(v) for v in found} == {int}
 
 
+JPQ = "systems.jpq"
 MINE = {"figure4": {"datasets": ["mine"]}, "asi": {"dataset": "mine"}}
 
 
 @pytest.mark.parametrize(
     ("overlay", "line"),
     [
-        ({"jpq": {"lr": "fast"}}, "jpq.lr: 'fast' is not of type 'number'. What it is: AdamW's"),
-        ({"jpq": {"lr": ".5"}}, "jpq.lr: '.5' is not of type 'number'. "),
-        ({"jpq": {"lr": "0x10"}}, "jpq.lr: '0x10' is not of type 'number'. "),
-        ({"jpq": {"steps": 1.5}}, "jpq.steps: 1.5 is not of type 'integer'. What it is: batches"),
-        ({"jpq": {"steps": True}}, "jpq.steps: True is not of type 'integer'. "),
-        ({"jpq": {"leraning_rate": 1}}, "jpq: Additional properties are not allowed ('leraning_r"),
+        (of("jpq", lr="fast"), f"{JPQ}.lr: 'fast' is not of type 'number'. What it is: AdamW's"),
+        (of("jpq", lr=".5"), f"{JPQ}.lr: '.5' is not of type 'number'. "),
+        (of("jpq", lr="0x10"), f"{JPQ}.lr: '0x10' is not of type 'number'. "),
+        (of("jpq", steps=1.5), f"{JPQ}.steps: 1.5 is not of type 'integer'. What it is: batches"),
+        (of("jpq", steps=True), f"{JPQ}.steps: True is not of type 'integer'. "),
+        (of("jpq", leraning=1), f"{JPQ}: Additional properties are not allowed ('leraning' was"),
         ({"sweep": {"M": 16}}, "sweep.M: 16 is not of type 'array'. What it is: M, sub-quantizers"),
         ({"figure4": {"datasets": ["x"]}}, "figure4.datasets: 'x' is not under `datasets`. Desc"),
         ({"asi": {"dataset": "x"}}, "asi.dataset: 'x' is not under `datasets`. Describe it there"),
-        ({"asi": {"run": ["x"]}}, "asi.run: 'x' is not under asi.variants. Describe it there"),
-        ({"ablation": {"run": ["x"]}}, "ablation.run: 'x' is not under ablation.variants. Descri"),
+        ({"asi": {"systems": ["x"]}}, "asi.systems: 'x' is not under `systems`. Describe it there"),
+        ({"figure7": {"systems": ["x"]}}, "figure7.systems: 'x' is not under `systems`. Descri"),
         ({"datasets": {"mine": {"kind": "beir", "folder": "~no-such-user/x"}}} | MINE,
          "datasets.mine.folder: '~no-such-user/x' names a user that is not here. Correct it"),
         ({"datasets": {"mine": {"kind": "beir", "folder": "tests/{x}"}}} | MINE,
@@ -92,8 +99,10 @@ def test_what_means_nothing_is_refused_in_one_line(overlay, line):
 
 
 def test_snakemake_says_no_more_than_that_line():
-    told = run("snakemake", "-n", "--config", "jpq={lr: fast}", cwd=ROOT, ok=False)
-    assert told.splitlines()[-1].startswith("jpq.lr: 'fast' is not of type 'number'. What it is: ")
+    told = run("snakemake", "-n", "--config", "systems={jpq: {lr: fast}}", cwd=ROOT, ok=False)
+    assert told.splitlines()[-1].startswith(
+        "systems.jpq.lr: 'fast' is not of type 'number'. What it is: "
+    )
     assert "File " not in told and "Traceback" not in told
 
 
@@ -104,9 +113,17 @@ def test_snakemake_says_no_more_than_that_line():
         ("table2.md", "sweep={M: [16]}", "table1.M: 48 is not in sweep.M. Choose of [16], or add"),
         ("table3.md", "sweep={M: [16]}", "table1.M: 48 is not in sweep.M. Choose of [16], or add"),
         ("figure3.pdf", "sweep={M: [24]}", "negatives.M: 16 is not in sweep.M. Choose of [24], "),
-        ("figure7.pdf", "ablation={run: [jpq-neg]}", "ablation.run: 'jpq-loss' is not in it. Fig"),
+        (
+            "figure7.pdf",
+            "figure7={systems: [jpq-neg]}",
+            "figure7.systems: 'jpq-loss' is not in it. ",
+        ),
         ("figure_scale.pdf", "scale={M: 100}", "scale.M: 100 does not divide the dimension 384."),
-        ("asi_table1.md", "asi={fresh: 200}", "asi.fresh: 200 of a batch of 256. Choose half of"),
+        (
+            "asi_table1.md",
+            "systems={asi++: {fresh: 200}}",
+            "systems.asi++.fresh: 200 of a batch of ",
+        ),
     ],
 )
 def test_a_report_that_cannot_be_made_is_refused_where_it_is_asked_for(target, overlay, line):
@@ -136,7 +153,7 @@ def test_the_bridge_refuses_in_one_line(command, line):
 
 def test_the_bridge_tells_of_refused_params_in_one_line(tmp_path):
     folder = clone(tmp_path / "project")
-    params = folder / "params/quantize.yaml"
+    params = folder / "params/systems.yaml"
     params.write_text(params.read_text().replace("M: [16, 24, 32, 48, 64, 96]", "M: all"))
     for command in ("check", "write", "clean corpus"):
         told = bridge(command, folder, ok=False)

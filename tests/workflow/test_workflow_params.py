@@ -41,7 +41,6 @@ def another(path: tuple, value: object) -> object:
         "mined_from": "all",
         "M": [16, 24, 48] if isinstance(value, list) else 24,
         "measures": ["RR@10"],
-        "start": "pretrained",
         "dataset": "apidocs",
         "indexer": "pq",
         "seeds": [2],
@@ -49,10 +48,15 @@ def another(path: tuple, value: object) -> object:
         "vocabulary": 128,
         "holdout": 0.2,
         "b": [0.4],
+        "every_seed": [24],
+        "bits": 8,
+        "given": "residual" if value == "random" else "random",
     }
-    if path[0] == "retrievers" and path[-1] == "negatives":
+    if path[-1] == "negatives" and isinstance(value, str):  # of a dual encoder
         return "random" if value == "bm25" else "bm25"
-    if path in (("asi", "run"), ("ablation", "run")):  # figures 6 and 7 want the first of them
+    if path[-1] in ("like", "start", "teacher"):
+        return OTHERS[path[1:]]
+    if path in (("asi", "systems"), ("figure7", "systems")):  # the figures want the first of them
         return value[:-1]
     if path[-1] in known:
         return known[path[-1]]
@@ -93,26 +97,23 @@ def changed_stages(before: dict[str, set], after: dict[str, set]) -> set[str]:
 
 # few jobs: the DAG is built once for every parameter
 FEW = {
-    "asi": {"run": ["asi", "asi++", "asi-unseen", "asi++-unseen"], "seeds": [1]},
+    "asi": {"systems": ["asi", "asi++", "asi-unseen", "asi++-unseen"]},
     "sweep": {"M": [16, 24]},  # a table's M is one of them
-    **{name: {"M": [16]} for name in ("opq-4bit", "jpq-4bit", "itq-lsh", "dpq")},
-    "ivf-jpq": {"M": [16], "nprobe": [2]},
-    "table1": {"M": 16},
-    "ablation": {
-        "seeds": [1, 2],
-        "every_seed": [16],
-        "variants": {
-            "jpq-centroids": {"M": [16]},
-            **{f"jpq-mse-{n}": {"M": [16]} for n in (1, 10, 100)},
-        },
+    "systems": {
+        "asi++": {"seeds": [1]},
+        **{name: {"M": [16]} for name in ("opq-4bit", "jpq-4bit", "itq-lsh", "dpq")},
+        "ivf-jpq": {"M": [16], "nprobe": [2]},
+        **{name: {"seeds": [1, 2], "every_seed": [16]} for name in ("jpq-neg", "jpq-loss")},
+        "jpq-centroids": {"M": [16]},
+        "jpq-mse-1": {"M": [16]},
     },
+    "table1": {"M": 16},
     "figure4": {
         "systems": [
             "jpq",
             "jpq-4bit",
             "dpq",
             "opq",
-            "opq-4bit",
             "pq",
             "lsh",
             "itq-lsh",
@@ -124,21 +125,45 @@ FEW = {
 }
 
 
+SAME = ("annoy", "falconn", "flann", "imi", "hnsw-opq", "scann")  # libraries of one rule
 NOT_RUN = ("jpq-paper", "jpq-labelled", "jpq-without-labels")
+# another entry in place of one that is named: one that moves no job to another stage
+OTHERS = {
+    ("rand-neg", "start"): "star",
+    ("ance", "start"): "pretrained",
+    ("brute-force", "start"): "pretrained",
+    ("brute-force-pretrained", "start"): "star",
+    ("jpq-4bit", "start"): "opq",
+    ("asi++", "start"): "pretrained",
+    ("jpq-4bit", "like"): "jpq-neg",
+    ("jpq-neg", "like"): "jpq-mse-1",
+    ("jpq-loss", "like"): "jpq-neg",
+    ("jpq-centroids", "like"): "jpq-loss",
+    ("jpq-mse-1", "like"): "jpq-loss",
+    ("jpq-mse-10", "like"): "jpq-centroids",
+    ("jpq-mse-100", "like"): "jpq-centroids",
+    ("asi", "like"): "asi++-unseen",
+    ("asi++-unseen", "like"): "asi",
+    ("asi-unseen", "like"): "asi++",
+}
 
 
 def changes(params: dict) -> Iterator[tuple[tuple, dict]]:
     """Yield the path of every parameter, and the change of it to another value."""
-    variants = set(FEW["asi"]["run"])
+    shown, entries = set(FEW["asi"]["systems"]), params["systems"]
+    of_asi = {name for name in entries if "asi" in name or name.endswith("-ids")}
     for path, value in leaves(params):
         # another kind of dataset has other params, and of the libraries in one rule one is enough
-        same_for_all = path[0] == "ann" and path[1] not in ("hnsw", "opq-scann")
+        same_for_all = path[:1] == ("systems",) and path[1] in SAME
         # not run by default; distill is of vectors alone
         unused = path[:2] in (("datasets", "medquad"), ("datasets", "apidocs-shift"))
         unused |= path[0] == "distill"
-        unused |= path[:2] == ("ablation", "variants") and path[2] in NOT_RUN
-        unused |= path[:2] == ("asi", "variants") and path[2] not in variants
-        if not (same_for_all or unused or path[-1] == "kind" or path == ("figure4", "datasets")):
+        unused |= path[0] == "systems" and path[1] in {*NOT_RUN, *(of_asi - shown)}
+        # a system of another method has other settings, too
+        another_kind = path[-1] in ("kind", "method")
+        only_one = path[-1] in ("like", "start", "teacher") and path[1:] not in OTHERS
+        left_out = same_for_all or unused or another_kind or only_one
+        if not (left_out or path == ("figure4", "datasets")):
             yield path, nested(path, another(path, value))
 
 
@@ -175,8 +200,9 @@ class Few:
 
 @pytest.fixture(scope="module")
 def few(tmp_path_factory) -> Few:
-    for name, own in all_params(ROOT)["ann"].items():
-        FEW.setdefault("ann", {})[name] = {"sweep": {k: v[:1] for k, v in own["sweep"].items()}}
+    for name, own in all_params(ROOT)["systems"].items():
+        if "sweep" in own:
+            FEW["systems"][name] = {"sweep": {k: v[:1] for k, v in own["sweep"].items()}}
     return Few(tmp_path_factory.mktemp("params") / "few")
 
 

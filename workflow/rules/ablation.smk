@@ -43,7 +43,7 @@ rule negatives:
         collection="data/{dataset}/collection",
         model="data/{dataset}/star/model",
         docs="data/{dataset}/star/docs.npy",
-        index=expand("data/{{dataset}}/systems/opq/M{M}/index.faiss", M=config["sweep"]["M"]),
+        index=lambda w: expand("data/{{dataset}}/systems/opq/M{M}/index.faiss", M=widths("opq")),
         swept=lambda w: swept("negatives"),
     output:
         overlap="data/{dataset}/negatives.csv",
@@ -61,7 +61,7 @@ rule negatives:
         runtime=240,
     params:
         **config["negatives"],
-        mined_from=config["jpq"]["mined_from"],
+        mined_from=lambda w: entry("jpq")["mined_from"],
         batch_tokens=config["embed"]["batch_tokens"],
         index=lambda w, input: repeat("index", input.index),
     shell:

@@ -1,4 +1,4 @@
-# The tables and figures of ASI++. Every rule draws what was trained: see `asi.run`.
+# The tables and figures of ASI++. Every rule draws what was trained: see `asi.systems`.
 
 
 rule asi_results:
@@ -6,6 +6,7 @@ rule asi_results:
         ids=of_variants(rules.assign_ids.output.ids),
         meta=of_variants(rules.generate.output.meta),
         values=of_variants(rules.measure_ids.output.values),
+        alike=alike,
         code=code("measure.identifiers"),
     output:
         table="reports/tables/asi.csv",
@@ -21,7 +22,7 @@ rule asi_results:
         runtime=30,
     params:
         **config["results"],
-        vocabulary=config["asi"]["vocabulary"],
+        vocabulary=lambda w: next(iter(VARIANTS.values()))["vocabulary"],
         files=lambda w, input: " ".join(
             [
                 repeat("ids", input.ids),

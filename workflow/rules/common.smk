@@ -1,4 +1,5 @@
 import math
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -6,6 +7,7 @@ from shlex import quote
 
 sys.path[:0] = [workflow.basedir, f"{workflow.basedir}/src"]
 from jointir.errors import InputError
+from jointir.methods.facts import PRETRAINED, Form
 from workflow.scripts.alone import hold
 from workflow.scripts.command import make_findable
 from workflow.scripts.inputs import beir_files, contents, encoder_files, vector_files
@@ -13,9 +15,11 @@ from workflow.scripts.params import prepare
 from workflow.scripts.reads import Lazy, Params
 from workflow.scripts.scheduling import no_rate_limit
 from workflow.scripts.sources import sources
+from workflow.scripts.systems import Entry, bits_of
 
 make_findable(Path(workflow.basedir))
-prepare(config, Path(workflow.basedir, "workflow/schemas/params.schema.yaml"))
+SYSTEMS = prepare(config, Path(workflow.basedir, "workflow/schemas/params.schema.yaml"))
+OF_FIGURE4 = config["figure4"]["systems"]  # decides which stages there are, and no job of them
 config = Params(config)  # which notes who reads what
 
 DATASETS = config["figure4"]["datasets"]
@@ -39,10 +43,26 @@ def measures_of(dataset, split):
     return given if isinstance(given, list) else given[split]
 
 
+@cache
+def entry(system):
+    """Return the settings of a system, which note where they are read."""
+    entries = config["systems"]
+    layers = [entries[name] for name in SYSTEMS.chains[system]]
+    return Entry(layers, SYSTEMS.known[SYSTEMS.methods[system]])
+
+
+ENTRIES = Lazy(lambda: SYSTEMS, entry)
+
+
+def any_of(names):
+    """Return the regular expression of exactly these names; of none, one that nothing matches."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 wildcard_constraints:
     dataset="[a-z0-9-]+",
-    encoder="pretrained|star|rand-neg|bm25-neg|ance|tct-colbert|adore",
-    system="[a-z0-9-]+",
+    encoder=any_of([PRETRAINED, *SYSTEMS.of_form(Form.ENCODER)]),
+    system="[a-z0-9+-]+",
     size=r"flat|[A-Za-z_]+\d+(-[a-z]+\d+)?",
     M=r"\d+",
     shard=r"\d+",
@@ -99,11 +119,6 @@ def each_dataset(pattern, kinds=(), among=DATASETS):
 
 def dataset(wildcards):
     return config["datasets"][wildcards.dataset]
-
-
-def variants(section):
-    """Return the variants of `section` (asi, ablation) that its `run` names, with their settings."""
-    return Lazy(lambda: config[section]["run"], config[section]["variants"].__getitem__)
 
 
 def repeat(option, values):

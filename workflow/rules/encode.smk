@@ -119,12 +119,14 @@ rule star:
         model="data/{dataset}/pretrained/model",
         docs="data/{dataset}/pretrained/docs.npy",
     output:
-        model=directory("data/{dataset}/star/model"),
-        curve="data/{dataset}/star/training.csv",
+        model=directory("data/{dataset}/{encoder}/model"),
+        curve="data/{dataset}/{encoder}/training.csv",
     log:
-        "logs/{dataset}/star.log",
+        "logs/{dataset}/{encoder}.log",
     benchmark:
-        "logs/{dataset}/star.tsv"
+        "logs/{dataset}/{encoder}.tsv"
+    wildcard_constraints:
+        encoder=any_of(SYSTEMS.of_method("star")),
     conda:
         "../../environment.yml"
     threads: 2
@@ -133,9 +135,9 @@ rule star:
         mem_mb=memory(6000, collection=5),
         runtime=1440,
     params:
-        training=options(config["star"]),
+        training=lambda w: options(entry(w.encoder)),
         validation=lambda w: validation(w, "documents"),
-        scratch="data/{dataset}/scratch/star",
+        scratch="data/{dataset}/scratch/{encoder}",
     shell:
         "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
         " --num_processes {resources.gpu} -m) jointir star"

@@ -3,8 +3,8 @@ rule asi:
         code=code("generative.asi"),
         batched=batched,
         collection="data/{dataset}/collection",
-        model=start("model"),
-        docs=start("docs.npy"),
+        model=lambda w: start(w.variant, "model"),
+        docs=lambda w: start(w.variant, "docs.npy"),
     output:
         model=directory(f"{TRAINED}/joint"),
     log:
@@ -60,8 +60,8 @@ rule given_ids:
     input:
         code=code("generative.controls"),
         collection="data/{dataset}/collection",
-        model=start("model"),
-        docs=start("docs.npy"),
+        model=lambda w: start(w.variant, "model"),
+        docs=lambda w: start(w.variant, "docs.npy"),
     output:
         model=directory(f"{TRAINED}/joint"),
         ids=f"{TRAINED}/ids.parquet",
@@ -78,9 +78,9 @@ rule given_ids:
         runtime=60,
     params:
         kind=lambda w: VARIANTS[w.variant]["given"],
-        length=config["asi"]["length"],
-        vocabulary=config["asi"]["vocabulary"],
-        layers=config["asi"]["layers"],
+        length=lambda w: VARIANTS[w.variant]["length"],
+        vocabulary=lambda w: VARIANTS[w.variant]["vocabulary"],
+        layers=lambda w: VARIANTS[w.variant]["layers"],
     shell:
         "jointir given-ids --collection {input.collection} --encoder {input.model}"
         " --docs {input.docs} --out {output.model} --ids {output.ids} --kind {params.kind}"
@@ -94,7 +94,7 @@ rule settle:
         collection="data/{dataset}/collection",
         model=f"{TRAINED}/joint",
         ids=f"{TRAINED}/ids.parquet",
-        docs=lambda w: start("docs.npy") if given(w.variant) else f"{TRAINED}/docs.npy",
+        docs=lambda w: start(w.variant, "docs.npy") if given(w.variant) else f"{TRAINED}/docs.npy",
     output:
         model=directory(f"{TRAINED}/model"),
     log:
@@ -109,9 +109,9 @@ rule settle:
         mem_mb=memory(4000, collection=5, docs=3),
         runtime=1440,
     params:
-        training=options(config["asi"]["settle"]),
-        holdout=lambda w: VARIANTS[w.variant].get("holdout", config["asi"]["holdout"]),
-        minutes=config["asi"]["checkpoint_minutes"],
+        training=lambda w: options(VARIANTS[w.variant]["settle"]),
+        holdout=lambda w: VARIANTS[w.variant]["holdout"],
+        minutes=lambda w: VARIANTS[w.variant]["checkpoint_minutes"],
         scratch="data/{dataset}/scratch/{variant}-seed{seed}-settle",
     shell:
         "jointir settle --collection {input.collection} --model {input.model} --ids {input.ids}"
@@ -139,7 +139,7 @@ rule generate:
         mem_mb=3000,
         runtime=240,
     params:
-        beam=config["asi"]["beam"],
+        beam=lambda w: VARIANTS[w.variant]["beam"],
         splits=repeat("split", SPLITS),
     shell:
         "jointir generate --collection {input.collection} --model {input.model} --ids {input.ids}"

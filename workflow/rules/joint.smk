@@ -5,7 +5,7 @@ rule tune:
         model="data/{dataset}/star/model",
         docs="data/{dataset}/star/docs.npy",
         teacher="data/{dataset}/star/train.npy",
-        index=lambda w: f"data/{w.dataset}/systems/opq/M{middle()}/index.faiss",
+        index=lambda w: f"data/{w.dataset}/systems/{entry('jpq')['start']}/M{middle()}/index.faiss",
     output:
         chosen="data/{dataset}/tune/jpq.json",
     log:
@@ -51,7 +51,7 @@ rule jpq:
         "logs/{dataset}/{system}/M{M}.tsv"
     wildcard_constraints:
         dataset=OF_TEXT,
-        system="jpq|jpq-4bit",
+        system=any_of(SYSTEMS.of_method("jpq")),
     priority: 10  # the longest jobs first, or the last of them runs alone
     conda:
         "../../environment.yml"
@@ -61,7 +61,7 @@ rule jpq:
         mem_mb=memory(4000, index=2),
         runtime=1440,
     params:
-        training=options(config["jpq"]),
+        training=jpq_options,
         read=lambda w, input: " ".join(
             repeat(name, input[name]) for name in ("docs", "teacher", "tuned")
         ),
@@ -94,9 +94,9 @@ use rule jpq as jpq_variant with:
     benchmark:
         "logs/{dataset}/{system}/M{M}-seed{seed}.tsv"
     wildcard_constraints:
-        system=any_of(["jpq", *VARIANTS_OF_JPQ]),
+        system=any_of(SYSTEMS.of_method("jpq")),
     params:
-        training=variant_options,
+        training=jpq_options,
         read=lambda w, input: " ".join(
             repeat(name, input[name]) for name in ("docs", "teacher", "tuned")
         ),
@@ -120,7 +120,7 @@ rule dpq:
     benchmark:
         "logs/{dataset}/{system}/M{M}.tsv"
     wildcard_constraints:
-        system="dpq",
+        system=any_of(SYSTEMS.of_method("dpq")),
     priority: 10
     conda:
         "../../environment.yml"
@@ -129,7 +129,7 @@ rule dpq:
         mem_mb=memory(4000, index=2),
         runtime=1440,
     params:
-        training=options({k: v for k, v in config["dpq"].items() if k != "M"}),
+        training=dpq_options,
         validation=validation,
         scratch="data/{dataset}/scratch/{system}-M{M}",
     shell:

@@ -1,6 +1,6 @@
 rule retrieve:
     input:
-        code=lambda w: code("measure.retrieve", *([library(w.system)] if w.system in ANN else [])),
+        code=lambda w: code("measure.retrieve", *library(w.system)),
         collection="data/{dataset}/collection",
         index=lambda w: index_of(w)[0],
         queries=lambda w: index_of(w)[1],
@@ -39,12 +39,14 @@ rule bm25:
         code=code("search.bm25"),
         collection="data/{dataset}/collection",
     output:
-        runs=expand("data/{{dataset}}/runs/bm25/flat/{split}.trec.gz", split=SPLITS),
-        meta="data/{dataset}/runs/bm25/flat/meta.json",
+        runs=expand("data/{{dataset}}/runs/{{system}}/flat/{split}.trec.gz", split=SPLITS),
+        meta="data/{dataset}/runs/{system}/flat/meta.json",
     log:
-        "logs/{dataset}/bm25.log",
+        "logs/{dataset}/{system}.log",
     benchmark:
-        "logs/{dataset}/bm25.tsv"
+        "logs/{dataset}/{system}.tsv"
+    wildcard_constraints:
+        system=any_of(SYSTEMS.of_method("bm25")),
     conda:
         "../../environment.yml"
     resources:
@@ -52,7 +54,7 @@ rule bm25:
         runtime=60,
     params:
         k=config["retrieve"]["k"],
-        tried=" ".join(repeat(name, config["bm25"][name]) for name in ("k1", "b")),
+        tried=lambda w: " ".join(repeat(name, entry(w.system)[name]) for name in ("k1", "b")),
         measure=lambda w: measures_of(w.dataset, "dev")[0],
         runs=lambda w, output: repeat("out", output.runs),
     shell:

@@ -9,7 +9,7 @@ rule build:
     benchmark:
         "logs/{dataset}/{system}/M{M}-build.tsv"
     wildcard_constraints:
-        system="|".join(BUILT),
+        system=any_of(BUILT),
     priority: 5  # jpq waits for opq
     conda:
         "../../environment.yml"
@@ -18,13 +18,17 @@ rule build:
         mem_mb=memory(3000, docs=0.1),
         runtime=240,
     params:
-        sample=lambda w: config[w.system].get("sample", 0),
-        iterations=lambda w: config[w.system].get("iterations", 0),
-        seed=lambda w: config[w.system]["seed"],
+        method=lambda w: SYSTEMS.methods[w.system],
+        sample=lambda w: entry(w.system).get("sample", 0),
+        iterations=lambda w: entry(w.system).get("iterations", 0),
+        seed=lambda w: entry(w.system)["seed"],
+        bits=lambda w: repeat(
+            "bits", [entry(w.system)["bits"]] if "bits" in entry(w.system) else []
+        ),
     shell:
-        "jointir build --system {wildcards.system} --docs {input.docs} --out {output.index}"
+        "jointir build --system {params.method} --docs {input.docs} --out {output.index}"
         " --M {wildcards.M} --sample {params.sample} --iterations {params.iterations}"
-        " --seed {params.seed} 2>&1 | tee {log}"
+        " --seed {params.seed} {params.bits} 2>&1 | tee {log}"
 
 
 rule brute_force:

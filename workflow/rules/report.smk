@@ -173,6 +173,9 @@ rule figure4:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        systems=lambda w: repeat("system", config["figure4"]["systems"]),
     shell:
         "(jointir figure4 --results {input.results} --out {output.pdf} --png {output.png}"
+        " {params.systems}"
         " && cat {input.pays}) 2>&1 | tee {log}"

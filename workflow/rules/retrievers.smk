@@ -15,7 +15,7 @@ rule dual:
     benchmark:
         "logs/{dataset}/{encoder}.tsv"
     wildcard_constraints:
-        encoder=any_of(DUAL),
+        encoder=any_of(SYSTEMS.of_method("dual")),
     priority: 10  # long, and ANCE last of a chain: see jpq
     conda:
         "../../environment.yml"
@@ -25,7 +25,7 @@ rule dual:
         mem_mb=memory(6000, collection=5),
         runtime=1440,
     params:
-        training=lambda w: dual_options(w.encoder, leave_out=["start"]),
+        training=lambda w: encoder_options(w.encoder),
         validation=lambda w: validation(w, "documents"),
         docs=lambda w, input: repeat("docs", input.docs),
         batch_tokens=config["embed"]["batch_tokens"],
@@ -44,12 +44,14 @@ rule colbert:
         collection="data/{dataset}/collection",
         model="data/{dataset}/pretrained/model",
     output:
-        model=directory("data/{dataset}/colbert/model"),
-        curve="data/{dataset}/colbert/training.csv",
+        model=directory("data/{dataset}/{system}/model"),
+        curve="data/{dataset}/{system}/training.csv",
     log:
-        "logs/{dataset}/colbert.log",
+        "logs/{dataset}/{system}.log",
     benchmark:
-        "logs/{dataset}/colbert.tsv"
+        "logs/{dataset}/{system}.tsv"
+    wildcard_constraints:
+        system=any_of(SYSTEMS.of_method("colbert")),
     priority: 10  # see jpq
     conda:
         "../../environment.yml"
@@ -58,9 +60,9 @@ rule colbert:
         mem_mb=memory(6000, collection=5),
         runtime=1440,
     params:
-        training=dual_options("colbert", leave_out=["scale"]),
+        training=lambda w: encoder_options(w.system),
         validation=lambda w: validation(w, "documents"),
-        scratch="data/{dataset}/scratch/colbert",
+        scratch="data/{dataset}/scratch/{system}",
     shell:
         "jointir colbert --collection {input.collection} --encoder {input.model}"
         " --out {output.model} --scratch {params.scratch} --out-curve {output.curve}"
@@ -72,14 +74,16 @@ rule tct_colbert:
         code=code("retrievers.tct"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/pretrained/model",
-        teacher=rules.colbert.output.model,
+        teacher=lambda w: f"data/{w.dataset}/{entry(w.encoder)['teacher']}/model",
     output:
-        model=directory("data/{dataset}/tct-colbert/model"),
-        curve="data/{dataset}/tct-colbert/training.csv",
+        model=directory("data/{dataset}/{encoder}/model"),
+        curve="data/{dataset}/{encoder}/training.csv",
     log:
-        "logs/{dataset}/tct-colbert.log",
+        "logs/{dataset}/{encoder}.log",
     benchmark:
-        "logs/{dataset}/tct-colbert.tsv"
+        "logs/{dataset}/{encoder}.tsv"
+    wildcard_constraints:
+        encoder=any_of(SYSTEMS.of_method("tct-colbert")),
     priority: 10  # see jpq
     conda:
         "../../environment.yml"
@@ -88,9 +92,9 @@ rule tct_colbert:
         mem_mb=memory(6000, collection=5),
         runtime=1440,
     params:
-        training=dual_options("tct-colbert", leave_out=["random_weight"]),
+        training=lambda w: encoder_options(w.encoder),
         validation=lambda w: validation(w, "documents"),
-        scratch="data/{dataset}/scratch/tct-colbert",
+        scratch="data/{dataset}/scratch/{encoder}",
     shell:
         "jointir tct-colbert --collection {input.collection} --encoder {input.model}"
         " --teacher {input.teacher} --out {output.model} --out-curve {output.curve}"
@@ -101,15 +105,17 @@ rule adore:
     input:
         code=code("retrievers.adore"),
         collection="data/{dataset}/collection",
-        model="data/{dataset}/star/model",
-        docs="data/{dataset}/star/docs.npy",
+        model=lambda w: f"data/{w.dataset}/{start_of_dual(w)}/model",
+        docs=lambda w: f"data/{w.dataset}/{start_of_dual(w)}/docs.npy",
     output:
-        model=directory("data/{dataset}/adore/model"),
-        curve="data/{dataset}/adore/training.csv",
+        model=directory("data/{dataset}/{encoder}/model"),
+        curve="data/{dataset}/{encoder}/training.csv",
     log:
-        "logs/{dataset}/adore.log",
+        "logs/{dataset}/{encoder}.log",
     benchmark:
-        "logs/{dataset}/adore.tsv"
+        "logs/{dataset}/{encoder}.tsv"
+    wildcard_constraints:
+        encoder=any_of(SYSTEMS.of_method("adore")),
     priority: 10  # see jpq
     conda:
         "../../environment.yml"
@@ -119,9 +125,9 @@ rule adore:
         mem_mb=memory(4000, docs=4),
         runtime=1440,
     params:
-        training=adore_options(),
+        training=lambda w: encoder_options(w.encoder),
         validation=validation,
-        scratch="data/{dataset}/scratch/adore",
+        scratch="data/{dataset}/scratch/{encoder}",
     shell:
         "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
         " --num_processes {resources.gpu} -m) jointir adore"
@@ -139,12 +145,14 @@ rule late_search:
         collection="data/{dataset}/collection",
         model=rules.colbert.output.model,
     output:
-        runs=expand("data/{{dataset}}/runs/colbert/flat/{split}.trec.gz", split=SPLITS),
-        meta="data/{dataset}/runs/colbert/flat/meta.json",
+        runs=expand("data/{{dataset}}/runs/{{system}}/flat/{split}.trec.gz", split=SPLITS),
+        meta="data/{dataset}/runs/{system}/flat/meta.json",
     log:
-        "logs/{dataset}/late-search.log",
+        "logs/{dataset}/{system}-search.log",
     benchmark:
-        "logs/{dataset}/late-search.tsv"
+        "logs/{dataset}/{system}-search.tsv"
+    wildcard_constraints:
+        system=any_of(SYSTEMS.of_method("colbert")),
     priority: 10  # see jpq
     conda:
         "../../environment.yml"
@@ -154,12 +162,12 @@ rule late_search:
         runtime=720,
     params:
         k=config["retrieve"]["k"],
-        seed=config["star"]["seed"],
+        seed=lambda w: entry(w.system)["seed"],
         batch_tokens=config["embed"]["batch_tokens"],
         runs=lambda w, output: repeat("out", output.runs),
     shell:
         "jointir late-search --collection {input.collection} --model {input.model} {params.runs}"
-        " --meta {output.meta} --dataset {wildcards.dataset} --system colbert"
+        " --meta {output.meta} --dataset {wildcards.dataset} --system {wildcards.system}"
         " --seed {params.seed} --k {params.k} --batch-tokens {params.batch_tokens}"
         " 2>&1 | tee {log}"
 

@@ -4,20 +4,24 @@
 rule lists:
     input:
         code=code("search.lists"),
-        index="data/{dataset}/systems/jpq/M{M}/index.faiss",
+        index=start_of,
     output:
-        index="data/{dataset}/systems/ivf-jpq/M{M}/index.faiss",
+        index="data/{dataset}/systems/{system}/M{M}/index.faiss",
     log:
-        "logs/{dataset}/ivf-jpq/M{M}.log",
+        "logs/{dataset}/{system}/M{M}.log",
     benchmark:
-        "logs/{dataset}/ivf-jpq/M{M}.tsv"
+        "logs/{dataset}/{system}/M{M}.tsv"
+    wildcard_constraints:
+        system=any_of(SYSTEMS.of_method("ivf-jpq")),
     conda:
         "../../environment.yml"
     resources:
         mem_mb=memory(2000, index=2),
         runtime=120,
     params:
-        **config["ivf-jpq"],
+        nlist=lambda w: entry(w.system)["nlist"],
+        iterations=lambda w: entry(w.system)["iterations"],
+        seed=lambda w: entry(w.system)["seed"],
     shell:
         "jointir lists --index {input.index} --out {output.index} --nlist {params.nlist}"
         " --iterations {params.iterations} --seed {params.seed} 2>&1 | tee {log}"
@@ -25,7 +29,7 @@ rule lists:
 
 rule ann_build:
     input:
-        code=lambda w: code("search.ann.registry", library(w.system)),
+        code=lambda w: code("search.ann.registry", *library(w.system)),
         docs="data/{dataset}/star/docs.npy",
     output:
         index=directory("data/{dataset}/systems/{system}/index"),
@@ -34,7 +38,7 @@ rule ann_build:
     benchmark:
         "logs/{dataset}/{system}/build.tsv"
     wildcard_constraints:
-        system=any_of(ANN),
+        system=any_of(SYSTEMS.of_form(Form.LIBRARY)),
     conda:
         "../../environment.yml"
     threads: 1
@@ -42,10 +46,11 @@ rule ann_build:
         mem_mb=memory(6000, docs=6),
         runtime=240,
     params:
-        seed=lambda w: config["ann"][w.system]["seed"],
+        method=lambda w: SYSTEMS.methods[w.system],
+        seed=lambda w: entry(w.system)["seed"],
         settings=build_settings,
     shell:
-        "jointir ann-build --system {wildcards.system} --docs {input.docs} --out {output.index}"
+        "jointir ann-build --system {params.method} --docs {input.docs} --out {output.index}"
         " {params.settings} --seed {params.seed} --threads {threads} 2>&1 | tee {log}"
 
 

@@ -1,6 +1,30 @@
+def stage_of(system):
+    """Return the name of a system's stage."""
+    return system.replace("-", "_")
+
+
+# A stage for each index of figure 4 that is trained, and for each of its encoders beside STAR.
+OF_SYSTEMS = {
+    **{
+        stage_of(system): lambda system=system: each_system(
+            "data/{dataset}/systems/{system}/{size}/queries.npy", only([system]), TEXTS
+        )
+        + each_system(rules.distill.output.index, only([system]), VECTORS)
+        for system in JOINT
+        if system in OF_FIGURE4
+    },
+    **{
+        stage_of(system): lambda system=system: each_system(
+            "data/{dataset}/{system}/queries.npy", only([system])
+        )
+        for system in SYSTEMS.of_form(Form.ENCODER)
+        if system in OF_FIGURE4 and system != "star"
+    },
+}
+
 # One DVC stage and one target rule stage_<name> each, in order, and what it makes. The params that a
 # stage depends on are noted while these functions, its rules and its jobs read them (reads.py).
-STAGES = {
+FIRST = {
     "download": lambda: each_dataset("data/{dataset}/source", kinds=list(DOWNLOADED)),
     "corpus": lambda: each_dataset("data/{dataset}/collection"),
     "pretrained": lambda: each_dataset("data/{dataset}/pretrained/flat.faiss", among=TEXTS)
@@ -16,14 +40,10 @@ STAGES = {
         if config["tune"]["run"]
         else {}
     ),
-    **{
-        system.replace("-", "_"): lambda system=system: each_system(
-            "data/{dataset}/systems/{system}/{size}/queries.npy", only([system]), TEXTS
-        )
-        + each_system(rules.distill.output.index, only([system]), VECTORS)
-        for system in TRAINED_WITH
-    },
-    "adore": lambda: each_system("data/{dataset}/adore/queries.npy", only(["adore"])),
+}
+STAGES = {
+    **FIRST,
+    **OF_SYSTEMS,
     "search": lambda: each_system(rules.retrieve.output.meta),
     "measure": lambda: [
         *made("results", "comparisons"),
@@ -31,7 +51,11 @@ STAGES = {
         *rules.figure4_table.input.star,
     ],
     "asi_dataset": lambda: [
-        *expand(start("docs.npy"), dataset=config["asi"]["dataset"]),
+        *dict.fromkeys(
+            path
+            for variant in VARIANTS
+            for path in expand(start(variant, "docs.npy"), dataset=config["asi"]["dataset"])
+        ),
         *of_baselines(BASELINE),
     ],
     "asi": lambda: each_training(rules.measure_ids.output.values)
@@ -77,6 +101,8 @@ STAGES = {
         *rules.metrics.output,
     ],
 }
+if _others := [s for s in OF_SYSTEMS if s in FIRST or STAGES[s] is not OF_SYSTEMS[s]]:
+    refuse(f"systems.{_others[0]}", "is the name of another stage", "Choose another name")
 # the stages that `rule all` asks for; some need a dataset with text
 REPORTS = ["report", "speed", "scale", "ablation", "negatives", "retrievers", "asi_report"]
 if not TEXTS:

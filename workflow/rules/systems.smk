@@ -1,42 +1,59 @@
-import re
-from pathlib import Path
 from types import SimpleNamespace
 
 # Which systems are run, at which settings, and where their indexes are. A setting's folder is named
-# by its size: flat, M48, efSearch64, or M48-nprobe8.
+# by its size: flat, M48, M48-seed2, efSearch64, or M48-nprobe8.
 
 from jointir.encode.source import dimension, folder_of
 from jointir.search.ann.registry import SYSTEMS as ANN, missing
 from jointir.search.fits import check_width
 
-TRAINED_WITH = {"jpq": "opq", "jpq-4bit": "opq-4bit", "dpq": "opq"}  # and what each starts from
-# JPQ's ablation: what is left out or trained in another way, each with its own M and seeds.
-VARIANTS_OF_JPQ = variants("ablation")
-# Retrievers beside STAR: dual encoders that differ in their negatives, and the others.
-DUAL = ["rand-neg", "bm25-neg", "ance"]
-DENSE = [*DUAL, "tct-colbert", "adore"]  # searched by brute force, as STAR is
-BUILT = ["opq", "opq-4bit", "pq", "itq-lsh", "lsh"]
-BRUTE = ["brute-force", "brute-force-pretrained"]
-FLAT = [*BRUTE, *DENSE, "bm25", "colbert"]  # nothing of them is swept
-NEED_TEXT = [
-    "dpq",
-    "adore",
-    "brute-force-pretrained",
-]  # of figure 4: left out of a dataset of vectors
-SWEPT = ["jpq", "opq", "pq", "lsh"]  # at each M of `sweep`; others have M of their own
+BUILT = [
+    s for s in SYSTEMS.of_form(Form.INDEX) if not SYSTEMS.facts(s).references
+]  # and not trained
+JOINT = [s for s in SYSTEMS.of_form(Form.INDEX) if SYSTEMS.facts(s).trains]
+BRUTE = ["brute-force", "brute-force-pretrained"]  # measured beside what figure 4 shows
+
+
+def widths(system):
+    """Return the M of an index: its own, or those of `sweep`."""
+    return entry(system).get("M") or config["sweep"]["M"]
+
+
+def seeds_at(system, M):
+    """Return the seeds that an index is trained with at one M; none where it has one seed alone."""
+    seeds = entry(system).get("seeds", [])
+    return seeds if M in entry(system).get("every_seed", [M]) else seeds[:1]
 
 
 def sizes(system):
     """Return the names of a system's settings, in the order of its sweep."""
-    if system in ANN:
-        ((knob, values),) = config["ann"][system]["sweep"].items()
+    form = SYSTEMS.facts(system).form
+    if form == Form.LIBRARY:
+        ((knob, values),) = entry(system)["sweep"].items()
         return [f"{knob}{value}" for value in values]
-    if system in FLAT:
+    if form != Form.INDEX:
         return ["flat"]
-    Ms = [f"M{M}" for M in config["sweep" if system in SWEPT else system]["M"]]
-    if system != "ivf-jpq":
-        return Ms
-    return [f"{M}-nprobe{n}" for M in Ms for n in config[system]["nprobe"]]
+    if probes := entry(system).get("nprobe"):
+        return [f"M{M}-nprobe{n}" for M in widths(system) for n in probes]
+    if entry(system).get("seeds"):
+        return [f"M{M}-seed{s}" for M in widths(system) for s in seeds_at(system, M)]
+    return [f"M{M}" for M in widths(system)]
+
+
+def ablation_sizes(system):
+    """Return the names of a system's settings in figure 7.
+
+    JPQ is trained with each seed that one of its variants has at the same M. Its own seed is trained
+    anyway, and its folder is the one without a seed.
+    """
+    if system != "jpq":
+        return sizes(system)
+    own, variants = entry("jpq")["seed"], config["figure7"]["systems"]
+    found = []
+    for M in widths("jpq"):
+        others = [s for v in variants if M in widths(v) for s in seeds_at(v, M)]
+        found += [f"M{M}", *(f"M{M}-seed{s}" for s in dict.fromkeys(others) if s != own)]
+    return found
 
 
 def installed(systems):
@@ -47,29 +64,13 @@ def installed(systems):
 @cache  # said once
 def is_installed(system):
     """Return whether the library of a system is here, and say so where it is not."""
-    library = missing(system) if system in ANN else ""
+    library = missing(SYSTEMS.methods[system])
     if library:
         logger.warning(
             f"{system} is left out: it needs {library}, in the extra `ann`"
             " (pip install -e '.[ann]')"
         )
     return not library
-
-
-def ablation_sizes(system):
-    """Return the names of a system's settings in the ablation: one for each M and seed.
-
-    JPQ's own seed is trained anyway, and its folder is the one without a seed.
-    """
-    if system in ("opq", "brute-force"):
-        return sizes(system)
-    own = VARIANTS_OF_JPQ.get(system, {})
-    seeds = own.get("seeds", config["ablation"]["seeds"])
-    return [
-        f"M{M}" if (system, seed) == ("jpq", config["jpq"]["seed"]) else f"M{M}-seed{seed}"
-        for M in own.get("M", config["sweep"]["M"])
-        for seed in (seeds if M in config["ablation"]["every_seed"] else seeds[:1])
-    ]
 
 
 def refuse(where, found, remedy):
@@ -82,17 +83,18 @@ def swept(option):
 
     An input function: it is asked where the report is wanted, before anything is run.
     """
-    M, trained = config[option]["M"], config["sweep"]["M"]
+    M, trained = config[option]["M"], widths("jpq")
+    where = "systems.jpq.M" if "M" in entry("jpq") else "sweep.M"
     if M not in trained:
-        refuse(f"{option}.M", f"{M} is not in sweep.M", f"Choose of {trained}, or add it there")
+        refuse(f"{option}.M", f"{M} is not in {where}", f"Choose of {trained}, or add it there")
     return []
 
 
 def all_steps(wildcards):
     """Return no file, or refuse an ablation that lacks a step of figure 7."""
     for name in ("jpq-neg", "jpq-loss"):
-        if name not in config["ablation"]["run"]:
-            refuse("ablation.run", f"{name!r} is not in it", "Figure 7 needs it: add it")
+        if name not in config["figure7"]["systems"]:
+            refuse("figure7.systems", f"{name!r} is not in it", "Figure 7 needs it: add it")
     return []
 
 
@@ -105,22 +107,62 @@ def divided(wildcards):
     return []
 
 
+def with_starts(systems):
+    """Return some systems, and after them what trained indexes among them start from.
+
+    A trained index is compared with its start in the tables.
+    """
+    starts = [entry(s)["start"] for s in systems if s in JOINT]
+    return list(dict.fromkeys([*systems, *starts]))
+
+
+def is_timed(system):
+    """Return whether a system is a way to search of its own.
+
+    Brute force with another encoder than STAR's is none, nor is a training with another seed. Codes
+    of 4 bits are laid out for FastScan by the training that starts from them: where it starts, the
+    file is laid out for training.
+    """
+    facts = SYSTEMS.facts(system)
+    if facts.form == Form.EXACT:
+        return entry(system)["start"] == "star"
+    start_of_4_bits = not facts.trains and entry(system).get("bits") == 4
+    return facts.form in (Form.INDEX, Form.LIBRARY) and not (
+        start_of_4_bits or "seeds" in entry(system)
+    )
+
+
+def needs_text(system):
+    """Return whether a dataset of vectors cannot have a system.
+
+    Its JPQ is trained with the settings of `distill`: it has none whose settings differ from those
+    of `jpq`.
+    """
+    facts, start = SYSTEMS.facts(system), entry(system).get("start")
+    if facts.form == Form.EXACT:
+        return start != "star"
+    differs = SYSTEMS.methods[system] == "jpq" and (own_settings(system) or untuned(system))
+    return bool(facts.needs_text or differs or (start in JOINT and needs_text(start)))
+
+
 # The systems of each figure, with the names of their settings.
-ABLATION = Lazy(lambda: ["jpq", *VARIANTS_OF_JPQ, "opq", "brute-force"], ablation_sizes)
-FIGURE1 = Lazy(lambda: [*config["retrievers"]["run"], "brute-force", "jpq", "opq", "lsh"], sizes)
-FIGURE4 = Lazy(lambda: [*installed(config["figure4"]["systems"]), *BRUTE], sizes)
+ABLATION = Lazy(
+    lambda: ["jpq", *config["figure7"]["systems"], "opq", "brute-force"], ablation_sizes
+)
+FIGURE1 = Lazy(lambda: installed(config["figure1"]["systems"]), sizes)
+FIGURE4 = Lazy(
+    lambda: list(dict.fromkeys([*with_starts(installed(config["figure4"]["systems"])), *BRUTE])),
+    sizes,
+)
 if VECTORS and workflow.is_main_process:
-    _left_out = ", ".join(s for s in FIGURE4 if s in NEED_TEXT)
+    _left_out = ", ".join(s for s in FIGURE4 if needs_text(s))
     logger.warning(
         f"{', '.join(VECTORS)}: given as vectors, so {_left_out} and all figures but 4 are left out:"
         " they need text and an encoder"
     )
-# Measured, but no other way to search: brute force with the untrained encoder or ADORE's is that with
-# STAR's; and where JPQ 4-bit starts, whose file is laid out for training and not for FastScan.
-UNTIMED = ["brute-force-pretrained", "adore", "opq-4bit"]
 FIGURE5 = Lazy(
     lambda: [
-        *(s for s in FIGURE4 if s not in UNTIMED),
+        *(s for s in FIGURE4 if is_timed(s)),
         *(s for s in installed(config["figure5"]["systems"]) if s not in FIGURE4),
     ],
     sizes,
@@ -144,7 +186,7 @@ def each_system(pattern, systems=FIGURE4, among=DATASETS):
         str(pattern).format(dataset=d, system=s, size=size, M=size[1:], split="{split}")
         for d in (TEXTS if others else among)
         for s, sizes in systems.items()
-        if d in TEXTS or s not in NEED_TEXT
+        if d in TEXTS or not needs_text(s)
         for size in sizes
     ]
 
@@ -156,8 +198,8 @@ def curves():
         if d in TEXTS:
             found[f"data/{d}/star/training.csv"] = f"{d} star"
         for folder, name, systems in (
-            ("{dataset}/{system}", "{dataset} {system}", ["adore"]),
-            ("{dataset}/systems/{system}/{size}", "{dataset} {system} M={M}", TRAINED_WITH),
+            ("{dataset}/{system}", "{dataset} {system}", SYSTEMS.of_form(Form.ENCODER)),
+            ("{dataset}/systems/{system}/{size}", "{dataset} {system} M={M}", JOINT),
         ):
             files = each_system(f"data/{folder}/training.csv", only(systems), [d])
             found |= zip(files, each_system(name, only(systems), [d]))
@@ -170,13 +212,14 @@ def only(names, systems=FIGURE4):
 
 
 def library(system):
-    """Return the module that wraps the library of an ANN system, without the package's name."""
-    return ANN[system].split(":")[0].removeprefix("jointir.")
+    """Return the module that wraps the library of a system, if any, without the package's name."""
+    found = ANN.get(SYSTEMS.methods[system], "")
+    return [found.split(":")[0].removeprefix("jointir.")] if found else []
 
 
 def build_settings(wildcards):
     """Return the options that an ANN index is built with; M is the size's where it is swept."""
-    own = config["ann"][wildcards.system]["build"]
+    own = dict(entry(wildcards.system)["build"])
     if "M" in wildcards.keys():
         own = own | {"M": wildcards.M}
     # sorted, for the reason that `options` has
@@ -195,48 +238,70 @@ def all_divided(wildcards):
     name = config["encoder"]["checkpoint"]
     D = dimension(folder_of(name))
     for told in all_settings(wildcards.figure) if D else []:
-        system, *given = told.split()
+        name, *given = told.split()
+        system, _, method = name.partition(":")
         M = dict(setting.split("=") for setting in given).get("M")
-        if M and system not in ANN:
+        if M and SYSTEMS.facts(system).form == Form.INDEX:
             try:
-                check_width(system, int(M), D)
+                check_width(method or system, int(M), D)
             except InputError as e:
                 where, found, remedy = e.parts
                 refuse(f"{system}, {where}", found, remedy)
     return []
 
 
-def all_settings(figure):
-    """Return "NAME setting=value ..." of every index of a figure: what it is built with."""
-    systems = CHECKED[figure]
-    pairs = [(s, size) for s in systems if s not in FLAT for size in systems[s]]
-    known = {*BUILT, *TRAINED_WITH, *ANN, "ivf-jpq"}
-    pairs = [(s if s in known else "jpq", size) for s, size in pairs]  # variants of JPQ
-    told = [" ".join([s, *settings_of(s, size)]) for s, size in pairs]
-    return list(dict.fromkeys(told))  # sizes may differ in how they are searched alone
+def all_settings(figure, of_vectors=False):
+    """Return "NAME:METHOD setting=value ..." of every index of a figure: what it is built with.
+
+    The method is left out where it is the name. Of systems that are built alike the first is told.
+    """
+    found = {}
+    for system, its_sizes in CHECKED[figure].items():
+        if of_vectors and needs_text(system):
+            continue
+        for size in its_sizes:
+            method, own = SYSTEMS.methods[system], settings_of(system, size)
+            if SYSTEMS.facts(system).form in (Form.INDEX, Form.LIBRARY):
+                name = system if system == method else f"{system}:{method}"
+                found.setdefault((method, *own), " ".join([name, *own]))
+    return list(found.values())  # sizes may differ in how they are searched alone
 
 
 def settings_of(system, size):
     """Return "setting=value" of all that decides whether an index can be built."""
     M = re.match(r"M(\d+)", size)
-    own = config["ann"][system]["build"] if system in ANN else {}
-    if system in ("opq", "opq-4bit", "pq"):
-        own = {"sample": config[system]["sample"]}
-    elif system in TRAINED_WITH or system == "ivf-jpq":
-        own = {"sample": config[TRAINED_WITH.get(system, "opq")]["sample"]}
-    if system == "ivf-jpq":
-        own = own | {"nlist": config[system]["nlist"]}
+    if SYSTEMS.facts(system).form == Form.LIBRARY:
+        own = dict(entry(system)["build"])
+    else:  # what is trained or put in lists has the codes of its start
+        own = {k: entry(system)[k] for k in ("sample", "bits", "nlist") if k in entry(system)}
+        built = system
+        while built not in BUILT and SYSTEMS.facts(built).form == Form.INDEX:
+            built = entry(built)["start"]
+            own |= {k: entry(built)[k] for k in ("sample", "bits") if k in entry(built)}
     own = {**own, "M": M[1]} if M else own
     return [f"{name}={value}" for name, value in sorted(own.items())]
 
 
+def folder_of_start(system, M):
+    """Return the folder of the index that a system starts from, below systems/."""
+    start = entry(system)["start"]
+    seeds = seeds_at(start, int(M))
+    return f"{start}/M{M}-seed{seeds[0]}" if seeds else f"{start}/M{M}"
+
+
 def start_of(wildcards):
-    """Return the index that a trained one starts from."""
-    start = TRAINED_WITH.get(wildcards.system, "opq")
-    return f"data/{wildcards.dataset}/systems/{start}/M{wildcards.M}/index.faiss"
+    """Return the index that another one starts from."""
+    folder = folder_of_start(wildcards.system, wildcards.M)
+    return f"data/{wildcards.dataset}/systems/{folder}/index.faiss"
 
 
 TUNE = ("steps", "warmup", "least", "seed")  # of `tune`, in place of what `jpq` has
+NO_OPTION = ("start", "teacher", "M", "seeds", "every_seed")  # of an entry: told in another way
+
+
+def training_of(system):
+    """Return the settings of a training that are options of its stage."""
+    return {k: v for k, v in entry(system).items() if k not in NO_OPTION}
 
 
 def tune_options():
@@ -244,13 +309,13 @@ def tune_options():
 
     Without JPQ's `checkpoint_minutes`: it changes no choice, and would have it made again.
     """
-    shared = {k: v for k, v in config["jpq"].items() if k != "checkpoint_minutes"}
+    shared = {k: v for k, v in training_of("jpq").items() if k != "checkpoint_minutes"}
     return options(shared | {k: config["tune"][k] for k in TUNE})
 
 
 def middle():
-    """Return the M of the sweep in its middle, the lower of two."""
-    Ms = sorted(config["sweep"]["M"])
+    """Return the M of JPQ in the middle of its sweep, the lower of two."""
+    Ms = sorted(widths("jpq"))
     return Ms[(len(Ms) - 1) // 2]
 
 
@@ -260,9 +325,23 @@ def candidates():
     return ["", *(" ".join(f"{k}={v}" for k, v in sorted(own.items())) for own in tried)]
 
 
+def untuned(system):
+    """Return whether `tune` changes nothing of a system: it is not like `jpq`."""
+    return "jpq" not in SYSTEMS.chains[system]
+
+
+def own_settings(system):
+    """Return the settings in which a system differs from `jpq`, which `tune` does not change."""
+    chain = SYSTEMS.chains[system]
+    differing = () if untuned(system) else chain[: chain.index("jpq")]
+    named = {key for name in differing for key in config["systems"][name]}
+    return sorted(named & set(training_of(system)))
+
+
 def tuned(wildcards):
     """Return the file of settings chosen on dev, where they are."""
-    return [f"data/{wildcards.dataset}/tune/jpq.json"] if config["tune"]["run"] else []
+    wanted = config["tune"]["run"] and not untuned(wildcards.system)
+    return [f"data/{wildcards.dataset}/tune/jpq.json"] if wanted else []
 
 
 def embedded(wildcards, name, *needed_for):
@@ -270,42 +349,53 @@ def embedded(wildcards, name, *needed_for):
 
     needed_for: settings, of which one is on, or may be where `tune` chooses.
     """
-    own = config["jpq"] | VARIANTS_OF_JPQ.get(wildcards.system, {})
-    wanted = config["tune"]["run"] or any(own.get(setting) for setting in needed_for)
+    own = entry(wildcards.system)
+    wanted = tuned(wildcards) or any(own.get(setting) for setting in needed_for)
     return [f"data/{wildcards.dataset}/star/{name}"] if wanted else []
 
 
-def variant_options(wildcards, input):
-    """Return the options of `jointir jpq` for a variant of the ablation and its seed.
+def jpq_options(wildcards):
+    """Return the options of `jointir jpq` for a system, and the seed where its folder names one.
 
-    What the variant itself says, `tune` does not change.
+    What the system itself says, `tune` does not change.
     """
-    own = VARIANTS_OF_JPQ.get(wildcards.system, {})
-    changed = {k: v for k, v in own.items() if k not in ("M", "seeds")}
-    told = options(config["jpq"] | changed | {"seed": wildcards.seed})
-    return f"{told} {repeat('own', sorted(changed))}"
+    seed = {"seed": wildcards.seed} if "seed" in wildcards.keys() else {}
+    told = options(training_of(wildcards.system) | seed)
+    return f"{told} {repeat('own', own_settings(wildcards.system))}".strip()
+
+
+def dpq_options(wildcards):
+    """Return the options of `jointir dpq` that are a training's."""
+    return options(training_of(wildcards.system))
+
+
+def of_encoder(system, dataset, documents=False):
+    """Return the folder of the encoder that embeds the queries of a system, or its documents."""
+    facts = SYSTEMS.facts(system) if system in SYSTEMS else None
+    if facts and (facts.form == Form.EXACT or (documents and not facts.own_documents)):
+        return of_encoder(entry(system)["start"], dataset, documents)
+    return f"data/{dataset}/{system}"
 
 
 def index_of(wildcards):
     """Return where a system's index is, and the queries that are embedded for it."""
-    base, system, size = f"data/{wildcards.dataset}", wildcards.system, wildcards.size
-    queries = f"{base}/star/queries.npy"
-    if system.startswith("brute-force"):
-        encoder = "pretrained" if system.endswith("pretrained") else "star"
-        return f"{base}/{encoder}/flat.faiss", f"{base}/{encoder}/queries.npy"
-    own = f"{base}/systems/{system}"
-    if system in DENSE:
-        documents = "star" if system == "adore" else system
-        return f"{base}/{documents}/flat.faiss", f"{base}/{system}/queries.npy"
-    if system in ANN:
+    dataset, system, size = wildcards.dataset, wildcards.system, wildcards.size
+    base, form = f"data/{dataset}/systems", SYSTEMS.facts(system).form
+    queries = f"data/{dataset}/star/queries.npy"
+    if form in (Form.EXACT, Form.ENCODER):
+        documents = of_encoder(system, dataset, documents=True)
+        return f"{documents}/flat.faiss", f"{of_encoder(system, dataset)}/queries.npy"
+    own = f"{base}/{system}"
+    if form == Form.LIBRARY:
         return f"{own}/{size}/index" if size.startswith("M") else f"{own}/index", queries
     own = f"{own}/{size if '-seed' in size else size.split('-')[0]}"
-    if wildcards.dataset in VECTORS:  # there is no query encoder
+    if dataset in VECTORS:  # there is no query encoder
         return f"{own}/index.faiss", queries
-    if system == "ivf-jpq":  # its codes and its query encoder are JPQ's
-        queries = f"{base}/systems/jpq/{size.split('-')[0]}/queries.npy"
-    elif system not in BUILT:
+    if system in JOINT:
         queries = f"{own}/queries.npy"
+    elif system not in BUILT:  # its codes and its query encoder are those of its start
+        M = re.match(r"M(\d+)", size)[1]
+        queries = f"{base}/{folder_of_start(system, M)}/queries.npy"
     return f"{own}/index.faiss", queries
 
 
@@ -320,10 +410,11 @@ def setting(wildcards):
     system, size = wildcards.system, wildcards.size.split("-seed")[0]
     if size == "flat":
         return ""
-    if system.endswith("lsh"):
+    if SYSTEMS.facts(system).counts_bits:
         return f"bits={8 * int(size[1:])}"
     named = re.sub(r"([A-Za-z_]+)(\d+)-?", r"\1=\2 ", size).strip()
-    return f"{named} K=16" if system.endswith("4bit") else named
+    of_4_bits = SYSTEMS.facts(system).bits and bits_of(ENTRIES, system) == 4
+    return f"{named} K=16" if of_4_bits else named
 
 
 def value(wildcards):
@@ -336,12 +427,9 @@ def seed_of(wildcards):
     """Return the seed of what made a system's index."""
     if named := re.search(r"-seed(\d+)$", wildcards.size):
         return int(named[1])
-    if wildcards.system in ANN:
-        return config["ann"][wildcards.system]["seed"]
-    if wildcards.dataset in VECTORS and wildcards.system in TRAINED_WITH:
+    if wildcards.dataset in VECTORS and wildcards.system in JOINT:
         return config["distill"]["seed"]
-    own = {"jpq-4bit": "jpq", "adore": "jpq"}.get(wildcards.system, wildcards.system)
-    return config.get(own, config["star"])["seed"]
+    return entry(wildcards.system).get("seed", entry("star")["seed"])
 
 
 def timed(dataset):
@@ -378,24 +466,16 @@ def latency_inputs(wildcards):
 
 def start_of_dual(wildcards):
     """Return the encoder that a dual encoder is trained from."""
-    return config["retrievers"][wildcards.encoder].get("start", "pretrained")
+    return entry(wildcards.encoder)["start"]
 
 
 def docs_of_dual(wildcards):
     """Return the embeddings by that encoder, where its own negatives are trained with."""
-    if config["retrievers"][wildcards.encoder]["negatives"] != "own":
+    if entry(wildcards.encoder)["negatives"] != "own":
         return []
     return [f"data/{wildcards.dataset}/{start_of_dual(wildcards)}/docs.npy"]
 
 
-def dual_options(name, leave_out):
-    """Return the training options of a retriever: those of `star`, and its own."""
-    settings = config["star"] | config["retrievers"][name]
-    return options({k: v for k, v in settings.items() if k not in leave_out})
-
-
-def adore_options():
-    """Return the training options of ADORE: those of `jpq`, which has an index, and its own."""
-    settings = config["jpq"] | config["retrievers"]["adore"]
-    of_index = ("centroid_lr", "ranking", "distillation", "sentences")
-    return options({k: v for k, v in settings.items() if k not in of_index})
+def encoder_options(system):
+    """Return the options of a retriever's training."""
+    return options(training_of(system))

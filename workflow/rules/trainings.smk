@@ -1,18 +1,8 @@
-import re
-
 # What generative.smk and asi.smk ask about the trainings of ASI.
-VARIANTS = variants("asi")
+VARIANTS = Lazy(lambda: config["asi"]["systems"], entry)
 TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
 BASELINE = "data/{dataset}/generative/baselines/{system}/{split}.parquet"
-OWN = {
-    "dataset",
-    "settle",
-    "variants",
-    "run",
-    "seeds",
-    "start",
-    "beam",
-}  # of `asi`: not options of the training
+OWN = {"settle", "seeds", "start", "beam", "given"}  # of an entry: not options of the training
 
 
 def given(variant):
@@ -20,34 +10,32 @@ def given(variant):
     return "given" in VARIANTS[variant]
 
 
-def start(name):
-    """Return the pattern of what the encoder that ASI starts from left under `name`."""
-    return f"data/{{dataset}}/{config['asi']['start']}/{name}"
-
-
-def any_of(names):
-    """Return the regular expression of exactly these names; of none, one that nothing matches."""
-    return "|".join(map(re.escape, names)) or "(?!)"
+def start(variant, name):
+    """Return the pattern of what the encoder that a variant starts from left under `name`."""
+    return f"data/{{dataset}}/{VARIANTS[variant]['start']}/{name}"
 
 
 def training_options(wildcards):
     """Return the options of `jointir asi` that a variant's settings give."""
-    settings = config["asi"] | VARIANTS[wildcards.variant]
-    return options({k: v for k, v in settings.items() if k not in OWN})
+    return options({k: v for k, v in VARIANTS[wildcards.variant].items() if k not in OWN})
 
 
 def batched(wildcards):
     """Return no file, or refuse a batch of ASI that cannot hold what it is to encode."""
-    settings = config["asi"] | VARIANTS[wildcards.variant]
+    settings = VARIANTS[wildcards.variant]
     fresh, batch = settings["fresh"], settings["batch"]
     if fresh > batch // 2:
-        refuse("asi.fresh", f"{fresh} of a batch of {batch}", "Choose half of it at most")
+        where = f"systems.{SYSTEMS.origin(wildcards.variant, 'fresh')}.fresh"
+        refuse(where, f"{fresh} of a batch of {batch}", "Choose half of it at most")
     return []
 
 
-def seeds_of(variant):
-    """Return the seeds that a variant is trained with: its own, where it names some."""
-    return config["asi"]["variants"][variant].get("seeds", config["asi"]["seeds"])
+def alike(wildcards):
+    """Return no file, or refuse identifiers of several vocabularies: one table counts them all."""
+    found = sorted({own["vocabulary"] for own in VARIANTS.values()})
+    if len(found) > 1:
+        refuse("asi.systems", f"they have vocabularies of {found}", "Name those of one vocabulary")
+    return []
 
 
 def each_training(pattern, only=""):
@@ -61,8 +49,8 @@ def each_training(pattern, only=""):
 
 def of_variant(pattern, variant):
     """Return `pattern` for one variant and each of its seeds, of the dataset that is reported."""
-    seeds = seeds_of(variant)
-    return expand(str(pattern), dataset=config["asi"]["dataset"], variant=variant, seed=seeds)
+    own, seeds = config["asi"]["dataset"], entry(variant)["seeds"]
+    return expand(str(pattern), dataset=own, variant=variant, seed=seeds)
 
 
 def of_variants(pattern):

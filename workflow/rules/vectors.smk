@@ -46,9 +46,7 @@ use rule fits as fits_vectors with:
         dataset=any_of(VECTORS),
         figure="figure4",
     params:
-        systems=lambda w: repeat(
-            "system", [s for s in all_settings(w.figure) if s.split()[0] not in NEED_TEXT]
-        ),
+        systems=lambda w: repeat("system", all_settings(w.figure, of_vectors=True)),
 
 
 rule distill:
@@ -68,7 +66,7 @@ rule distill:
         "logs/{dataset}/{system}/M{M}.tsv"
     wildcard_constraints:
         dataset=any_of(VECTORS),
-        system="jpq|jpq-4bit",
+        system=any_of(SYSTEMS.of_method("jpq")),
     priority: 10
     conda:
         "../../environment.yml"
@@ -90,8 +88,8 @@ rule distill:
 rule compare_distilled:
     input:
         code=code("measure.results"),
-        jpq=f"data/{{dataset}}/measures/jpq/M{config['sweep']['M'][0]}/dev.parquet",
-        opq=f"data/{{dataset}}/measures/opq/M{config['sweep']['M'][0]}/dev.parquet",
+        jpq=lambda w: f"data/{w.dataset}/measures/jpq/M{widths('jpq')[0]}/dev.parquet",
+        opq=lambda w: f"data/{w.dataset}/measures/opq/M{widths('jpq')[0]}/dev.parquet",
     output:
         comparison="reports/metrics/{dataset}-jpq-against-opq-dev.json",
     log:
@@ -107,7 +105,7 @@ rule compare_distilled:
         mem_mb=1000,
         runtime=10,
     params:
-        names=f"--a-name 'JPQ M={config['sweep']['M'][0]}' --b-name 'OPQ M={config['sweep']['M'][0]}'",
+        M=lambda w: widths("jpq")[0],
     shell:
-        "jointir compare-runs --a {input.jpq} --b {input.opq} {params.names}"
-        " --out {output.comparison} 2>&1 | tee {log}"
+        "jointir compare-runs --a {input.jpq} --b {input.opq} --a-name 'JPQ M={params.M}'"
+        " --b-name 'OPQ M={params.M}' --out {output.comparison} 2>&1 | tee {log}"

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from workflow.scripts.reads import Reads, by_job, dotted, recorded  # the Snakefile's own module
 
 BRIDGE = "python workflow/scripts/dvc_bridge.py"
-EXTRA = set(registry.LIBRARIES)  # systems whose library is in the extra `ann`
+EXTRA = set(registry.LIBRARIES)  # methods whose library is in the extra `ann`
 HEADER = f"# Written by `{BRIDGE} write` from Snakemake's DAG: do not edit.\n"
 
 
@@ -64,10 +64,11 @@ def load(overrides: dict | None = None) -> Dag:
             if rule.name.startswith("stage_")
         }
         jobs = [job for job in workflow.dag.jobs if job.output]
+        methods = workflow.globals["SYSTEMS"].methods
         optional = {
             o
             for job in jobs
-            if job.wildcards_dict.get("system") in EXTRA
+            if methods.get(job.wildcards_dict.get("system")) in EXTRA
             for o in map(str, job.output)
         }
         folders = workflow.globals["user_folders"]()

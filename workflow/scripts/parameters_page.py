@@ -94,7 +94,9 @@ def page() -> str:
         text.append(table(rows("", {"properties": {section: node}}, schema, values)))
         for each in (node.get("additionalProperties") or {}).get("allOf", []):
             one = whole(each["then"], schema)
-            text.append(f"`kind: {one['properties']['kind']['const']}`: {one['description']}.\n")
+            named = ((k, p["const"]) for k, p in one["properties"].items() if "const" in p)
+            (key, value) = next(named)  # the kind of a dataset, the method of a system
+            text.append(f"`{key}: {value}`: {one['description']}.\n")
             text.append(table(rows(f"{section}.NAME", one, schema, {})))
     return "\n".join(text)
 

@@ -7,12 +7,16 @@ from pathlib import Path
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
+from workflow.scripts import systems
+from workflow.scripts.moved import check_moved
 from workflow.scripts.schema import load
+from workflow.scripts.systems import Systems
 
 from jointir.data.measures import canonicals, check_depth
 from jointir.data.packages import check_packages
 from jointir.encode.source import folder_of
 from jointir.errors import InputError
+from jointir.methods.facts import Form
 from jointir.numbers import as_number, check_finite
 
 NUMBERS = ("number", "integer")
@@ -27,21 +31,32 @@ WHOLE = Draft202012Validator.TYPE_CHECKER.redefine(
 Validator = extend(Draft202012Validator, type_checker=WHOLE)
 
 
-def prepare(config: dict, schema: Path) -> None:
-    """Change `config` in place to what was meant; end with one line where it means nothing."""
+# what each report can show of `systems`
+SHOWN = {
+    "figure1": (Form.ENCODER, Form.EXACT, Form.RANKER, Form.INDEX, Form.LIBRARY),
+    "figure4": (Form.ENCODER, Form.EXACT, Form.INDEX, Form.LIBRARY),
+    "figure5": (Form.INDEX, Form.LIBRARY),
+    "figure7": (Form.INDEX,),
+    "asi": (Form.IDENTIFIERS,),
+}
+
+
+def prepare(config: dict, schema: Path) -> Systems:
+    """Change `config` in place to what was meant, and return its systems.
+
+    What means nothing ends with one line.
+    """
     try:
-        _prepare(config, Validator(load(schema)))
+        return _prepare(config, load(schema))
     except InputError as e:
         sys.exit(str(e))  # WorkflowError would put lines of the Snakefile around it
 
 
-def _prepare(config: dict, validator: Validator) -> None:
-    for error in list(validator.iter_errors(config)):
-        _read_number(config, error)
-    check_finite(config)
-    if errors := sorted(validator.iter_errors(config), key=lambda e: list(map(str, e.path))):
-        raise _told(errors[0], validator.schema)
-    _check_names(config)
+def _prepare(config: dict, schema: dict) -> Systems:
+    check_moved(config)
+    found = _of_schema(config, schema)
+    systems.check(found)
+    _check_names(config, found)
     for name in sorted({*config["figure4"]["datasets"], config["asi"]["dataset"]}):
         where, own = f"datasets.{name}", config["datasets"][name]
         _complete_paths(where, own, config)
@@ -50,16 +65,88 @@ def _prepare(config: dict, validator: Validator) -> None:
         if own.get("groups"):
             _check_groups(f"{where}.groups", own)
         for names, home in _measures(name, config):
-            found = canonicals(names, f"{home}.measures")
-            check_depth(found, config["retrieve"]["k"], f"{home}.measures")
+            measured = canonicals(names, f"{home}.measures")
+            check_depth(measured, config["retrieve"]["k"], f"{home}.measures")
     config["encoder"]["checkpoint"] = _encoder(config["encoder"]["checkpoint"], config)
+    return found
 
 
-def _read_number(config: dict, error: ValidationError) -> None:
+def _of_schema(config: dict, schema: dict) -> Systems:
+    """Make numbers of text in `config`, refuse what the schema refuses, and return the systems.
+
+    Systems are checked as they are resolved, and an error names the entry that it was written in.
+    """
+    known = _settings(schema)
+    found = _resolved(config, known)
+    validator = Validator(_by_name(schema, found))
+    errors = list(validator.iter_errors(_whole_of(config, found)))
+    if errors:
+        for error in errors:
+            _read_number(config, error, _written(error, found))
+        found = _resolved(config, known)
+        errors = list(validator.iter_errors(_whole_of(config, found)))
+    check_finite(config)
+    if errors:
+        # of entries that are like one another, the one that the others took it from
+        first = min(errors, key=lambda e: (_depth(e, found), list(map(str, e.path))))
+        raise _told(first, _written(first, found), validator.schema)
+    return found
+
+
+def _settings(schema: dict) -> dict[str, set[str]]:
+    """Return the names of the settings of each method."""
+    methods = schema["properties"]["systems"]["additionalProperties"]["properties"]["method"]
+    return {m: set(schema["$defs"][m]["properties"]) - {"method"} for m in methods["enum"]}
+
+
+def _by_name(schema: dict, found: Systems) -> dict:
+    """Return the schema with each system's method told by its name.
+
+    It says the same as its list of methods, of which each would be tried for each system.
+    """
+    named = {name: {"$ref": f"#/$defs/{method}"} for name, method in found.methods.items()}
+    of_systems = schema["properties"]["systems"] | {"properties": named}
+    of_systems["additionalProperties"] = False
+    return schema | {"properties": schema["properties"] | {"systems": of_systems}}
+
+
+def _resolved(config: dict, known: dict[str, set[str]]) -> Systems:
+    entries = config.get("systems", {})
+    if not isinstance(entries, dict):
+        raise InputError(
+            "systems", f"{entries!r} is no mapping", "Describe each system by its name"
+        )
+    return Systems(entries, known)
+
+
+def _whole_of(config: dict, found: Systems) -> dict:
+    """Return the params with the systems as they are resolved."""
+    return config | ({"systems": dict(found)} if "systems" in config else {})
+
+
+def _depth(error: ValidationError, found: Systems) -> int:
+    section, *rest = error.absolute_path or [""]
+    return len(found.chains[rest[0]]) if section == "systems" and rest else 0
+
+
+def _written(error: ValidationError, found: Systems) -> list:
+    """Return the path of what an error is about, in the entry that it was written in."""
+    path = list(error.absolute_path)
+    if path[:1] != ["systems"] or len(path) < 2:
+        return path
+    about = path[2:]
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        about = [*about, next(key for key in error.instance if key not in known)]
+    origin = found.origin(path[1], *about)
+    return ["systems", origin, *path[2:]]
+
+
+def _read_number(config: dict, error: ValidationError, path: list) -> None:
     """Make text a number where the schema wants one and JSON would read one, 16.0 an integer."""
     if error.validator != "type" or error.validator_value not in NUMBERS:
         return
-    *parents, last = error.absolute_path
+    *parents, last = path
     part = config
     for key in parents:
         part = part[key]
@@ -68,9 +155,9 @@ def _read_number(config: dict, error: ValidationError) -> None:
     part[last] = int(value) if whole and error.validator_value == "integer" else value
 
 
-def _told(error: ValidationError, schema: dict) -> InputError:
-    """Return what to tell of the first thing that the schema refuses."""
-    where = ".".join(map(str, error.absolute_path)) or "params"
+def _told(error: ValidationError, path: list, schema: dict) -> InputError:
+    """Return what to tell of the first thing that the schema refuses, at a path."""
+    where = ".".join(map(str, path)) or "params"
     found = error.message if len(error.message) < 200 else f"{error.message[:200]} ..."
     known = error.schema.get("properties")
     if error.validator == "additionalProperties" and known:
@@ -93,24 +180,24 @@ def _description(error: ValidationError, schema: dict) -> str:
     return found
 
 
-def _check_names(config: dict) -> None:
-    """Refuse the name of a dataset or a variant that is described nowhere."""
+def _check_names(config: dict, found: Systems) -> None:
+    """Refuse the name of a dataset or a system that is described nowhere, or has no part in it."""
     named = [("figure4.datasets", name, "datasets") for name in config["figure4"]["datasets"]]
     named.append(("asi.dataset", config["asi"]["dataset"], "datasets"))
+    named += [(f"{r}.systems", s, "systems") for r in SHOWN for s in config[r]["systems"]]
     for where, name, home in named:
         if name not in config[home]:
             remedy = f"Describe it there, or choose of {sorted(config[home])}"
             raise InputError(where, f"{name!r} is not under `{home}`", remedy)
     if config["datasets"][config["asi"]["dataset"]]["kind"] == "vectors":
-        found = f"{config['asi']['dataset']!r} is given as vectors, and ASI reads text"
-        raise InputError("asi.dataset", found, "Name a dataset with text")
-    for section in ("ablation", "asi"):
-        variants = config[section]["variants"]
-        for name in config[section]["run"]:
-            if name not in variants:
-                remedy = f"Describe it there, or choose of {sorted(variants)}"
-                found = f"{name!r} is not under {section}.variants"
-                raise InputError(f"{section}.run", found, remedy)
+        said = f"{config['asi']['dataset']!r} is given as vectors, and ASI reads text"
+        raise InputError("asi.dataset", said, "Name a dataset with text")
+    for report, forms in SHOWN.items():
+        fits = found.of_method("jpq") if report == "figure7" else found.of_form(*forms)
+        for name in config[report]["systems"]:
+            if name not in fits:
+                said = f"{name!r} has the method {found.methods[name]!r}"
+                raise InputError(f"{report}.systems", said, f"Choose of {', '.join(fits)}")
 
 
 def _complete_paths(where: str, dataset: dict, config: dict) -> None:

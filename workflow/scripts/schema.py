@@ -5,6 +5,7 @@ Beside the words of JSON Schema, an object in workflow/schemas/params.schema.yam
     changes: jpq    each field may be named, in place of what is given elsewhere
     but_for: [...]  fields that are no parameters here
     only: [...]     the fields that are
+    optional: [...] of `settings`, what need not be named
 What it says itself of such a parameter narrows it, and its own parameters come beside them.
 """
 
@@ -43,6 +44,7 @@ def _of_method(node: dict) -> dict:
     required = "settings" in node
     fields = described(settings(node.pop("settings", None) or node.pop("changes")))
     left_out, only = node.pop("but_for", ()), node.pop("only", fields)
+    optional = node.pop("optional", ())
     if unknown := {*left_out, *only} - set(fields):
         raise KeyError(f"but_for or only names {sorted(unknown)}, not of {sorted(fields)}")
     own = node.pop("properties", {})
@@ -53,7 +55,8 @@ def _of_method(node: dict) -> dict:
     }
     properties = {name: own[name] for name in own if name not in found} | found
     whole = {"type": "object", "additionalProperties": False, "properties": properties}
-    return node | whole | ({"required": list(properties)} if required else {})
+    needed = [name for name in properties if name not in optional]
+    return node | whole | ({"required": needed} if required else {})
 
 
 def parameter(kind: type, option: Option) -> dict:

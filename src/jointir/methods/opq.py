@@ -12,3 +12,4 @@ class Settings(pq.Settings):
     """Those of PQ, and of the rotation."""
 
     iterations: Annotated[int, Option("alternations of rotation and codebooks", least=1)] = 50
+    bits: Annotated[int, Option("of a code; K = 2^bits centroids", among=(8, 4))] = 8

@@ -10,7 +10,7 @@ import pandas as pd
 
 from jointir.measure.families import COMPRESSED
 from jointir.measure.results import KEY, read_meta, shown
-from jointir.report.styles import RC, in_order, label, panel_figure, save, style
+from jointir.report.styles import RC, label, panel_figure, save, styles
 from jointir.report.tables import final_rows
 
 if TYPE_CHECKING:
@@ -38,14 +38,15 @@ def draw(ax: "Axes", rows: pd.DataFrame) -> None:
     """Draw one panel: a line for each compressed system over its sweep, a point for the others."""
     from matplotlib.ticker import LogLocator
 
-    systems = in_order(rows["system"])
-    for system in [s for s in systems if s in COMPRESSED]:
+    looks, settings = styles(rows["system"]), rows["system"].value_counts()
+    lines = [system for system in looks if system in COMPRESSED or settings[system] > 1]
+    for system in lines:
         own = rows[rows["system"].eq(system)].sort_values("mb")
-        ax.plot(own["mb"], own["value"], label=label(system), zorder=5, **style(system))
-    for system in [s for s in systems if s not in COMPRESSED]:
+        ax.plot(own["mb"], own["value"], label=label(system), zorder=5, **looks[system])
+    for system in [system for system in looks if system not in lines]:
         own = rows[rows["system"].eq(system)]
         error = abs(own[["low", "high"]].sub(own["value"], axis=0)).T.to_numpy()
-        look = {name: style(system)[name] for name in ("color", "marker")}
+        look = {name: looks[system][name] for name in ("color", "marker")}
         look |= {"ls": "", "ms": 6, "mfc": "white", "zorder": 8, "yerr": error, "elinewidth": 0.6}
         ax.errorbar(own["mb"], own["value"], label=label(system), **look)
     ax.set_xscale("log")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from jointir.measure.speed import joined
-from jointir.report.styles import RC, in_order, label, panel_figure, save, style
+from jointir.report.styles import RC, label, panel_figure, save, styles
 from jointir.report.tables import final_rows
 
 if TYPE_CHECKING:
@@ -30,24 +30,23 @@ def pareto(qps: np.ndarray, value: np.ndarray) -> np.ndarray:
 
 def draw(ax: "Axes", rows: pd.DataFrame) -> None:
     """Draw one panel from the rows of one dataset and measure: a line for each system."""
-    exact = rows[rows["system"].eq("brute-force")]
-    for row in exact.itertuples():
+    looks = styles(rows["system"])
+    for row in rows[rows["system"].eq("brute-force")].itertuples():
         ax.axhline(row.value, color="#222222", lw=0.7, ls=(0, (6, 3)), zorder=1)
-        look = style(row.system) | {"linestyle": ""}
+        look = looks[row.system] | {"linestyle": ""}
         ax.plot(row.qps, row.value, label=label(row.system), **look)
-    systems = [system for system in in_order(rows["system"]) if system != "brute-force"]
-    for order, system in enumerate(systems):
-        own = rows[rows["system"].eq(system)]
+    for order, system in enumerate(looks):
+        own = rows[rows["system"].eq(system) & rows["system"].ne("brute-force")]
         for number, line in enumerate(sweeps(own)):
-            name, zorder = f"_{system} {number}" if number else label(system), 30 + len(systems)
-            ax.plot(line["qps"], line["value"], label=name, zorder=zorder - order, **style(system))
+            name, zorder = f"_{system} {number}" if number else label(system), 30 + len(looks)
+            ax.plot(line["qps"], line["value"], label=name, zorder=zorder - order, **looks[system])
     front = rows[pareto(rows["qps"].to_numpy(float), rows["value"].to_numpy(float))]
     front = front.sort_values("qps")
     ring = {"marker": "o", "ms": 9, "mfc": "none", "mec": "#D00000", "mew": 0.8, "ls": ""}
     ax.plot(front["qps"], front["value"], label="Pareto front", zorder=99, **ring)
     ax.set_xscale("log")
     best = rows["value"].max()
-    if len(exact) and best > 0:
+    if rows["system"].eq("brute-force").any() and best > 0:
         ax.set_ylim(max(rows["value"].min(), FLOOR * best) - 0.01 * best, 1.02 * best)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from jointir.errors import InputError
 from jointir.measure.scale import COLUMNS, slopes
 from jointir.readers import read_csv
-from jointir.report.styles import EXACT, RC, label, save, style
+from jointir.report.styles import EXACT, RC, label, save, styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,10 +39,10 @@ def read_scale(path: Path) -> pd.DataFrame:
 
 def draw(ax: "Axes", rows: pd.DataFrame, column: str, exponents: dict[tuple, float]) -> None:
     """Draw one panel: a line for each system and dimension, lighter where it is not the widest."""
-    widest = rows["dim"].max()
+    widest, looks = rows["dim"].max(), styles(rows["system"])
     for (system, dim), own in rows.groupby(["system", "dim"], sort=False):
         own = own.sort_values("n_docs")
-        look = style(system) | {"linewidth": 1.4 if dim == widest else 0.7}
+        look = looks[system] | {"linewidth": 1.4 if dim == widest else 0.7}
         b = exponents.get((system, dim))
         slope = f", b = {b:.2f}" if column == "median_ms" and b is not None else ""
         name = EXACT if system == "brute-force" else label(system)

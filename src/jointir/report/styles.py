@@ -87,26 +87,19 @@ STYLES = {
     "colbert": {"color": "#6A3D9A", "marker": "P", "linestyle": "-"},
     "bm25": {"color": "#009E73", "marker": "X", "linestyle": "-"},
 }
-# of a system without an entry: one of these by its name, the same in every figure
+# of systems without an entry: one for each in a figure
+COLOURS = ("#A63603", "#1B7837", "#5E3C99", "#B2182B", "#35978F")
+MARKERS = ("P", "X", "d", "p", "h")
+DASHES = ((0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (5, 3)), (0, (2, 2)))
 OTHERS = [
-    {"color": color, "marker": marker, "linestyle": line}
-    for color, marker, line in zip(
-        ("#A63603", "#1B7837", "#5E3C99", "#B2182B", "#35978F"),
-        ("1", "2", "3", "4", "+"),
-        ((0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (5, 3)), (0, (2, 2))),
-        strict=True,
-    )
+    {"color": COLOURS[i % 5], "marker": MARKERS[(i + i // 5) % 5], "linestyle": DASHES[i % 5]}
+    for i in range(25)
 ]
 
 
 def label(system: str) -> str:
     """Return the name that a reader sees; a system without an entry is called as it is."""
     return LABELS.get(system, system)
-
-
-def style(system: str) -> dict:
-    """Return how figures draw a system, as options of a line."""
-    return dict(STYLES.get(system) or OTHERS[zlib.crc32(system.encode()) % len(OTHERS)])
 
 
 def ranked(systems: pd.Series) -> pd.Series:
@@ -118,6 +111,21 @@ def ranked(systems: pd.Series) -> pd.Series:
 def in_order(systems: Iterable[str]) -> list[str]:
     """Return the systems, each once, in the order that `ranked` gives."""
     return pd.Series(sorted(set(systems)), dtype=str).sort_values(key=ranked).tolist()
+
+
+def styles(systems: Iterable[str]) -> dict[str, dict]:
+    """Return how a figure draws each of its systems, as options of a line; in order.
+
+    A system without an entry has one of OTHERS that its name chooses, or the next that no system of
+    the figure has: most have the same one in every figure.
+    """
+    found: dict[str, dict] = {}
+    for system in in_order(systems):
+        at = zlib.crc32(system.encode())
+        others = [OTHERS[(at + i) % len(OTHERS)] for i in range(len(OTHERS))]
+        free = [look for look in others if look not in found.values()]
+        found[system] = dict(STYLES.get(system) or (free or others)[0])
+    return found
 
 
 WIDTH = 7.0  # inches

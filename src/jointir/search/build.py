@@ -28,17 +28,17 @@ def sample_rows(matrix: np.ndarray, size: int, seed: int) -> np.ndarray:
 def build(system: str, docs: Path, out: Path, settings: Settings = DEFAULT) -> None:
     """Build `system` over the embeddings `docs`, float[N, D], and write it to `out`.
 
-    settings: of OPQ; the other systems have some of them, and leave the rest alone.
+    system: the method. settings: of OPQ; other methods have some of them, and leave the rest alone.
 
     Raises:
-        InputError: an unknown system, an M that does not fit, fewer documents than K centroids or,
+        InputError: an unknown method, an M that does not fit, fewer documents than K centroids or,
             to learn a rotation, than dimensions, or documents that nothing could rank.
     """
     M, sample = settings.M, settings.sample
     matrix = read_matrix(docs)
     N, D = matrix.shape
-    index = new_index(system, D, M, settings.iterations)
-    check(system, {"M": M, "sample": sample}, N, D, docs)
+    index = new_index(system, D, M, settings.iterations, settings.bits)
+    check(system, {"M": M, "sample": sample, "bits": settings.bits}, N, D, docs)
     K = codebook_size(index)
     # what needs no training must not cost a copy of the whole matrix
     some = matrix[:0] if index.is_trained else sample_rows(matrix, sample, settings.seed)

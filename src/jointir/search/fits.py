@@ -4,10 +4,12 @@ It imports no library of search, so that a workflow can ask for all its systems 
 """
 
 from jointir.errors import InputError
-from jointir.quantize.shape import K, check_divides
+from jointir.methods.facts import FACTS
+from jointir.quantize.shape import BITS, K, check_divides
 
 LARGER = "Use a larger corpus"
-WIDE = {"pq": K, "opq": K, "jpq": K, "dpq": K, "ivf-jpq": K, "opq-4bit": 16, "jpq-4bit": 16}
+# the bits that a code of each method can have, K = 2^bits
+WIDE = {name: list(facts.bits) for name, facts in FACTS.items() if facts.bits}
 ROTATED = set(WIDE) - {"pq"}  # they are OPQ, or start from it
 _OPQ = {"iterations": 1, "sample": 0}
 _HNSW = {"links": 2, "ef_construction": 1}
@@ -31,11 +33,12 @@ def check(
 ) -> None:
     """Raise InputError where `system` cannot be built with `settings` over N documents of D.
 
-    settings: of an approximate index exactly its build settings (LEAST); of the others M, sample
-    and nlist count, where the system has them. where: the file of the documents, for the message.
+    system: the method. settings: of an approximate index exactly its build settings (LEAST); of the
+    others M, sample, bits and nlist count, where the method has them. where: the file of the
+    documents, for the message.
 
     Raises:
-        InputError: the system is unknown, or a setting is missing or does not fit.
+        InputError: the method is unknown, or a setting is missing or does not fit.
     """
     if min(N, D) < 1:
         raise InputError(where, f"{N} documents of {D} dimensions", LARGER)
@@ -44,7 +47,9 @@ def check(
         return
     check_width(system, int(settings.get("M", 0)), D)
     if system in WIDE:
-        _check_pq(system, int(settings.get("sample", 0)), N, D, where)
+        bits = int(settings.get("bits", BITS))
+        check_bits(system, bits)
+        _check_pq(system, 2**bits, int(settings.get("sample", 0)), N, D, where)
     if system == "itq-lsh" and 8 * int(settings["M"]) > N:
         found = f"{N} documents for {8 * int(settings['M'])} bits"
         raise InputError(where, found, f"{LARGER}, or leave out M above {N // 8}")
@@ -68,6 +73,13 @@ def check_width(system: str, M: int, D: int) -> None:
         check_divides(D, M)
     if system == "itq-lsh" and 8 * M > D:  # its rotation can keep or lower the dimension
         raise InputError("itq-lsh", f"{8 * M} bits, {D} dimensions", "Leave out M above D / 8")
+
+
+def check_bits(system: str, bits: int) -> None:
+    """Raise InputError when a method has no codes of so many bits."""
+    if bits not in WIDE.get(system, [BITS]):
+        fits = WIDE.get(system, [BITS])
+        raise InputError("bits", f"{bits} a code for {system}", f"Choose one of {fits}")
 
 
 def check_lists(nlist: int, N: int) -> None:
@@ -110,9 +122,11 @@ def typed(system: str, settings: dict[str, float]) -> dict[str, float]:
     return {name: type(low)(settings[name]) for name, low in least.items()}
 
 
-def _check_pq(system: str, sample: int, N: int, D: int, where: object) -> None:
-    """K centroids take K documents, and a rotation D: with fewer, faiss corrupts its memory."""
-    least = WIDE[system]
+def _check_pq(system: str, least: int, sample: int, N: int, D: int, where: object) -> None:
+    """K centroids take K documents, and a rotation D: with fewer, faiss corrupts its memory.
+
+    least: K.
+    """
     if least > N:
         raise InputError(where, f"{N} documents for K={least}", LARGER)
     if 0 < sample < least:

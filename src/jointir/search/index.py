@@ -1,4 +1,4 @@
-"""The registry: one factory a system, each giving an untrained faiss index."""
+"""The registry: one factory a method, each giving an untrained faiss index."""
 
 from collections.abc import Callable
 
@@ -6,10 +6,11 @@ import faiss
 
 from jointir.errors import InputError
 from jointir.quantize.fit import opq, pq
-from jointir.search.fits import check_width
+from jointir.quantize.shape import BITS
+from jointir.search.fits import check_bits, check_width
 
-# of D, M and iterations; M: sub-quantizers, or for LSH bytes a document
-Factory = Callable[[int, int, int], faiss.Index]
+# of D, M, iterations and bits of a code; M: sub-quantizers, or for LSH bytes a document
+Factory = Callable[[int, int, int, int], faiss.Index]
 
 
 def itq_lsh(D: int, M: int) -> faiss.Index:
@@ -19,26 +20,28 @@ def itq_lsh(D: int, M: int) -> faiss.Index:
 
 
 FACTORIES: dict[str, Factory] = {
-    "brute-force": lambda D, M, iterations: faiss.IndexFlatIP(D),
-    "pq": lambda D, M, iterations: pq(D, M),
+    "brute-force": lambda D, M, iterations, bits: faiss.IndexFlatIP(D),
+    "pq": lambda D, M, iterations, bits: pq(D, M),
     "opq": opq,
-    "opq-4bit": lambda D, M, iterations: opq(D, M, iterations, bits=4),  # K = 16
     # signs of 8M random projections, ranked by Hamming distance (Indyk and Motwani 1998)
-    "lsh": lambda D, M, iterations: faiss.IndexLSH(D, 8 * M),
-    "itq-lsh": lambda D, M, iterations: itq_lsh(D, M),
+    "lsh": lambda D, M, iterations, bits: faiss.IndexLSH(D, 8 * M),
+    "itq-lsh": lambda D, M, iterations, bits: itq_lsh(D, M),
 }
 
 
-def new_index(system: str, D: int, M: int, iterations: int) -> faiss.Index:
+def new_index(system: str, D: int, M: int, iterations: int, bits: int = BITS) -> faiss.Index:
     """Return an untrained index of `M` sub-quantizers, or for LSH of `M` bytes a document.
 
+    system: the method. bits: of a code of OPQ, K = 2^bits.
+
     Raises:
-        InputError: the system is unknown, or M does not fit D.
+        InputError: the method is unknown, or has no codes of so many bits, or M does not fit D.
     """
     if system not in FACTORIES:
         raise InputError("system", f"{system!r} is unknown", f"Choose one of {sorted(FACTORIES)}")
     check_width(system, M, D)
-    return FACTORIES[system](D, M, iterations)
+    check_bits(system, bits)
+    return FACTORIES[system](D, M, iterations, bits)
 
 
 def index_bytes(index: faiss.Index) -> dict[str, int]:

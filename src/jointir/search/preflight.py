@@ -15,8 +15,8 @@ def fits(collection: Path, encoder: Path, out: Path, system: list[str]) -> None:
     """Check every system before the first training; write N and D, which decided, as JSON.
 
     collection: of N documents. encoder: a folder of `checkpoint`, of D dimensions, or the JSON
-    beside a matrix of vectors. system: each "NAME setting=value ...", what it is built with
-    (`check` in fits.py).
+    beside a matrix of vectors. system: each "NAME:METHOD setting=value ...", what it is built with
+    (`check` in fits.py); without the method where it is the name.
 
     Raises:
         InputError: a system cannot be built of N documents of D dimensions, and why.
@@ -24,9 +24,10 @@ def fits(collection: Path, encoder: Path, out: Path, system: list[str]) -> None:
     facts = encoder / SETTINGS if encoder.is_dir() else encoder
     N, D = count_documents(collection), read_json(facts)["dim"]
     for one in system:
-        name, *given = one.split()
+        told, *given = one.split()
+        name, _, method = told.partition(":")
         try:
-            check(name, read_settings(given), N, D, collection)
+            check(method or name, read_settings(given), N, D, collection)
         except InputError as e:
             where, found, remedy = e.parts
             raise InputError(f"{name}, {where}", found, remedy) from e

@@ -1,0 +1,71 @@
+"""What the pipeline has to know of a method, in one table. No library is imported for it.
+
+A system of params/systems.yaml is a method with settings. What the rules ask of a system is a fact
+of its method, never of its name.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+PRETRAINED = "pretrained"  # what `start` says of the encoder as it came, which no entry trains
+
+
+class Form(StrEnum):
+    """What a system is on disk, below data/DATASET/."""
+
+    ENCODER = "a dual encoder"  # SYSTEM/model; brute force searches its embeddings
+    EXACT = "brute force"  # over the embeddings of the encoder in `start`
+    RANKER = "a ranker"  # writes its runs itself
+    INDEX = "an index"  # systems/SYSTEM/M{M}/index.faiss
+    LIBRARY = "an index of a library"  # systems/SYSTEM/index or systems/SYSTEM/M{M}/index
+    IDENTIFIERS = "identifiers"  # generative/SYSTEM/seed{seed}, of a dataset of its own
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A method's facts.
+
+    references: the settings that name another entry, and the methods that it may have; PRETRAINED
+    among them allows the encoder as it came.
+    trains: weights of an encoder are trained, and measured on dev on the way.
+    needs_text: it cannot be made for a dataset that is given as vectors.
+    own_documents: of an encoder: it embeds the documents too; otherwise they are those of `start`.
+    counts_bits: M is told as the 8M bits that it makes.
+    bits: that a code of PQ can have, K = 2^bits centroids; none where it has no such codes.
+    """
+
+    form: Form
+    references: dict[str, tuple[str, ...]]
+    trains: bool = False
+    needs_text: bool = False
+    own_documents: bool = True
+    counts_bits: bool = False
+    bits: tuple[int, ...] = ()
+
+
+DUAL = ("star", "dual", "tct-colbert")  # that embed documents and queries
+LIBRARIES = ("annoy", "falconn", "flann", "imi", "hnsw", "hnsw-opq", "scann", "opq-scann")
+
+
+def _encoder(own_documents: bool = True, **references: tuple[str, ...]) -> Facts:
+    return Facts(Form.ENCODER, references, True, True, own_documents)
+
+
+FACTS = {
+    "star": _encoder(),
+    "dual": _encoder(start=(PRETRAINED, *DUAL)),
+    "tct-colbert": _encoder(teacher=("colbert",)),
+    "adore": _encoder(own_documents=False, start=DUAL),
+    "colbert": Facts(Form.RANKER, {}, trains=True, needs_text=True),
+    "bm25": Facts(Form.RANKER, {}, needs_text=True),
+    "brute-force": Facts(Form.EXACT, {"start": (PRETRAINED, *DUAL, "adore")}),
+    "opq": Facts(Form.INDEX, {}, bits=(8, 4)),
+    "pq": Facts(Form.INDEX, {}, bits=(8,)),
+    "lsh": Facts(Form.INDEX, {}, counts_bits=True),
+    "itq-lsh": Facts(Form.INDEX, {}, counts_bits=True),
+    "jpq": Facts(Form.INDEX, {"start": ("opq",)}, trains=True, bits=(8, 4)),
+    "dpq": Facts(Form.INDEX, {"start": ("opq",)}, trains=True, needs_text=True, bits=(8,)),
+    "ivf-jpq": Facts(Form.INDEX, {"start": ("jpq",)}, bits=(8,)),
+    **{name: Facts(Form.LIBRARY, {}) for name in LIBRARIES},
+    "asi": Facts(Form.IDENTIFIERS, {"start": (PRETRAINED, *DUAL)}, needs_text=True),
+}

@@ -1,0 +1,54 @@
+"""Params of version 0.1: refused with the name that each has now."""
+
+from jointir.errors import InputError
+
+# sections that are entries of `systems` now
+ENTRIES = ("star", "opq", "pq", "lsh", "itq-lsh", "jpq", "opq-4bit", "jpq-4bit", "ivf-jpq", "dpq")
+ENTRIES += ("bm25",)
+# sections that held such entries, or became a report's
+SECTIONS = {
+    "ann": "systems",
+    "ablation.variants": "systems",
+    "asi.variants": "systems",
+    "ablation.run": "figure7.systems",
+    "ablation.seeds": "systems.NAME.seeds, of each entry",
+    "ablation.every_seed": "systems.NAME.every_seed, of each entry",
+    "retrievers.run": "figure1.systems",
+    "retrievers": "systems",
+    "asi.run": "asi.systems",
+}
+OF_ASI = ("dataset", "systems")  # what stayed in the section; the rest is the entry asi++
+
+
+def check_moved(config: dict) -> None:
+    """Refuse the first parameter that has moved.
+
+    Raises:
+        InputError: it tells the new name.
+    """
+    for section in config:
+        if section in (*ENTRIES, "ann", "ablation", "retrievers", "asi"):
+            for old in _leaves(config[section], section):
+                if new := moved(old):
+                    remedy = "Rename it; CHANGELOG.md has all that moved in 0.2.0"
+                    raise InputError("params", f"{old} is now {new}", remedy)
+
+
+def moved(old: str) -> str:
+    """Return the new name of a parameter, by its path with dots; "" where it has not moved."""
+    section = old.split(".")[0]
+    if section in ENTRIES:
+        return f"systems.{old}"
+    for before, after in SECTIONS.items():
+        if old == before or old.startswith(f"{before}."):
+            return after + (old.removeprefix(before) if after == "systems" else "")
+    if section == "asi" and old.split(".")[1:2] and old.split(".")[1] not in OF_ASI:
+        return f"systems.asi++.{old.removeprefix('asi.')}"
+    return ""
+
+
+def _leaves(tree: object, path: str) -> list[str]:
+    """Return the path of every value; an empty group is one."""
+    if not isinstance(tree, dict) or not tree:
+        return [path]
+    return [leaf for key, value in tree.items() for leaf in _leaves(value, f"{path}.{key}")]
