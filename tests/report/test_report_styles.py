@@ -7,7 +7,7 @@ import matplotlib
 import pytest
 
 from conftest import ROOT
-from jointir.report.styles import LABELS, OTHERS, RC, STYLES, in_order, label, style
+from jointir.report.styles import LABELS, OTHERS, RC, STYLES, in_order, label, styles
 
 REPORT = ROOT / "src/jointir/report"
 
@@ -17,18 +17,26 @@ def test_every_system_can_be_drawn_and_called(system):
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(fname=RC):
-        (line,) = Figure().subplots().plot([1, 2], label=label(system), **style(system))
+        look = styles([system])[system]
+        (line,) = Figure().subplots().plot([1, 2], label=label(system), **look)
     assert line.get_label() == LABELS.get(system, system)
-    assert line.get_marker() == style(system)["marker"]
+    assert line.get_marker() == look["marker"]
 
 
-def test_the_style_of_an_unknown_system_depends_on_its_name_alone():
-    found = {name: style(name) for name in ("a", "b", "c", "d", "e", "f")}
-    assert found == {name: style(name) for name in reversed(found)}
-    assert all(own in OTHERS for own in found.values())
-    assert len({own["color"] for own in found.values()}) > 1
+def test_unknown_systems_of_a_figure_are_told_apart():
+    names = [f"my-{i}" for i in range(20)]
+    found = styles([*names, "jpq"])
+    assert found == styles(["jpq", *reversed(names)]) and found["jpq"] == STYLES["jpq"]
+    looks = [found[name] for name in names]
+    assert all(look in OTHERS for look in looks)
+    assert not [look for at, look in enumerate(looks) if look in looks[:at]]
+    assert len({look["color"] for look in looks}) == 5
     taken = {own["marker"] for own in STYLES.values()}
     assert not taken & {own["marker"] for own in OTHERS}
+
+
+def test_an_unknown_system_looks_alike_in_figures_that_show_it_with_known_ones():
+    assert styles(["my-jpq"])["my-jpq"] == styles(["jpq", "my-jpq", "opq"])["my-jpq"]
 
 
 def test_unknown_systems_come_last_by_name():

@@ -10,6 +10,7 @@ from conftest import ROOT, merge, run
 
 sys.path.insert(0, str(ROOT))
 from workflow.scripts.params import prepare
+from workflow.scripts.schema import load
 
 SCHEMA = ROOT / "workflow" / "schemas" / "params.schema.yaml"
 SPLITS = {"train": "a", "dev": "a", "test": "a"}
@@ -41,7 +42,7 @@ def test_the_default_is_valid(params):
 
 
 @pytest.mark.parametrize("preset", sorted((ROOT / "params/presets").glob("*.yaml")), ids=str)
-def test_every_preset_is_valid(params, schema, preset):
+def test_every_preset_is_valid(params, preset):
     merged = merge(params, yaml.safe_load(preset.read_text()))
     prepare(merged, SCHEMA)
     assert set(merged["figure4"]["datasets"]) <= set(merged["datasets"])
@@ -115,7 +116,7 @@ def test_bad_params_are_refused_by_name(params, overlay, words):
     assert [word for word in words if word not in text] == []
 
 
-def test_every_key_is_required(params, schema):
+def test_every_key_is_required(params):
     for key in params:
         with pytest.raises(SystemExit, match=f"'{key}' is a required property"):
             prepare({k: v for k, v in params.items() if k != key}, SCHEMA)
@@ -193,5 +194,6 @@ def undescribed(node: object, defs: dict, path: str = "") -> list[str]:
 
 
 def test_every_parameter_is_described():
-    assert undescribed(SCHEMA, SCHEMA["$defs"]) == []
+    schema = load(SCHEMA)
+    assert undescribed(schema, schema["$defs"]) == []
     assert undescribed({"properties": {"a": {"properties": {"b": {}}}}}, {}) == ["/a", "/a/b"]

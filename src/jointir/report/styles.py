@@ -89,7 +89,7 @@ STYLES = {
 }
 # of systems without an entry: one for each in a figure
 COLOURS = ("#A63603", "#1B7837", "#5E3C99", "#B2182B", "#35978F")
-MARKERS = ("P", "X", "d", "p", "h")
+MARKERS = ("1", "2", "3", "4", "+")
 DASHES = ((0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (5, 3)), (0, (2, 2)))
 OTHERS = [
     {"color": COLOURS[i % 5], "marker": MARKERS[(i + i // 5) % 5], "linestyle": DASHES[i % 5]}
@@ -116,15 +116,17 @@ def in_order(systems: Iterable[str]) -> list[str]:
 def styles(systems: Iterable[str]) -> dict[str, dict]:
     """Return how a figure draws each of its systems, as options of a line; in order.
 
-    A system without an entry has one of OTHERS that its name chooses, or the next that no system of
-    the figure has: most have the same one in every figure.
+    A system without an entry has one of OTHERS that its name chooses, or the next whose colour, or
+    at least whose look, no system of the figure has: most have the same one in every figure.
     """
     found: dict[str, dict] = {}
     for system in in_order(systems):
         at = zlib.crc32(system.encode())
         others = [OTHERS[(at + i) % len(OTHERS)] for i in range(len(OTHERS))]
-        free = [look for look in others if look not in found.values()]
-        found[system] = dict(STYLES.get(system) or (free or others)[0])
+        unlike = [look for look in others if look not in found.values()]
+        colours = {look["color"] for look in found.values()}
+        free = [look for look in unlike if look["color"] not in colours]
+        found[system] = dict(STYLES.get(system) or (free or unlike or others)[0])
     return found
 
 
