@@ -23,7 +23,7 @@ class Option:
     """What is said of a field: `Annotated[int, Option("steps of the training", least=1)]`.
 
     text: one line. least, most: the bounds of a number, above, below: those that it must not reach.
-    among: the choices of text.
+    among: the choices, where there are few.
     """
 
     text: str
@@ -31,7 +31,7 @@ class Option:
     above: float | None = None
     most: float | None = None
     below: float | None = None
-    among: tuple[str, ...] = ()
+    among: tuple[str | int, ...] = ()
 
     def bounds(self) -> Iterator[tuple[str, float]]:
         """Yield the attribute of BOUNDS and the number of each bound that there is."""
@@ -42,7 +42,7 @@ class Option:
     def allowed(self) -> str:
         """Return what a value has to be, in words; "" where any will do."""
         if self.among:
-            return f"one of {', '.join(self.among)}"
+            return f"one of {', '.join(map(str, self.among))}"
         return " and ".join(f"{BOUNDS[name][0]} {bound}" for name, bound in self.bounds())
 
     def help(self) -> str:

@@ -9,9 +9,10 @@ import yaml
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT))
+from workflow.scripts.params import prepare
 from workflow.scripts.schema import load
 
-from jointir.methods import settings
+from jointir.methods import names, settings
 from jointir.settings import described
 
 SCHEMA = ROOT / "workflow/schemas/params.schema.yaml"
@@ -27,8 +28,8 @@ def filled(tmp_path, node: dict) -> dict:
 
 def test_settings_are_parameters_and_required(tmp_path):
     found = filled(tmp_path, {"description": "x", "settings": "jpq", "but_for": ["exact"]})
-    names = [name for name in described(settings("jpq")) if name != "exact"]
-    assert list(found["properties"]) == found["required"] == names
+    own = [name for name in described(settings("jpq")) if name != "exact"]
+    assert list(found["properties"]) == found["required"] == own
     assert (found["type"], found["additionalProperties"]) == ("object", False)
     assert found["description"] == "x" and "settings" not in found and "but_for" not in found
     assert found["properties"]["sentences"]["type"] == "integer"
@@ -85,16 +86,23 @@ def test_no_object_says_a_setting_again():
             assert "changes" in node or "description" not in said, name
 
 
-def test_a_method_takes_the_default_params_of_its_section():
-    sections = yaml.safe_load(SCHEMA.read_text())["properties"]
+def test_a_method_takes_the_default_params_of_its_systems(monkeypatch):
+    monkeypatch.chdir(ROOT)  # the paths of the params begin there
     params: dict = {}
     for path in (ROOT / "params").glob("*.yaml"):
         params |= yaml.safe_load(path.read_text())
-    taken = {name: node for name, node in sections.items() if "settings" in node}
-    assert {"star", "jpq", "dpq", "distill", "opq", "ivf-jpq", "asi"} <= set(taken)
-    for section, node in taken.items():
-        kind = settings(node["settings"])
-        names = set(described(kind)) - set(node.get("but_for", ()))
-        own = {name: params[section][name] for name in names}
-        made = kind(**{"seed": 7} | own)  # a run's, where the section has none
-        assert {name: getattr(made, name) for name in names} == own, section
+    systems = prepare(params, SCHEMA)
+    taken = {name: (system["method"], system) for name, system in systems.items()}
+    taken = {name: own for name, own in taken.items() if own[0] in names()}
+    assert {"star", "ance", "jpq", "jpq-mse-1", "dpq", "opq-4bit", "ivf-jpq", "asi"} <= set(taken)
+    taken["distill"] = ("distill", params["distill"])
+    for name, (method, given) in taken.items():
+        kind = settings(method)
+        own = {field: given[field] for field in set(described(kind)) & set(given) - {"M"}}
+        made = kind(**{"seed": 7} | own)  # a run's, where there are several
+        assert {field: getattr(made, field) for field in own} == own, name
+
+
+def test_what_may_be_left_out_is_not_required(tmp_path):
+    found = filled(tmp_path, {"settings": "jpq", "only": ["lr", "exact"], "optional": ["exact"]})
+    assert found["required"] == ["lr"] and set(found["properties"]) == {"lr", "exact"}

@@ -115,7 +115,7 @@ MINE = {"like": "jpq"}
         ({"mine": MINE | {"scale": 0}}, "systems.mine.scale: 0 is less than or equal to the mini"),
         ({"mine": MINE | {"nlist": 2}}, "systems.mine: Additional properties are not allowed ('nl"),
         ({"mine": {"like": "jqp"}}, "systems.mine.like: 'jqp' is not under `systems`. Describe it"),
-        ({"mine": {"method": "opq"}}, "systems.mine: 'sample' is a required property. What it is"),
+        ({"mine": {"method": "opq"}}, "systems.mine: 'seed' is a required property. What it is"),
         ({"mine": {"method": "opq", "like": "jpq"}}, "systems.mine: 'sample' is a required proper"),
         ({"mine": MINE | {"start": "pq"}}, "systems.mine.start: 'pq' has the method 'pq'. Choose"),
         ({"mine": MINE | {"start": "x"}}, "systems.mine.start: 'x' is not under `systems`. Choose"),

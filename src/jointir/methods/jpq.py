@@ -12,10 +12,12 @@ class Settings(TopNegatives):
     """Of a training; `exact` and `reconstruction` are of the ablation's variants."""
 
     lr: Annotated[
-        float, Option("AdamW's highest learning rate for the query encoder", least=0, most=1)
+        float,
+        Option("AdamW's highest learning rate for the query encoder; 0: it stays", least=0, most=1),
     ]
     centroid_lr: Annotated[
-        float, Option("AdamW's highest learning rate for the PQ centroids", least=0, most=1)
+        float,
+        Option("AdamW's highest learning rate for the PQ centroids; 0: they stay", least=0, most=1),
     ]
     ranking: Annotated[
         float,
