@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from jointir import cli
 from jointir.cli import STAGES, with_options
+from jointir.methods.known import fitted
 from tiny import save_collection
 
 SRC = Path(cli.__file__).parent
@@ -171,14 +172,14 @@ def test_an_unknown_stage_or_option_is_exit_code_2(monkeypatch, capsys):
     assert all(name in err for name in STAGES)
     assert call(monkeypatch, capsys, "gather", "--oout", "x")[0] == 2
     assert call(monkeypatch, capsys, "gather")[0] == 2
-    assert call(monkeypatch, capsys, "build", "--system", "pq", "--M", "many")[0] == 2
+    assert call(monkeypatch, capsys, "pq", "--M", "many")[0] == 2
 
 
 def test_help_lists_every_stage(monkeypatch, capsys):
     for words in ([], ["--help"], ["-h"]):
         code, out, err = call(monkeypatch, capsys, *words)
         assert (code, err) == (0, "")
-        assert out.split("stages: ")[1].split() == list(STAGES)
+        assert out.split("stages: ")[1].split() == [*STAGES, *fitted()]
 
 
 def test_idle_threads_do_not_spin_and_torch_is_not_loaded_for_help():

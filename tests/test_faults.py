@@ -167,10 +167,10 @@ def test_an_error_while_a_stage_is_imported_is_told_too(monkeypatch, capsys, tmp
 USAGE = {
     "gather --oout x": "No such option: --oout",
     "gather": "Missing option '--shard'",
-    "build --system pq --M many --docs a --out b": "Invalid value for '--M'",
-    "build --system": "Option '--system' requires an argument",
+    "pq --M many --docs a --out b": "Invalid value for '--M'",
+    "pq --docs": "Option '--docs' requires an argument",
     "compare": "Missing argument 'a'",
-    "build --system pq --docs a --out b --M 3 4": "unexpected extra argument",
+    "pq --docs a --out b --M 3 4": "unexpected extra argument",
 }
 
 
@@ -206,7 +206,7 @@ def test_a_closed_pipe_ends_quietly_but_not_well():
 
 def test_a_stage_that_fails_fails_its_rule(tmp_path):
     """Rules pipe to tee, whose own exit code is 0: Snakemake's bash has pipefail on."""
-    jointir = f"{shlex.quote(sys.executable)} -m jointir build --system pw --docs {{input}}"
+    jointir = f"{shlex.quote(sys.executable)} -m jointir pq --docs {{input}}"
     (tmp_path / "d.npy").touch()
     (tmp_path / "Snakefile").write_text(
         "rule all:\n    input: 'd.npy'\n    output: 'i.faiss'\n    log: 'a.log'\n"

@@ -23,10 +23,10 @@ from conftest import ROOT
 BASE = ("__init__", "errors", "exact", "files", "numbers", "progress", "readers", "settings")
 LAYERS = [
     BASE,
-    ("methods",),
     ("data",),
     ("encode",),
     ("quantize",),
+    ("methods",),
     ("train",),
     ("search",),
     ("joint", "retrievers", "generative"),

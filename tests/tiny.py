@@ -25,7 +25,7 @@ from jointir.data.dataset import Dataset, write_dataset
 from jointir.encode import precision
 from jointir.encode.embed import embed
 from jointir.encode.encoder import DualEncoder
-from jointir.methods import opq
+from jointir.methods import known
 from jointir.search import build as module
 from jointir.train.candidates import Candidates
 from jointir.train.checkpoint import Checkpoint
@@ -72,8 +72,11 @@ def flat(stage: Callable[..., None]) -> Callable[..., None]:
 
 
 def build(system: str, docs: Path, out: Path, M: int = 0, **settings: int) -> None:
-    """Build an index, its settings by name."""
-    module.build(system, docs, out, opq.Settings(M=M, **settings))
+    """Build an index, its settings by name; those that the method has not are left alone."""
+    kind = known.settings(system)
+    given = {"M": M, **settings}
+    own = {field.name: given[field.name] for field in fields(kind) if field.name in given}
+    module.build(system, docs, out, kind(**own))
 
 
 def embed_train(tiny: "Tiny") -> Path:

@@ -22,12 +22,14 @@ import typer
 
 from jointir.errors import InputError
 from jointir.faults import told
+from jointir.methods.known import fitted
 from jointir.numbers import check_number, check_seed
 from jointir.settings import Checked, described
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
-# Imported only when called: torch alone takes seconds to load.
+# Imported only when called: torch alone takes seconds to load. Beside these, each method of
+# `fitted()` is a stage.
 STAGES = {
     "download-wheels": "jointir.data.download:download_wheels",
     "download-archives": "jointir.data.archives:download_archives",
@@ -47,7 +49,6 @@ STAGES = {
     "colbert": "jointir.retrievers.colbert:colbert",
     "tct-colbert": "jointir.retrievers.tct:tct",
     "late-search": "jointir.retrievers.late_search:late_search",
-    "build": "jointir.search.build:build",
     "lists": "jointir.search.lists:lists",
     "ann-build": "jointir.search.ann.registry:ann_build",
     "jpq": "jointir.joint.jpq:jpq",
@@ -208,12 +209,13 @@ def _stage(name: str) -> Callable:
     They make 700,000 objects that live to the end. To look for garbage among these, while they
     are imported and again at exit, takes a third of the time that importing them takes.
     """
-    module, function = STAGES[name].split(":")
+    module, function = STAGES.get(name, "jointir.search.build:stage").split(":")
     gc.disable()
     imported = importlib.import_module(module)
     gc.freeze()
     gc.enable()
-    return getattr(imported, function)
+    found = getattr(imported, function)
+    return found if name in STAGES else found(name)
 
 
 def main() -> None:
@@ -222,10 +224,11 @@ def main() -> None:
     A command line that is wrong is typer's to tell, with exit code 2.
     """
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    if name not in STAGES:
+    stages = {**STAGES, **dict.fromkeys(fitted())}
+    if name not in stages:
         wrong = name not in ("-h", "--help")
         text = f"jointir: no stage {name!r}\n" if wrong else ""
-        text += "usage: jointir STAGE [--help | options]\nstages: " + " ".join(STAGES)
+        text += "usage: jointir STAGE [--help | options]\nstages: " + " ".join(stages)
         print(text, file=sys.stderr if wrong else sys.stdout)
         sys.exit(2 if wrong else 0)
     # no markup: a docstring's [n, D] is no tag

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from jointir.methods import names, settings
+from jointir.methods.known import names, settings
 from jointir.methods.shared import Trained
 from jointir.settings import Option, described, unfolded
 from jointir.train.checkpoint import NEUTRAL, fingerprint

@@ -12,10 +12,12 @@ from jointir.data.trec import read_run
 from jointir.encode.embed import embed
 from jointir.errors import InputError
 from jointir.measure.retrieve import retrieve
+from jointir.methods.known import fitted, settings
 from jointir.quantize.pq import read_index
 from jointir.search.ann.registry import open_index
 from jointir.search.build import sample_rows
-from jointir.search.index import FACTORIES, index_bytes, new_index
+from jointir.search.fits import check_bits
+from jointir.search.index import index_bytes, new_index
 from tiny import D, M, N, build, make, save_encoder
 
 OF_4_BITS = "opq-4bit"  # OPQ again, with other codes
@@ -56,7 +58,7 @@ def clustered(n: int, seed: int) -> np.ndarray:
 DOCS, QUERIES = clustered(1000, 0), clustered(100, 1)
 
 
-@pytest.fixture(scope="module", params=sorted([*FACTORIES, OF_4_BITS]))
+@pytest.fixture(scope="module", params=sorted([*fitted(), OF_4_BITS]))
 def built(request, tmp_path_factory) -> tuple[str, Path]:
     """Return a system and the file in which the build stage left it."""
     folder = tmp_path_factory.mktemp(request.param)
@@ -71,7 +73,7 @@ def tiny(tmp_path_factory):
 
 
 def test_every_system_is_tested():
-    assert set(BYTES) == set(RECALL_AT_LEAST) == {*FACTORIES, OF_4_BITS}
+    assert set(BYTES) == set(RECALL_AT_LEAST) == {*fitted(), OF_4_BITS}
 
 
 def test_plain_faiss_opens_it_and_answers_the_same_after_saving(built, tmp_path):
@@ -201,32 +203,36 @@ def test_an_index_of_another_collection(tiny, tmp_path):
         run(tiny, tmp_path / "i.faiss", tiny.queries, tmp_path, "opq")
 
 
-def test_unknown_systems_and_wrong_widths_are_refused():
-    with pytest.raises(
-        InputError, match=r"system: 'pw' is unknown\. Choose one of \['brute-force'"
-    ):
-        new_index("pw", D, M, 1)
+def untrained(method: str, **given: int):
+    return new_index(method, D, settings(method)(**given))
+
+
+def test_unknown_methods_and_wrong_widths_are_refused():
+    for method in ("pw", "jpq"):
+        words = rf"method: '{method}' is unknown\. Choose one of \['brute-force', 'itq-lsh'"
+        with pytest.raises(InputError, match=words):
+            new_index(method, D, settings("opq")(M=M))
     with pytest.raises(InputError, match=r"itq-lsh: 40 bits, 32 dimensions\. Leave out M above D"):
-        new_index("itq-lsh", D, 5, 1)
-    new_index("itq-lsh", D, 4, 1)
-    for system in ("pq", "opq"):
+        untrained("itq-lsh", M=5)
+    untrained("itq-lsh", M=4)
+    for method in ("pq", "opq"):
         with pytest.raises(InputError, match=r"M: 5 does not divide the dimension 32"):
-            new_index(system, D, 5, 1)
+            untrained(method, M=5)
 
 
 def test_codes_of_other_bits_are_refused():
-    with pytest.raises(InputError, match=r"bits: 5 a code for opq\. Choose one of \[8, 4\]"):
-        new_index("opq", D, M, 1, bits=5)
-    with pytest.raises(InputError, match=r"bits: 4 a code for pq\. Choose one of \[8\]"):
-        new_index("pq", D, M, 1, bits=4)
-    with pytest.raises(InputError, match=r"bits: 4 a code for lsh\. Choose one of \[8\]"):
-        new_index("lsh", D, M, 1, bits=4)
+    with pytest.raises(InputError, match=r"--bits: 5 is unknown\. Choose one of 8, 4"):
+        untrained("opq", M=M, bits=5)
+    for method, bits, fits in (("opq", 5, "8, 4"), ("pq", 4, "8"), ("lsh", 4, "8")):
+        words = rf"bits: {bits} a code for {method}\. Choose one of \[{fits}\]"
+        with pytest.raises(InputError, match=words):
+            check_bits(method, bits)
 
 
-@pytest.mark.parametrize("system", ["lsh", "itq-lsh", "pq", "opq"])
-def test_no_bytes_a_document_are_refused(system):
+@pytest.mark.parametrize("method", ["lsh", "itq-lsh", "pq", "opq"])
+def test_no_bytes_a_document_are_refused(method):
     with pytest.raises(InputError, match=r"M: 0 "):
-        new_index(system, D, 0, 1)
+        untrained(method, M=0)
 
 
 def test_a_sample_is_drawn_by_its_seed_and_in_order():

@@ -10,9 +10,9 @@ import pytest
 import tiny as tiny_data
 from jointir.encode.matrix import read_embeddings, read_matrix, read_query_matrix
 from jointir.errors import InputError
+from jointir.methods.known import fitted
 from jointir.search.ann.registry import SYSTEMS, ann_build
 from jointir.search.fits import LEAST, WIDE, check
-from jointir.search.index import FACTORIES
 
 N, D = 1000, 64
 HNSW = {"links": 8, "ef_construction": 40}
@@ -38,7 +38,7 @@ FITTING = {
 def test_every_system_is_known():
     assert (
         set(FITTING)
-        == {*FACTORIES, *SYSTEMS, *WIDE}
+        == {*fitted(), *SYSTEMS, *WIDE}
         == {"brute-force", "lsh", "itq-lsh"}
         | {
             *WIDE,
@@ -140,7 +140,7 @@ def test_bad_embeddings_are_refused_by_every_builder_before_it_writes(tmp_path, 
     np.save(path, embeddings(kind))
     made = [
         partial(tiny_data.build, system, path, tmp_path / "i", 4, iterations=1)
-        for system in FACTORIES
+        for system in fitted()
     ]
     made += [lambda: ann_build("hnsw", path, tmp_path / "i", ["links=8", "ef_construction=40"])]
     for make in [*made, lambda: read_matrix(path)]:

@@ -220,7 +220,7 @@ def test_a_stage_refuses_while_dvc_yaml_is_stale(mine):
     """It would record results of M = 16 beside the parameter M = 32."""
     folder = shutil.copytree(mine, mine.parent / "stale", symlinks=True)
     change = "params/systems.yaml:sweep.M=[32]"
-    for stage in ("quantize", "report"):
+    for stage in ("opq", "report"):
         command = ["dvc", "repro", "--single-item", "--force", stage]
         params = folder / "params/systems.yaml"
         text = params.read_text()
@@ -230,7 +230,7 @@ def test_a_stage_refuses_while_dvc_yaml_is_stale(mine):
         assert "python workflow/scripts/dvc_bridge.py write" in told
         params.write_text(text)
     commit(folder)
-    told = run("dvc", "exp", "run", "quantize", "-S", change, cwd=folder, ok=False)
+    told = run("dvc", "exp", "run", "opq", "-S", change, cwd=folder, ok=False)
     assert "dvc.yaml is stale" in told
     params.write_text(yaml.safe_dump(yaml.safe_load(text) | {"sweep": {"M": [16, 32]}}))
     bridge("write", folder)

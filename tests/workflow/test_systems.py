@@ -13,10 +13,12 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 import dvc_yaml
 from workflow.scripts.params import _settings, prepare
 from workflow.scripts.reads import Params, dotted, taken
+from workflow.scripts.schema import load
 from workflow.scripts.systems import Entry, Systems, bits_of
 
 from jointir.errors import InputError
-from jointir.methods.facts import FACTS, LIBRARIES, PRETRAINED
+from jointir.methods.facts import LIBRARIES, PRETRAINED
+from jointir.methods.known import facts
 from jointir.search.ann import registry
 from test_params_refused import SCHEMA, read
 
@@ -40,7 +42,7 @@ def inside(monkeypatch):
 
 def known() -> dict[str, set[str]]:
     """Return the settings of each method, of the schema."""
-    return _settings(yaml.safe_load(SCHEMA.read_text()))
+    return _settings(load(SCHEMA))
 
 
 def test_an_entry_has_what_it_names_and_the_rest_of_what_it_is_like():
@@ -89,7 +91,7 @@ def test_an_entry_reads_as_its_system_is_resolved():
     [
         ({"a": {}}, "systems.a: it has neither `method` nor `like`. Give it a method"),
         ({"a": 5}, "systems.a: 5 is no entry. "),
-        ({"a": {"method": "jqp"}}, "systems.a.method: 'jqp' is unknown. Choose of star, dual"),
+        ({"a": {"method": "jqp"}}, "systems.a.method: 'jqp' is unknown. Choose of adore, asi"),
         ({"a": {"like": "b"}}, "systems.a.like: 'b' is not under `systems`. Describe it there"),
         ({"a": {"like": 5}}, "systems.a.like: 5 is not under `systems`"),
         ({"a": {"like": "a"}}, "systems.a.like: a is like a: a circle. "),
@@ -216,12 +218,12 @@ def test_the_default_systems_are_what_they_were():
 
 
 def test_facts_settings_and_code_name_the_same_methods():
-    assert set(known()) == set(FACTS)
+    assert set(known()) == set(facts())
     assert set(LIBRARIES) == set(registry.SYSTEMS)
-    for method, facts in FACTS.items():
-        assert set(facts.references) <= known()[method], method
-        for allowed in facts.references.values():
-            assert set(allowed) <= {*FACTS, PRETRAINED}
+    for method, own in facts().items():
+        assert set(own.references) <= known()[method], method
+        for allowed in own.references.values():
+            assert set(allowed) <= {*facts(), PRETRAINED}
 
 
 ADDED = {
@@ -252,7 +254,7 @@ def added():
     ("output", "words"),
     [
         ("data/apidocs/systems/opq-small/M16/index.faiss",
-         ["build --system opq ", "--sample 2000"]),
+         ["jointir opq ", "--sample 2000"]),
         (
             "data/apidocs/systems/my-jpq/M16/index.faiss",
             ["jointir jpq ", "--index data/apidocs/systems/opq-small/M16/index.faiss", "--scale 20",

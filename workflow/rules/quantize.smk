@@ -1,6 +1,6 @@
 rule build:
     input:
-        code=code("search.build"),
+        code=lambda w: code("search.build", f"methods.{module_of(w.system)}"),
         docs="data/{dataset}/star/docs.npy",
     output:
         index="data/{dataset}/systems/{system}/M{M}/index.faiss",
@@ -19,21 +19,15 @@ rule build:
         runtime=240,
     params:
         method=lambda w: SYSTEMS.methods[w.system],
-        sample=lambda w: entry(w.system).get("sample", 0),
-        iterations=lambda w: entry(w.system).get("iterations", 0),
-        seed=lambda w: entry(w.system)["seed"],
-        bits=lambda w: repeat(
-            "bits", [entry(w.system)["bits"]] if "bits" in entry(w.system) else []
-        ),
+        settings=lambda w: options(fit_settings(w.system)),
     shell:
-        "jointir build --system {params.method} --docs {input.docs} --out {output.index}"
-        " --M {wildcards.M} --sample {params.sample} --iterations {params.iterations}"
-        " --seed {params.seed} {params.bits} 2>&1 | tee {log}"
+        "jointir {params.method} --docs {input.docs} --out {output.index} --M {wildcards.M}"
+        " {params.settings} 2>&1 | tee {log}"
 
 
 rule brute_force:
     input:
-        code=code("search.build"),
+        code=code("search.build", "methods.brute_force"),
         docs="data/{dataset}/{encoder}/docs.npy",
     output:
         index="data/{dataset}/{encoder}/flat.faiss",
@@ -47,5 +41,4 @@ rule brute_force:
         mem_mb=memory(2000, docs=2),
         runtime=60,
     shell:
-        "jointir build --system brute-force --docs {input.docs} --out {output.index}"
-        " 2>&1 | tee {log}"
+        "jointir brute-force --docs {input.docs} --out {output.index}" " 2>&1 | tee {log}"

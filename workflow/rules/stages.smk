@@ -3,8 +3,17 @@ def stage_of(system):
     return system.replace("-", "_")
 
 
-# A stage for each index of figure 4 that is trained, and for each of its encoders beside STAR.
+# What figure 4 runs: what it shows, and what that starts from.
+_RUN = {*OF_FIGURE4, *(SYSTEMS[s]["start"] for s in OF_FIGURE4 if s in JOINT)}
+# A stage for each index of figure 4, and for each of its encoders beside STAR.
 OF_SYSTEMS = {
+    **{
+        stage_of(system): lambda system=system: each_system(
+            rules.build.output.index, only([system])
+        )
+        for system in BUILT
+        if system in _RUN
+    },
     **{
         stage_of(system): lambda system=system: each_system(
             "data/{dataset}/systems/{system}/{size}/queries.npy", only([system]), TEXTS
@@ -34,7 +43,6 @@ FIRST = {
     "embed": lambda: each_dataset("data/{dataset}/star/flat.faiss")
     + each_dataset("data/{dataset}/star/queries.npy")
     + each_dataset("data/{dataset}/star/train.npy"),
-    "quantize": lambda: each_system(rules.build.output.index, only(BUILT)),
     **(
         {"tune": lambda: each_dataset(rules.tune.output.chosen, among=TEXTS)}
         if config["tune"]["run"]

@@ -3,13 +3,14 @@ from types import SimpleNamespace
 # Which systems are run, at which settings, and where their indexes are. A setting's folder is named
 # by its size: flat, M48, M48-seed2, efSearch64, or M48-nprobe8.
 
+from dataclasses import fields
+
 from jointir.encode.source import dimension, folder_of
+from jointir.methods import known
 from jointir.search.ann.registry import SYSTEMS as ANN, missing
 from jointir.search.fits import check_width
 
-BUILT = [
-    s for s in SYSTEMS.of_form(Form.INDEX) if not SYSTEMS.facts(s).references
-]  # and not trained
+BUILT = [s for s in SYSTEMS.of_form(Form.INDEX) if SYSTEMS.methods[s] in known.fitted()]
 JOINT = [s for s in SYSTEMS.of_form(Form.INDEX) if SYSTEMS.facts(s).trains]
 BRUTE = ["brute-force", "brute-force-pretrained"]  # measured beside what figure 4 shows
 
@@ -71,6 +72,18 @@ def is_installed(system):
             " (pip install -e '.[ann]')"
         )
     return not library
+
+
+def module_of(system):
+    """Return the name of the module of a system's method."""
+    return SYSTEMS.methods[system].replace("-", "_")
+
+
+def fit_settings(system):
+    """Return the settings that an index is fitted with, without M, which is swept."""
+    names = [field.name for field in fields(known.settings(SYSTEMS.methods[system]))]
+    own = entry(system)
+    return {name: own[name] for name in names if name != "M" and name in own}
 
 
 def refuse(where, found, remedy):

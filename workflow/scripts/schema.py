@@ -9,11 +9,12 @@ Beside the words of JSON Schema, an object in workflow/schemas/params.schema.yam
 What it says itself of such a parameter narrows it, and its own parameters come beside them.
 """
 
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import yaml
 
-from jointir.methods import settings
+from jointir.methods.known import facts, fitted, module, settings
 from jointir.settings import Option, described
 
 TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
@@ -24,7 +25,39 @@ WIDER = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
 
 def load(path: Path) -> dict:
     """Return the JSON Schema of the params that a YAML file says."""
-    return _filled(yaml.CSafeLoader(path.read_text(encoding="utf-8")).get_single_data())
+    schema = yaml.CSafeLoader(path.read_text(encoding="utf-8")).get_single_data()
+    if "systems" in schema["properties"]:
+        _add_methods(schema)
+    return _filled(schema)
+
+
+def _add_methods(schema: dict) -> None:
+    """Say of each system, by its method, what it may have.
+
+    A method that is fitted after training needs no definition: it has its settings, and M.
+    """
+    for method in fitted():
+        schema["$defs"].setdefault(method, _of_fitted(method))
+    methods = list(facts())
+    of_system = schema["properties"]["systems"]["additionalProperties"]
+    of_system["properties"]["method"]["enum"] = methods
+    of_system["allOf"] = [
+        {
+            "if": {"properties": {"method": {"const": method}}},
+            "then": {"$ref": f"#/$defs/{method}"},
+        }
+        for method in methods
+    ]
+
+
+def _of_fitted(method: str) -> dict:
+    """Return the definition of a method: what has a default may be left out."""
+    kind = settings(method)
+    known = [field.name for field in fields(kind) if field.default is not MISSING]
+    head = {"method": {"const": method}, "M": {"$ref": "#/$defs/own_sweep"}}
+    says = (module(method).__doc__ or method).partition("\n")[0]
+    about = {"description": says, "settings": method, "properties": head}
+    return about | {"but_for": ["M"], "optional": [*known, "M"]}
 
 
 def _filled(node: object) -> object:
@@ -42,15 +75,15 @@ def _filled(node: object) -> object:
 def _of_method(node: dict) -> dict:
     """Return an object with the parameters that its method's settings are."""
     required = "settings" in node
-    fields = described(settings(node.pop("settings", None) or node.pop("changes")))
-    left_out, only = node.pop("but_for", ()), node.pop("only", fields)
+    told = described(settings(node.pop("settings", None) or node.pop("changes")))
+    left_out, only = node.pop("but_for", ()), node.pop("only", told)
     optional = node.pop("optional", ())
-    if unknown := {*left_out, *only} - set(fields):
-        raise KeyError(f"but_for or only names {sorted(unknown)}, not of {sorted(fields)}")
+    if unknown := {*left_out, *only} - set(told):
+        raise KeyError(f"but_for or only names {sorted(unknown)}, not of {sorted(told)}")
     own = node.pop("properties", {})
     found = {
         name: narrowed(parameter(*said), own.get(name, {}))
-        for name, said in fields.items()
+        for name, said in told.items()
         if name in only and name not in left_out
     }
     properties = {name: own[name] for name in own if name not in found} | found

@@ -7,7 +7,8 @@ another method, it takes those settings that its own method has, too.
 from collections.abc import Iterator, Mapping
 
 from jointir.errors import InputError
-from jointir.methods.facts import FACTS, PRETRAINED, Facts, Form
+from jointir.methods.facts import PRETRAINED, Facts, Form
+from jointir.methods.known import facts
 
 HEAD = ("method", "like")  # of an entry: what is no setting
 # folders of data/DATASET/, beside which that of an encoder is
@@ -57,7 +58,7 @@ class Systems(Mapping):
 
     def facts(self, name: str) -> Facts:
         """Return the facts of a system's method."""
-        return FACTS[self.methods[name]]
+        return facts()[self.methods[name]]
 
     def of_method(self, *methods: str) -> list[str]:
         """Return the systems of some methods."""
@@ -206,9 +207,9 @@ def _chain(name: str, entries: dict[str, dict]) -> list[str]:
 def _method(name: str, entries: dict[str, dict], chain: list[str]) -> str:
     for other in chain:
         if (method := entries[other].get("method")) is not None:
-            if method not in FACTS:
+            if method not in facts():
                 where = f"systems.{other}.method"
-                raise InputError(where, f"{method!r} is unknown", f"Choose of {', '.join(FACTS)}")
+                raise InputError(where, f"{method!r} is unknown", f"Choose of {', '.join(facts())}")
             return method
     remedy = "Give it a method, or the name of an entry that it is like"
     raise InputError(f"systems.{name}", "it has neither `method` nor `like`", remedy)

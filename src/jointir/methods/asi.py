@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.methods.facts import DUAL, PRETRAINED, Facts, Form
 from jointir.methods.shared import Holdout, Trained
 from jointir.settings import Option
+
+FACTS = Facts(Form.IDENTIFIERS, {"start": (PRETRAINED, *DUAL)}, needs_text=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.methods.facts import Facts, Form
 from jointir.methods.shared import HardNegatives, RandomWeight
 from jointir.settings import Option
+
+FACTS = Facts(Form.RANKER, trains=True, needs_text=True)
 
 
 @dataclass(frozen=True, kw_only=True)

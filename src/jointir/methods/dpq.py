@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.methods.facts import Facts, Form
 from jointir.methods.shared import Scale, Trained
 from jointir.settings import Option
+
+FACTS = Facts(Form.INDEX, {"start": ("opq",)}, trains=True, needs_text=True, bits=(8,))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from jointir.methods import star
+from jointir.methods.facts import DUAL, PRETRAINED, encoder
 from jointir.settings import Option
+
+FACTS = encoder(start=(PRETRAINED, *DUAL))
 
 
 @dataclass(frozen=True, kw_only=True)

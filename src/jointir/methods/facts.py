@@ -1,10 +1,10 @@
-"""What the pipeline has to know of a method, in one table. No library is imported for it.
+"""What the pipeline has to know of a method: its `FACTS`. No library is imported for it.
 
 A system of params/systems.yaml is a method with settings. What the rules ask of a system is a fact
 of its method, never of its name.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 PRETRAINED = "pretrained"  # what `start` says of the encoder as it came, which no entry trains
@@ -35,7 +35,7 @@ class Facts:
     """
 
     form: Form
-    references: dict[str, tuple[str, ...]]
+    references: dict[str, tuple[str, ...]] = field(default_factory=dict)
     trains: bool = False
     needs_text: bool = False
     own_documents: bool = True
@@ -47,25 +47,13 @@ DUAL = ("star", "dual", "tct-colbert")  # that embed documents and queries
 LIBRARIES = ("annoy", "falconn", "flann", "imi", "hnsw", "hnsw-opq", "scann", "opq-scann")
 
 
-def _encoder(own_documents: bool = True, **references: tuple[str, ...]) -> Facts:
+def encoder(own_documents: bool = True, **references: tuple[str, ...]) -> Facts:
+    """Return the facts of a dual encoder that is trained."""
     return Facts(Form.ENCODER, references, True, True, own_documents)
 
 
-FACTS = {
-    "star": _encoder(),
-    "dual": _encoder(start=(PRETRAINED, *DUAL)),
-    "tct-colbert": _encoder(teacher=("colbert",)),
-    "adore": _encoder(own_documents=False, start=DUAL),
-    "colbert": Facts(Form.RANKER, {}, trains=True, needs_text=True),
+# of the methods that have no module of their own here
+OTHERS = {
     "bm25": Facts(Form.RANKER, {}, needs_text=True),
-    "brute-force": Facts(Form.EXACT, {"start": (PRETRAINED, *DUAL, "adore")}),
-    "opq": Facts(Form.INDEX, {}, bits=(8, 4)),
-    "pq": Facts(Form.INDEX, {}, bits=(8,)),
-    "lsh": Facts(Form.INDEX, {}, counts_bits=True),
-    "itq-lsh": Facts(Form.INDEX, {}, counts_bits=True),
-    "jpq": Facts(Form.INDEX, {"start": ("opq",)}, trains=True, bits=(8, 4)),
-    "dpq": Facts(Form.INDEX, {"start": ("opq",)}, trains=True, needs_text=True, bits=(8,)),
-    "ivf-jpq": Facts(Form.INDEX, {"start": ("jpq",)}, bits=(8,)),
     **{name: Facts(Form.LIBRARY, {}) for name in LIBRARIES},
-    "asi": Facts(Form.IDENTIFIERS, {"start": (PRETRAINED, *DUAL)}, needs_text=True),
 }

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.methods.facts import Facts, Form
 from jointir.methods.shared import Seed
 from jointir.settings import Checked, Option
+
+FACTS = Facts(Form.INDEX, {"start": ("jpq",)}, bits=(8,))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.methods.facts import Facts, Form
 from jointir.methods.shared import TopNegatives
 from jointir.settings import Option
+
+FACTS = Facts(Form.INDEX, {"start": ("opq",)}, trains=True, bits=(8, 4))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from jointir.methods.facts import encoder
 from jointir.methods.shared import HardNegatives, RandomWeight, Scale
+
+FACTS = encoder()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.methods.facts import encoder
 from jointir.methods.shared import HardNegatives, Scale
 from jointir.settings import Option
+
+FACTS = encoder(teacher=("colbert",))
 
 
 @dataclass(frozen=True, kw_only=True)

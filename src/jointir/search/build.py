@@ -1,19 +1,21 @@
 """The build stage: train an index on a sample of the corpus, then add every document."""
 
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import faiss
 import numpy as np
 
 from jointir.encode.matrix import read_matrix
-from jointir.methods.opq import Settings
+from jointir.methods import known
 from jointir.progress import heartbeat, progress, say
 from jointir.quantize.fit import reconstruction_error, train
 from jointir.quantize.pq import codebook_size, reserve, write_index
 from jointir.search.fits import check
 from jointir.search.index import new_index
+from jointir.settings import Checked
 
-DEFAULT = Settings()
 CHUNK = 65_536  # rows made float32 at a time: memory does not grow with N
 
 
@@ -25,30 +27,42 @@ def sample_rows(matrix: np.ndarray, size: int, seed: int) -> np.ndarray:
     return np.asarray(matrix, np.float32)
 
 
-def build(system: str, docs: Path, out: Path, settings: Settings = DEFAULT) -> None:
-    """Build `system` over the embeddings `docs`, float[N, D], and write it to `out`.
+def build(method: str, docs: Path, out: Path, settings: Checked) -> None:
+    """Build an index over the embeddings `docs`, float[N, D], and write it to `out`.
 
-    system: the method. settings: of OPQ; other methods have some of them, and leave the rest alone.
+    method: one of `known.fitted()`. settings: its own.
 
     Raises:
-        InputError: an unknown method, an M that does not fit, fewer documents than K centroids or,
-            to learn a rotation, than dimensions, or documents that nothing could rank.
+        InputError: an M that does not fit, fewer documents than K centroids or, to learn a
+            rotation, than dimensions, or documents that nothing could rank.
     """
-    M, sample = settings.M, settings.sample
+    told = asdict(settings)
+    M, sample, seed = (told.get(name, 0) for name in ("M", "sample", "seed"))
     matrix = read_matrix(docs)
     N, D = matrix.shape
-    index = new_index(system, D, M, settings.iterations, settings.bits)
-    check(system, {"M": M, "sample": sample, "bits": settings.bits}, N, D, docs)
+    index = new_index(method, D, settings)
+    check(method, told, N, D, docs)
     K = codebook_size(index)
     # what needs no training must not cost a copy of the whole matrix
-    some = matrix[:0] if index.is_trained else sample_rows(matrix, sample, settings.seed)
+    some = matrix[:0] if index.is_trained else sample_rows(matrix, sample, seed)
     if not index.is_trained:
-        with heartbeat(f"{system} M={M}: training on {len(some)} documents"):
+        with heartbeat(f"{method} M={M}: training on {len(some)} documents"):
             train(index, some)
     reserve(index, len(matrix))
-    for at in progress(range(0, len(matrix), CHUNK), f"{system} add", unit="chunks"):
+    for at in progress(range(0, len(matrix), CHUNK), f"{method} add", unit="chunks"):
         index.add(np.asarray(matrix[at : at + CHUNK], np.float32))
     if K:
         error = reconstruction_error(index, some[:10_000])
-        say(f"{system} M={M}: reconstruction error {error:.5f}")
+        say(f"{method} M={M}: reconstruction error {error:.5f}")
     write_index(faiss.downcast_index(index), out)
+
+
+def stage(method: str) -> Callable[..., None]:
+    """Return the stage `jointir METHOD` of a method whose index is fitted after training."""
+    kind = known.settings(method)
+
+    def fitted(docs: Path, out: Path, settings: kind) -> None:
+        build(method, docs, out, settings)
+
+    fitted.__doc__ = f"{known.module(method).new.__doc__}\n\nIt is fitted, and gets all documents."
+    return fitted

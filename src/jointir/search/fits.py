@@ -4,13 +4,15 @@ It imports no library of search, so that a workflow can ask for all its systems 
 """
 
 from jointir.errors import InputError
-from jointir.methods.facts import FACTS
+from jointir.methods.facts import Form
+from jointir.methods.known import facts
 from jointir.quantize.shape import BITS, K, check_divides
 
 LARGER = "Use a larger corpus"
 # the bits that a code of each method can have, K = 2^bits
-WIDE = {name: list(facts.bits) for name, facts in FACTS.items() if facts.bits}
+WIDE = {name: list(own.bits) for name, own in facts().items() if own.bits}
 ROTATED = set(WIDE) - {"pq"}  # they are OPQ, or start from it
+INDEXES = {name for name, own in facts().items() if own.form == Form.INDEX}
 _OPQ = {"iterations": 1, "sample": 0}
 _HNSW = {"links": 2, "ef_construction": 1}
 _SCANN = {"bits": 1, "M": 1, "anisotropic": 0.0}
@@ -63,7 +65,7 @@ def check_width(system: str, M: int, D: int) -> None:
     Raises:
         InputError: the system is unknown too.
     """
-    known = {"brute-force", "lsh", "itq-lsh", *WIDE}
+    known = {"brute-force", *INDEXES}
     if system not in known:
         remedy = f"Choose one of {sorted(known | set(LEAST))}"
         raise InputError("system", f"{system!r} is unknown", remedy)

@@ -1,47 +1,25 @@
-"""The registry: one factory a method, each giving an untrained faiss index."""
-
-from collections.abc import Callable
+"""Untrained indexes of the methods that are fitted after training, and the bytes of any index."""
 
 import faiss
 
 from jointir.errors import InputError
-from jointir.quantize.fit import opq, pq
-from jointir.quantize.shape import BITS
-from jointir.search.fits import check_bits, check_width
-
-# of D, M, iterations and bits of a code; M: sub-quantizers, or for LSH bytes a document
-Factory = Callable[[int, int, int, int], faiss.Index]
+from jointir.methods import known
+from jointir.search.fits import check_width
+from jointir.settings import Checked
 
 
-def itq_lsh(D: int, M: int) -> faiss.Index:
-    """Signs of 8M dimensions rotated by iterative quantization (Gong et al. 2012)."""
-    transform = faiss.ITQTransform(D, 8 * M, 8 * M < D)
-    return faiss.IndexPreTransform(transform, faiss.IndexLSH(8 * M, 8 * M, False))
+def new_index(method: str, D: int, settings: Checked) -> faiss.Index:
+    """Return an untrained index for embeddings of D dimensions.
 
-
-FACTORIES: dict[str, Factory] = {
-    "brute-force": lambda D, M, iterations, bits: faiss.IndexFlatIP(D),
-    "pq": lambda D, M, iterations, bits: pq(D, M),
-    "opq": opq,
-    # signs of 8M random projections, ranked by Hamming distance (Indyk and Motwani 1998)
-    "lsh": lambda D, M, iterations, bits: faiss.IndexLSH(D, 8 * M),
-    "itq-lsh": lambda D, M, iterations, bits: itq_lsh(D, M),
-}
-
-
-def new_index(system: str, D: int, M: int, iterations: int, bits: int = BITS) -> faiss.Index:
-    """Return an untrained index of `M` sub-quantizers, or for LSH of `M` bytes a document.
-
-    system: the method. bits: of a code of OPQ, K = 2^bits.
+    settings: the method's own. M: sub-quantizers, or for LSH bytes a document.
 
     Raises:
-        InputError: the method is unknown, or has no codes of so many bits, or M does not fit D.
+        InputError: the method is unknown, or not fitted after training, or M does not fit D.
     """
-    if system not in FACTORIES:
-        raise InputError("system", f"{system!r} is unknown", f"Choose one of {sorted(FACTORIES)}")
-    check_width(system, M, D)
-    check_bits(system, bits)
-    return FACTORIES[system](D, M, iterations, bits)
+    if method not in known.fitted():
+        raise InputError("method", f"{method!r} is unknown", f"Choose one of {known.fitted()}")
+    check_width(method, getattr(settings, "M", 0), D)
+    return known.module(method).new(D, settings)
 
 
 def index_bytes(index: faiss.Index) -> dict[str, int]:
