@@ -12,6 +12,8 @@ configfile: "params/vectors.yaml"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/systems.smk"
+include: "workflow/rules/options.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/trainings.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/data.smk"

@@ -104,7 +104,11 @@ def test_a_dataset_of_text_may_stand_beside_it(given, tmp_path):
     one = ("vectors", "corpus", "star", "jpq", "distill", "compare_star", "compare_distilled")
     assert [counts[name] for name in one] == ["1"] * 7
     assert counts["dpq"] == "3" and "data/mine/systems/dpq" not in told
-    assert "data/mine/runs" not in jobs(path, "reports/figure1.pdf")
+    # figure 1 reads figure 4's table, which holds both; of its own it wants nothing of the vectors
+    told = jobs(path, "reports/figure1.pdf")
+    assert "data/apidocs/runs/ance" in told and "data/mine/runs/ance" not in told
+    shown = re.search(r"rule figure1:\n +input: (.*)", told)[1]
+    assert "data/apidocs/runs/brute-force" in shown and "data/mine" not in shown
 
 
 def test_a_report_that_needs_an_encoder_is_refused_for_vectors_alone(given):

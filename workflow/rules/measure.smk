@@ -12,6 +12,8 @@ rule retrieve:
         "logs/{dataset}/{system}/{size}-retrieve.log",
     benchmark:
         "logs/{dataset}/{system}/{size}-retrieve.tsv"
+    wildcard_constraints:
+        system=any_of(SEARCHED),
     conda:
         "../../environment.yml"
     resources:
@@ -29,9 +31,6 @@ rule retrieve:
         " --dataset {wildcards.dataset} --system {wildcards.system}"
         " {params.setting} --seed {params.seed} --k {params.k}"
         " --value {params.value} --threads {threads} 2>&1 | tee {log}"
-
-
-ruleorder: bm25 > retrieve
 
 
 rule bm25:

@@ -136,9 +136,6 @@ rule adore:
         " --scratch {params.scratch} {params.training} {params.validation} 2>&1 | tee {log}"
 
 
-ruleorder: late_search > retrieve
-
-
 rule late_search:
     input:
         code=code("retrievers.late_search"),

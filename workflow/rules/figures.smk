@@ -1,0 +1,180 @@
+from jointir.encode.source import dimension, folder_of
+from jointir.search.ann.registry import SYSTEMS as ANN
+from jointir.search.fits import check_width
+
+# The systems of each figure, with their settings, and what is refused of them at the start.
+
+
+def with_starts(systems):
+    """Return some systems, and after them what trained indexes among them start from.
+
+    A trained index is compared with its start in the tables.
+    """
+    starts = [entry(s)["start"] for s in systems if s in JOINT]
+    return list(dict.fromkeys([*systems, *starts]))
+
+
+def is_timed(system):
+    """Return whether a system is a way to search of its own.
+
+    Brute force with another encoder than STAR's is none, nor is a training with another seed. Codes
+    of 4 bits are laid out for FastScan by the training that starts from them: where it starts, the
+    file is laid out for training.
+    """
+    facts = SYSTEMS.facts(system)
+    if facts.form == Form.EXACT:
+        return entry(system)["start"] == "star"
+    start_of_4_bits = not facts.trains and entry(system).get("bits") == 4
+    return facts.form in (Form.INDEX, Form.LIBRARY) and not (
+        start_of_4_bits or "seeds" in entry(system)
+    )
+
+
+def needs_text(system):
+    """Return whether a dataset of vectors cannot have a system.
+
+    Its JPQ is trained with the settings of `distill`: it has none whose settings differ from those
+    of `jpq`.
+    """
+    facts, start = SYSTEMS.facts(system), entry(system).get("start")
+    if facts.form == Form.EXACT:
+        return start != "star"
+    differs = SYSTEMS.methods[system] == "jpq" and (own_settings(system) or untuned(system))
+    return bool(facts.needs_text or differs or (start in JOINT and needs_text(start)))
+
+
+# The systems of each figure, with the names of their settings.
+ABLATION = Lazy(
+    lambda: ["jpq", *config["figure7"]["systems"], "opq", "brute-force"], ablation_sizes
+)
+FIGURE1 = Lazy(lambda: installed(config["figure1"]["systems"]), sizes)
+FIGURE4 = Lazy(
+    lambda: list(dict.fromkeys([*with_starts(installed(config["figure4"]["systems"])), *BRUTE])),
+    sizes,
+)
+if VECTORS and workflow.is_main_process:
+    _left_out = ", ".join(s for s in FIGURE4 if needs_text(s))
+    logger.warning(
+        f"{', '.join(VECTORS)}: given as vectors, so {_left_out} and all figures but 4 are left out:"
+        " they need text and an encoder"
+    )
+FIGURE5 = Lazy(
+    lambda: [
+        *(s for s in FIGURE4 if is_timed(s)),
+        *(s for s in installed(config["figure5"]["systems"]) if s not in FIGURE4),
+    ],
+    sizes,
+)
+
+
+def of_texts(wildcards):
+    """Return no file, or refuse a report that a dataset of vectors has no part in."""
+    if not TEXTS:
+        refuse("figure4.datasets", "all are vectors", "Name one with text: this needs an encoder")
+    return []
+
+
+def each_system(pattern, systems=FIGURE4, among=DATASETS):
+    """Return `pattern` for every dataset, and every system and size of `systems`, in one order.
+
+    Its wildcard {M} is the number in {size}; {split} stays. Datasets of vectors have figure 4 alone.
+    """
+    others = any(systems is own for own in (ABLATION, FIGURE1, FIGURE5))
+    return [
+        str(pattern).format(dataset=d, system=s, size=size, M=size[1:], split="{split}")
+        for d in (TEXTS if others else among)
+        for s, sizes in systems.items()
+        if d in TEXTS or not needs_text(s)
+        for size in sizes
+    ]
+
+
+def curves():
+    """Return {training.csv: "dataset system setting"} of every training of figure 4."""
+    found = {}
+    for d in DATASETS:
+        if d in TEXTS:
+            found[f"data/{d}/star/training.csv"] = f"{d} star"
+        for folder, name, systems in (
+            ("{dataset}/{system}", "{dataset} {system}", SYSTEMS.of_form(Form.ENCODER)),
+            ("{dataset}/systems/{system}/{size}", "{dataset} {system} M={M}", JOINT),
+        ):
+            files = each_system(f"data/{folder}/training.csv", only(systems), [d])
+            found |= zip(files, each_system(name, only(systems), [d]))
+    return found
+
+
+def only(names, systems=FIGURE4):
+    """Return those of `systems` that are among `names`."""
+    return {s: systems[s] for s in systems if s in names}
+
+
+def library(system):
+    """Return the module that wraps the library of a system, if any, without the package's name."""
+    found = ANN.get(SYSTEMS.methods[system], "")
+    return [found.split(":")[0].removeprefix("jointir.")] if found else []
+
+
+def build_settings(wildcards):
+    """Return the options that an ANN index is built with; M is the size's where it is swept."""
+    own = dict(entry(wildcards.system)["build"])
+    if "M" in wildcards.keys():
+        own = own | {"M": wildcards.M}
+    # sorted, for the reason that `options` has
+    return " ".join(f"--settings {name}={value}" for name, value in sorted(own.items()))
+
+
+# whose systems are checked, at the start
+CHECKED = {"figure1": FIGURE1, "figure4": FIGURE4, "figure5": FIGURE5, "figure7": ABLATION}
+
+
+def all_divided(wildcards):
+    """Return no file, or refuse a system that does not fit the encoder's dimension.
+
+    Before anything is run, where the dimension is known: that of a model of the hub is not.
+    """
+    name = config["encoder"]["checkpoint"]
+    D = dimension(folder_of(name))
+    for told in all_settings(wildcards.figure) if D else []:
+        name, *given = told.split()
+        system, _, method = name.partition(":")
+        M = dict(setting.split("=") for setting in given).get("M")
+        if M and SYSTEMS.facts(system).form == Form.INDEX:
+            try:
+                check_width(method or system, int(M), D)
+            except InputError as e:
+                where, found, remedy = e.parts
+                refuse(f"{system}, {where}", found, remedy)
+    return []
+
+
+def all_settings(figure, of_vectors=False):
+    """Return "NAME:METHOD setting=value ..." of every index of a figure: what it is built with.
+
+    The method is left out where it is the name. Of systems that are built alike the first is told.
+    """
+    found = {}
+    for system, its_sizes in CHECKED[figure].items():
+        if of_vectors and needs_text(system):
+            continue
+        for size in its_sizes:
+            method, own = SYSTEMS.methods[system], settings_of(system, size)
+            if SYSTEMS.facts(system).form in (Form.INDEX, Form.LIBRARY):
+                name = system if system == method else f"{system}:{method}"
+                found.setdefault((method, *own), " ".join([name, *own]))
+    return list(found.values())  # sizes may differ in how they are searched alone
+
+
+def settings_of(system, size):
+    """Return "setting=value" of all that decides whether an index can be built."""
+    M = re.match(r"M(\d+)", size)
+    if SYSTEMS.facts(system).form == Form.LIBRARY:
+        own = dict(entry(system)["build"])
+    else:  # what is trained or put in lists has the codes of its start
+        own = {k: entry(system)[k] for k in ("sample", "bits", "nlist") if k in entry(system)}
+        built = system
+        while built not in BUILT and SYSTEMS.facts(built).form == Form.INDEX:
+            built = entry(built)["start"]
+            own |= {k: entry(built)[k] for k in ("sample", "bits") if k in entry(built)}
+    own = {**own, "M": M[1]} if M else own
+    return [f"{name}={value}" for name, value in sorted(own.items())]

@@ -1,0 +1,202 @@
+from types import SimpleNamespace
+
+# What the stages of a system are told, and where their inputs are.
+
+
+def folder_of_start(system, M):
+    """Return the folder of the index that a system starts from, below systems/."""
+    start = entry(system)["start"]
+    seeds = seeds_at(start, int(M))
+    return f"{start}/M{M}-seed{seeds[0]}" if seeds else f"{start}/M{M}"
+
+
+def start_of(wildcards):
+    """Return the index that another one starts from."""
+    folder = folder_of_start(wildcards.system, wildcards.M)
+    return f"data/{wildcards.dataset}/systems/{folder}/index.faiss"
+
+
+TUNE = ("steps", "warmup", "least", "seed")  # of `tune`, in place of what `jpq` has
+NO_OPTION = ("start", "teacher", "M", "seeds", "every_seed")  # of an entry: told in another way
+
+
+def training_of(system):
+    """Return the settings of a training that are options of its stage."""
+    return {k: v for k, v in entry(system).items() if k not in NO_OPTION}
+
+
+def tune_options():
+    """Return the options of `jointir tune` that are a training's.
+
+    Without JPQ's `checkpoint_minutes`: it changes no choice, and would have it made again.
+    """
+    shared = {k: v for k, v in training_of("jpq").items() if k != "checkpoint_minutes"}
+    return options(shared | {k: config["tune"][k] for k in TUNE})
+
+
+def middle():
+    """Return the M of JPQ in the middle of its sweep, the lower of two."""
+    Ms = sorted(widths("jpq"))
+    return Ms[(len(Ms) - 1) // 2]
+
+
+def candidates():
+    """Return the settings that `tune` tries, as its options have them; the first are JPQ's own."""
+    tried = config["tune"]["candidates"].values()
+    return ["", *(" ".join(f"{k}={v}" for k, v in sorted(own.items())) for own in tried)]
+
+
+def untuned(system):
+    """Return whether `tune` changes nothing of a system: it is not like `jpq`."""
+    return "jpq" not in SYSTEMS.chains[system]
+
+
+def own_settings(system):
+    """Return the settings in which a system differs from `jpq`, which `tune` does not change."""
+    chain = SYSTEMS.chains[system]
+    differing = () if untuned(system) else chain[: chain.index("jpq")]
+    named = {key for name in differing for key in config["systems"][name]}
+    return sorted(named & set(training_of(system)))
+
+
+def tuned(wildcards):
+    """Return the file of settings chosen on dev, where they are."""
+    wanted = config["tune"]["run"] and not untuned(wildcards.system)
+    return [f"data/{wildcards.dataset}/tune/jpq.json"] if wanted else []
+
+
+def embedded(wildcards, name, *needed_for):
+    """Return a matrix of STAR's where a training of JPQ may need it: to hash it, too, takes time.
+
+    needed_for: settings, of which one is on, or may be where `tune` chooses.
+    """
+    own = entry(wildcards.system)
+    wanted = tuned(wildcards) or any(own.get(setting) for setting in needed_for)
+    return [f"data/{wildcards.dataset}/star/{name}"] if wanted else []
+
+
+def jpq_options(wildcards):
+    """Return the options of `jointir jpq` for a system, and the seed where its folder names one.
+
+    What the system itself says, `tune` does not change.
+    """
+    seed = {"seed": wildcards.seed} if "seed" in wildcards.keys() else {}
+    told = options(training_of(wildcards.system) | seed)
+    return f"{told} {repeat('own', own_settings(wildcards.system))}".strip()
+
+
+def dpq_options(wildcards):
+    """Return the options of `jointir dpq` that are a training's."""
+    return options(training_of(wildcards.system))
+
+
+def of_encoder(system, dataset, documents=False):
+    """Return the folder of the encoder that embeds the queries of a system, or its documents."""
+    facts = SYSTEMS.facts(system) if system in SYSTEMS else None
+    if facts and (facts.form == Form.EXACT or (documents and not facts.own_documents)):
+        return of_encoder(entry(system)["start"], dataset, documents)
+    return f"data/{dataset}/{system}"
+
+
+def index_of(wildcards):
+    """Return where a system's index is, and the queries that are embedded for it."""
+    dataset, system, size = wildcards.dataset, wildcards.system, wildcards.size
+    base, form = f"data/{dataset}/systems", SYSTEMS.facts(system).form
+    queries = f"data/{dataset}/star/queries.npy"
+    if form in (Form.EXACT, Form.ENCODER):
+        documents = of_encoder(system, dataset, documents=True)
+        return f"{documents}/flat.faiss", f"{of_encoder(system, dataset)}/queries.npy"
+    own = f"{base}/{system}"
+    if form == Form.LIBRARY:
+        return f"{own}/{size}/index" if size.startswith("M") else f"{own}/index", queries
+    own = f"{own}/{size if '-seed' in size else size.split('-')[0]}"
+    if dataset in VECTORS:  # there is no query encoder
+        return f"{own}/index.faiss", queries
+    if system in JOINT:
+        queries = f"{own}/queries.npy"
+    elif system not in BUILT:  # its codes and its query encoder are those of its start
+        M = re.match(r"M(\d+)", size)[1]
+        queries = f"{base}/{folder_of_start(system, M)}/queries.npy"
+    return f"{own}/index.faiss", queries
+
+
+def encoder_of(queries):
+    """Return the encoder that made a matrix of queries."""
+    folder = Path(queries).parent
+    return f"{folder}/{'query_encoder' if 'systems' in folder.parts else 'model'}"
+
+
+def setting(wildcards):
+    """Return what tables call a size: M=48, M=96 K=16, bits=384, efSearch=64, or nothing."""
+    system, size = wildcards.system, wildcards.size.split("-seed")[0]
+    if size == "flat":
+        return ""
+    if SYSTEMS.facts(system).counts_bits:
+        return f"bits={8 * int(size[1:])}"
+    named = re.sub(r"([A-Za-z_]+)(\d+)-?", r"\1=\2 ", size).strip()
+    of_4_bits = SYSTEMS.facts(system).bits and bits_of(ENTRIES, system) == 4
+    return f"{named} K=16" if of_4_bits else named
+
+
+def value(wildcards):
+    """Return the value of the knob that a size names, 0 where the index has none."""
+    named = re.search(r"([A-Za-z_]+)(\d+)$", wildcards.size)
+    return int(named[2]) if named and named[1] not in ("M", "seed") else 0
+
+
+def seed_of(wildcards):
+    """Return the seed of what made a system's index."""
+    if named := re.search(r"-seed(\d+)$", wildcards.size):
+        return int(named[1])
+    if wildcards.dataset in VECTORS and wildcards.system in JOINT:
+        return config["distill"]["seed"]
+    return entry(wildcards.system).get("seed", entry("star")["seed"])
+
+
+def timed(dataset):
+    """Return the systems and settings of figure 5 that are ways to search, like wildcards."""
+    return [
+        SimpleNamespace(dataset=dataset, system=system, size=size)
+        for system, sizes in FIGURE5.items()
+        for size in sizes
+    ]
+
+
+def latency_options(wildcards):
+    """Return the options that tell the latency stage of each system and setting, in parallel."""
+    options = []
+    for w in timed(wildcards.dataset):
+        index, queries = index_of(w)
+        meta = f"data/{w.dataset}/runs/{w.system}/{w.size}/meta.json"
+        options.append(
+            f"--index {index} --meta {meta} --value {value(w)} --queries {queries}"
+            f" --encoder {encoder_of(queries)}"
+        )
+    return " ".join(options)
+
+
+def latency_inputs(wildcards):
+    """Return every file that the latency stage reads of the systems, once."""
+    files = {f for w in timed(wildcards.dataset) for f in index_of(w)}
+    files |= {encoder_of(index_of(w)[1]) for w in timed(wildcards.dataset)}
+    metas = {
+        f"data/{w.dataset}/runs/{w.system}/{w.size}/meta.json" for w in timed(wildcards.dataset)
+    }
+    return sorted(files | metas)
+
+
+def start_of_dual(wildcards):
+    """Return the encoder that a dual encoder is trained from."""
+    return entry(wildcards.encoder)["start"]
+
+
+def docs_of_dual(wildcards):
+    """Return the embeddings by that encoder, where its own negatives are trained with."""
+    if entry(wildcards.encoder)["negatives"] != "own":
+        return []
+    return [f"data/{wildcards.dataset}/{start_of_dual(wildcards)}/docs.npy"]
+
+
+def encoder_options(system):
+    """Return the options of a retriever's training."""
+    return options(training_of(system))
