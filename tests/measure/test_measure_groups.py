@@ -82,9 +82,14 @@ def write(folder: Path, system: str, size: int, values: list[float], seed: int =
     return [folder / "test.parquet", folder / "meta.json"]
 
 
+STARTS = ["jpq=opq", "jpq-4bit=opq-4bit", "dpq=opq", "adore=brute-force"]
+STARTS += ["brute-force=brute-force-pretrained"]
+
+
 def made(folder: Path, files: list[list[Path]], **options: object) -> pd.DataFrame:
     per_query, meta = map(list, zip(*files, strict=True))
-    groups(per_query, meta, out=folder / "groups.csv", samples=200, seed=1, **options)
+    given = {"start": STARTS} | options
+    groups(per_query, meta, out=folder / "groups.csv", samples=200, seed=1, **given)
     return read_groups(folder / "groups.csv")
 
 
@@ -260,7 +265,8 @@ def test_the_markdown_has_a_column_for_each_group(tmp_path, table):
     assert "*mixed*: relevant documents of both groups. *none*: no document was judged rel" in text
     assert "cannot have seen the repositories of the group *impossible*" in text
     assert lines[-1].startswith("Brackets: 95% bootstrap interval over the group's queries.")
-    assert "(JPQ against OPQ, JPQ 4-bit against OPQ 4-bit, DPQ against OPQ, brute" in text
+    told = "(JPQ against OPQ, DPQ against OPQ, brute force (STAR) against brute force (untrained))"
+    assert told in text
 
 
 @pytest.mark.parametrize(
@@ -328,3 +334,9 @@ def test_a_table_without_the_test_split_is_refused(tmp_path, collection):
     table.write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match=r"groups.csv: has no column 'dataset'"):
         groups_table(table, tmp_path / "groups.md")
+
+
+def test_a_start_is_named_with_its_system(tmp_path, collection):
+    files = [write(tmp_path, *key, values) for key, values in VALUES.items()]
+    with pytest.raises(InputError, match=r"start: 'jpq'\. Give it as SYSTEM=OTHER"):
+        made(tmp_path, files, collection=[f"toy={collection}"], start=["jpq"])

@@ -43,7 +43,7 @@ def jpq(*changes):
 
 def told(tmp_path, *tables):
     pd.concat(tables).to_csv(tmp_path / "groups.csv", index=False)
-    pays(tmp_path / "groups.csv", tmp_path / "pays.md")
+    pays(tmp_path / "groups.csv", tmp_path / "pays.md", ["jpq", "jpq-4bit"])
     *lines, empty, meaning = (tmp_path / "pays.md").read_text().splitlines()
     assert (empty, meaning) == ("", MEANING)
     return lines
@@ -166,5 +166,5 @@ def test_each_dataset_and_each_kind_of_code_has_its_line(tmp_path):
 def test_a_damaged_table_is_refused(tmp_path):
     (tmp_path / "groups.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match=r"groups.csv: has no column 'dataset'"):
-        pays(tmp_path / "groups.csv", tmp_path / "pays.md")
+        pays(tmp_path / "groups.csv", tmp_path / "pays.md", ["jpq"])
     assert not (tmp_path / "pays.md").exists()

@@ -82,7 +82,7 @@ def make(tmp_path, table, rest):
 
     def made(size_table, star=()):
         first = [table], tmp_path / "comparisons.csv", size_table
-        figure4_table(*first, *rest, list(star), tmp_path / "t.md")
+        figure4_table(*first, *rest, list(star), tmp_path / "t.md", ["jpq", "jpq-4bit"])
         return (tmp_path / "t.md").read_text(encoding="utf-8")
 
     return made

@@ -104,6 +104,27 @@ def curves():
     return found
 
 
+def of_jpq():
+    """Return the systems of figure 4 that are trained as JPQ is: of each it is told whether it pays."""
+    return [s for s in FIGURE4 if s in SYSTEMS.of_method("jpq")]
+
+
+def trained_from():
+    """Return {system: other} of figure 4: what a training began with, and is compared with.
+
+    Brute force with an encoder is compared with brute force over the documents that it began with.
+    """
+    exact = {entry(s)["start"]: s for s in FIGURE4 if SYSTEMS.facts(s).form == Form.EXACT}
+    found = {s: entry(s)["start"] for s in FIGURE4 if s in JOINT}
+    for system in FIGURE4:
+        form = SYSTEMS.facts(system).form
+        if form == Form.ENCODER and entry(system).get("start") in exact:
+            found[system] = exact[entry(system)["start"]]
+    if "star" in exact and "pretrained" in exact:
+        found[exact["star"]] = exact["pretrained"]
+    return found
+
+
 def only(names, systems=FIGURE4):
     """Return those of `systems` that are among `names`."""
     return {s: systems[s] for s in systems if s in names}

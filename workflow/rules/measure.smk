@@ -194,10 +194,11 @@ rule groups:
             "collection", map("=".join, zip(DATASETS, input.collection, strict=True))
         ),
         packages=repeat("packages", map("=".join, PACKAGES.items())),
+        starts=lambda w: repeat("start", map("=".join, trained_from().items())),
         contents=lambda w, input: contents(list(input.packages)),
     shell:
         "jointir groups {params.values} {params.meta} {params.collection} {params.packages}"
-        " --out {output.table} --samples {params.samples} --seed {params.seed} 2>&1 | tee {log}"
+        " {params.starts} --out {output.table} --samples {params.samples} --seed {params.seed} 2>&1 | tee {log}"
 
 
 rule compare_star:

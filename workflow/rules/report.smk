@@ -58,8 +58,10 @@ rule pays:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        systems=lambda w: repeat("system", of_jpq()),
     shell:
-        "jointir pays --groups {input.groups} --out {output.text} 2>&1 | tee {log}"
+        "jointir pays --groups {input.groups} {params.systems} --out {output.text} 2>&1 | tee {log}"
 
 
 rule figure4_table:
@@ -87,9 +89,11 @@ rule figure4_table:
         runtime=10,
     params:
         star=lambda w, input: repeat("star", input.star),
+        systems=lambda w: repeat("system", of_jpq()),
     shell:
         "jointir figure4-table --results {input.results} --comparisons {input.comparisons}"
-        " --sizes {input.sizes} --groups {input.groups} --pays {input.pays} {params.star} --out {output.table}"
+        " --sizes {input.sizes} --groups {input.groups} --pays {input.pays} {params.star}"
+        " {params.systems} --out {output.table}"
         " 2>&1 | tee {log}"
 
 

@@ -22,9 +22,6 @@ MIXED, NONE = "mixed", "none"  # relevant documents of several groups, and no re
 GROUPINGS = {ALL: [ALL], "train query": [WITH, WITHOUT], "codesearchnet": [POSSIBLE, IMPOSSIBLE]}
 COLUMNS = ["dataset", "split", "grouping", "group", "n_queries", "system", "setting", "seed"]
 COLUMNS += ["bytes_per_doc", "measure", "value", "low", "high", "against", "difference", "p_holm"]
-# what each system is trained from: the p is that of what training changed
-TRAINED_FROM = {"jpq": "opq", "jpq-4bit": "opq-4bit", "dpq": "opq"}
-TRAINED_FROM |= {"brute-force": "brute-force-pretrained", "adore": "brute-force"}
 
 
 def order(grouping: str) -> list[str]:
@@ -71,10 +68,11 @@ def by_package(collection: Path, packages: Path) -> Callable[[str], str]:
     return lambda doc_id: groups[doc_id.split(".")[0]]
 
 
-def compared(rows: pd.DataFrame) -> list[tuple[int, int]]:
+def compared(rows: pd.DataFrame, starts: dict[str, str]) -> list[tuple[int, int]]:
     """Return the pairs of positions (system, what it is trained from) among rows of one measure.
 
-    A pair has the same bytes a document; of several seeds the same, or else the first.
+    starts: the latter by the former. A pair has the same bytes a document; of several seeds the
+    same, or else the first.
     """
     known: dict[tuple[str, float], dict[int, int]] = {}
     keys = list(rows[["system", "bytes_per_doc", "seed"]].itertuples(index=False, name=None))
@@ -82,21 +80,24 @@ def compared(rows: pd.DataFrame) -> list[tuple[int, int]]:
         known.setdefault((system, size), {}).setdefault(seed, at)
     pairs = []
     for at, (system, size, seed) in enumerate(keys):
-        if seeds := known.get((TRAINED_FROM.get(system, ""), size)):
+        if seeds := known.get((starts.get(system, ""), size)):
             pairs.append((at, seeds.get(seed, seeds[min(seeds)])))
     return pairs
 
 
-def tabulate(rows: pd.DataFrame, V: np.ndarray, samples: int, seed: int) -> pd.DataFrame:
+def tabulate(
+    rows: pd.DataFrame, V: np.ndarray, starts: dict[str, str], samples: int, seed: int
+) -> pd.DataFrame:
     """Return the rows of one measure with the statistics of one group of queries.
 
-    rows: S, of `load`. V: float64[Q, S], the values of the group's queries. samples, seed: of the
-    bootstrap. Holm corrects within these rows.
+    rows: S, of `load`. V: float64[Q, S], the values of the group's queries. starts: what each
+    system is trained from, where it is. samples, seed: of the bootstrap. Holm corrects within these
+    rows.
     """
     low, high = bootstrap_interval(V, samples, seed)
     rows = rows.assign(n_queries=len(V), value=means(V), low=low, high=high)
     rows = rows.assign(against="", difference=np.nan, p_holm=np.nan)
-    pairs = compared(rows)
+    pairs = compared(rows, starts)
     told = [tested(V[:, at], V[:, base]) for at, base in pairs]
     p = holm(np.array([p for _, p in told]))
     for (at, base), (difference, _), adjusted in zip(pairs, told, p, strict=True):
@@ -106,11 +107,14 @@ def tabulate(rows: pd.DataFrame, V: np.ndarray, samples: int, seed: int) -> pd.D
 
 
 def _of_split(
-    rows: pd.DataFrame, values: list[pd.Series], groups: dict[str, pd.Series], draw: tuple[int, int]
+    rows: pd.DataFrame,
+    values: list[pd.Series],
+    groups: dict[str, pd.Series],
+    told: tuple[dict[str, str], int, int],
 ) -> list[pd.DataFrame]:
     """Return the tables of one dataset and split: each measure, grouping and group.
 
-    Measures are in the params' order, the main one first.
+    told: `starts`, `samples` and `seed`. Measures are in the params' order, the main one first.
     """
     tables = []
     for _, own in rows.groupby("measure", sort=False):
@@ -124,7 +128,7 @@ def _of_split(
             group = of_query[queries].to_numpy()
             for name in order(grouping):
                 if (group == name).any():
-                    table = tabulate(own, V[group == name], *draw)
+                    table = tabulate(own, V[group == name], *told)
                     tables.append(table.assign(grouping=grouping, group=name))
     return tables
 
@@ -142,6 +146,14 @@ def _named(given: list[str], option: str, known: set[str]) -> dict[str, Path]:
     return found
 
 
+def _starts(given: list[str]) -> dict[str, str]:
+    """Return the values "SYSTEM=OTHER" of an option."""
+    found = dict(one.partition("=")[::2] for one in given)
+    if wrong := [one for one in given if not all(one.partition("="))]:
+        raise InputError("start", f"{wrong[0]!r}", "Give it as SYSTEM=OTHER")
+    return found
+
+
 def groups(
     per_query: list[Path],
     meta: list[Path],
@@ -150,6 +162,7 @@ def groups(
     samples: int,
     seed: int,
     packages: list[str] | None = None,
+    start: list[str] | None = None,
 ) -> None:
     """Write groups.csv: each run's mean, 95% interval and what training changed, by query group.
 
@@ -167,6 +180,7 @@ def groups(
         samples: bootstrap resamples.
         seed: of the bootstrap.
         packages: DATASET=FILE, for datasets whose doc_ids begin with a Python module.
+        start: SYSTEM=OTHER, what a system is trained from. The p is that of what training changed.
 
     Raises:
         InputError: a dataset without its collection, a module of the corpus that `packages` does
@@ -176,6 +190,7 @@ def groups(
     known = set(rows["dataset"])
     folders = _named(collection, "collection", known)
     files = _named(packages or [], "packages", known)
+    starts = _starts(start or [])
     if lacking := known - set(folders):
         found = f"dataset {min(lacking)!r} has none"
         raise InputError("collection", found, "Give it as DATASET=FOLDER")
@@ -189,7 +204,7 @@ def groups(
             qrels = read_qrels(folder / "qrels" / f"{split}.trec")
             of_query = {name: query_groups(qrels, group_of) for name, group_of in told.items()}
             of_query[ALL] = pd.Series(ALL, index=of_query["train query"].index)
-            tables += _of_split(part, values, of_query, (samples, seed))
+            tables += _of_split(part, values, of_query, (starts, samples, seed))
     _write(pd.concat(tables), out)
 
 

@@ -6,7 +6,6 @@ import pandas as pd
 
 from jointir.measure.results import measures_of
 
-JPQ = ["jpq", "jpq-4bit"]  # whose verdict is told
 PAYS, LEVEL, WORSE = "pays", "level", "worse"
 ALPHA = 0.05
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from jointir.errors import InputError
-from jointir.measure.groups import ALL, MIXED, NONE, TRAINED_FROM, order, read_groups
+from jointir.measure.groups import ALL, MIXED, NONE, order, read_groups
 from jointir.report.formats import mark, markdown, write_lines
 from jointir.report.styles import label, ranked
 
@@ -22,10 +22,9 @@ OTHERS = {
     MIXED: "*mixed*: relevant documents of both groups.",
     NONE: "*none*: no document was judged relevant.",
 }
-FROM = ", ".join(f"{label(s)} against {label(base)}" for s, base in TRAINED_FROM.items())
 LEGEND = (
     "Brackets: 95% bootstrap interval over the group's queries. Two-tailed paired t-test of a "
-    f"system against what it is trained from, at the same bytes a document ({FROM}), "
+    "system against what it is trained from, at the same bytes a document ({}), "
     "Holm-corrected within a group and measure: significantly better (\\*\\* p < 0.01, \\* p < "
     "0.05) or worse († p < 0.05). Queries of the test split."
 )
@@ -35,6 +34,14 @@ RUN = ["system", "bytes_per_doc", "setting", "seed"]
 def _cell(row: pd.Series) -> str:
     sign = mark(-row["difference"], row["p_holm"])  # ** for a gain, here
     return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]{sign}"
+
+
+def _legend(rows: pd.DataFrame) -> str:
+    """Return what the marks mean, and which systems are compared with which."""
+    pairs = rows.loc[rows["against"].ne(""), ["system", "against"]].drop_duplicates()
+    pairs = pairs.sort_values("system", key=ranked).itertuples(index=False, name=None)
+    told = ", ".join(f"{label(system)} against {label(base)}" for system, base in pairs)
+    return LEGEND.format(told or "none here")
 
 
 def _table(rows: pd.DataFrame, groups: list[str]) -> list[str]:
@@ -83,4 +90,4 @@ def groups_table(groups: Path, out: Path) -> None:
     told_apart = rows[rows["grouping"].ne(ALL)]
     for (dataset, grouping), own in told_apart.groupby(["dataset", "grouping"]):
         lines += _section(own, str(dataset), str(grouping))
-    write_lines([*lines, LEGEND], out)
+    write_lines([*lines, _legend(rows)], out)

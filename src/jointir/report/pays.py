@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from jointir.measure.groups import ALL, TRAINED_FROM, WITH, WITHOUT, read_groups
-from jointir.measure.pays import JPQ, LEVEL, PAYS, WORSE, Verdict, verdicts
+from jointir.measure.groups import ALL, WITH, WITHOUT, read_groups
+from jointir.measure.pays import LEVEL, PAYS, WORSE, Verdict, verdicts
 from jointir.report.formats import write_lines
 from jointir.report.styles import label
 
@@ -88,7 +88,9 @@ def line(rows: pd.DataFrame, dataset: str, system: str) -> str:
 
     rows: of groups.csv, of the dataset. Where it does not pay everywhere comes first.
     """
-    found, start = cases(rows, system), label(TRAINED_FROM[system])
+    found = cases(rows, system)
+    against = rows["against"][rows["system"].eq(system) & rows["against"].ne("")]
+    start = label(against.iloc[0]) if len(against) else ""
     alike: dict[tuple, list[str]] = {}  # the cases of each clause, by their verdicts
     for case, own in found.items():
         alike.setdefault(tuple(own.items()), []).append(case)
@@ -105,17 +107,17 @@ def _where(some: list[str], every: list[str]) -> str:
     return joined(some)
 
 
-def pays(groups: Path, out: Path) -> None:
-    """Write whether JPQ pays: a line for each dataset and kind of code, and what the words mean.
+def pays(groups: Path, out: Path, system: list[str]) -> None:
+    """Write whether JPQ pays: a line for each dataset and system, and what the words mean.
 
-    groups: groups.csv.
+    groups: groups.csv. system: those that are told of.
 
     Raises:
         InputError: it has other columns, or a group that its grouping does not have.
     """
     lines = []
     for dataset, rows in read_groups(groups).groupby("dataset"):
-        told = [line(rows, str(dataset), system) for system in JPQ]
+        told = [line(rows, str(dataset), one) for one in system]
         nothing = f"{dataset}: no JPQ was measured beside the OPQ that it starts from."
         lines += list(filter(None, told)) or [nothing]
     write_lines([*(f"- {text}" for text in lines), "", MEANING], out)

@@ -9,7 +9,7 @@ from jointir.files import atomic, read_json, write_json
 from jointir.measure.comparisons import read_comparisons
 from jointir.measure.families import FIGURE4
 from jointir.measure.groups import ALL, read_groups
-from jointir.measure.pays import JPQ, PAYS, WORSE, Verdict, verdicts
+from jointir.measure.pays import PAYS, WORSE, Verdict, verdicts
 from jointir.measure.results import RUN, measures_of, read_meta, read_results
 from jointir.readers import of_types, read_csv
 from jointir.report.formats import Page, mark, read_text, write_lines
@@ -120,8 +120,8 @@ def verdict_text(found: Verdict) -> str:
     return f"{word} ({', '.join(found.worse)})" if found.word == WORSE else word
 
 
-def read_pays(groups: Path) -> dict[tuple[str, str, float], str]:
-    """Return whether JPQ pays on test, by (dataset, system, bytes a document), over all queries.
+def read_pays(groups: Path, systems: list[str]) -> dict[tuple[str, str, float], str]:
+    """Return whether systems pay on test, by (dataset, system, bytes a document), over all queries.
 
     Raises:
         InputError: groups.csv has other columns, or a group that its grouping does not have.
@@ -131,7 +131,7 @@ def read_pays(groups: Path) -> dict[tuple[str, str, float], str]:
     return {
         (str(dataset), system, size): verdict_text(found)
         for dataset, own in rows.groupby("dataset")
-        for system in JPQ
+        for system in systems
         for size, found in verdicts(own, system).items()
     }
 
@@ -192,18 +192,19 @@ def figure4_table(
     pays: Path,
     star: list[Path],
     out: Path,
+    system: list[str] | None = None,
 ) -> None:
     """Write figure 4's numbers, and what it leaves out, as a Markdown table for each dataset.
 
-    comparisons: those with JPQ of as many bytes. groups: groups.csv, by which a column says whether
-    JPQ pays. pays: the text of the `pays` stage, which ends the file. star: comparisons of the
-    trained with the untrained encoder, a sentence each.
+    comparisons: those with JPQ of as many bytes. groups: groups.csv, by which a column says of each
+    `system` whether it pays. pays: the text of the `pays` stage, which ends the file. star:
+    comparisons of the trained with the untrained encoder, a sentence each.
 
     Raises:
         InputError: results have other columns, or no test split; another table is damaged; or there
             is no such text.
     """
-    compressions, told = read_sizes(sizes), read_pays(groups)
+    compressions, told = read_sizes(sizes), read_pays(groups, system or [])
     rows = final_rows(read_results(results))
     rows = rows.assign(mark=marks(rows, comparisons))
     pages = [page(own, compressions, told) for _, own in rows.groupby("dataset")]
