@@ -44,6 +44,8 @@ def inside(monkeypatch):
         (of("jpq", steps=100.0), "systems.jpq.steps", 100),
         (of("jpq-4bit", M=["32", 96.0]), "systems.jpq-4bit.M", [32, 96]),
         ({"sweep": {"M": ["16", 32.0]}}, "sweep.M", [16, 32]),
+        (of("opq-4bit", bits=4.0), "systems.opq-4bit.bits", 4),
+        (of("opq-4bit", bits="4"), "systems.opq-4bit.bits", 4),
         ({"embed": {"shards": 2.0}}, "embed.shards", 2),
         ({"encoder": {"query_prompt": "1e5"}}, "encoder.query_prompt", "1e5"),
         ({"encoder": {"query_prompt": None}}, "encoder.query_prompt", None),

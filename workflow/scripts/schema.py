@@ -94,7 +94,8 @@ def _of_method(node: dict) -> dict:
 
 def parameter(kind: type, option: Option) -> dict:
     """Return the schema of a field."""
-    values = {"enum": list(option.among)} if option.among else {"type": TYPES[kind]}
+    values = {"enum": list(option.among)} if option.among else {}
+    values["type"] = TYPES[kind]  # 4.0 is among 8 and 4, and no option takes it
     bounds = {BOUNDS[name]: bound for name, bound in option.bounds()}
     return {"description": option.text, **values, **bounds}
 
