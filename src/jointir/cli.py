@@ -218,13 +218,28 @@ def _stage(name: str) -> Callable:
     return found if name in STAGES else found(name)
 
 
+def _of_methods() -> list[str]:
+    """Return the methods that are stages.
+
+    Raises:
+        InputError: one has the name of another stage, which would run in its place.
+    """
+    for method in fitted():
+        if method in STAGES:
+            where = f"src/jointir/methods/{method.replace('-', '_')}.py"
+            found = f"it has `new`, and another stage is named {method!r}"
+            raise InputError(where, found, "Choose another name")
+    return fitted()
+
+
 def main() -> None:
     """Run one stage; an error ends with one line on stderr (see faults.py) and exit code 1.
 
     A command line that is wrong is typer's to tell, with exit code 2.
     """
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    stages = {**STAGES, **dict.fromkeys(fitted())}
+    with told(name):
+        stages = {**STAGES, **dict.fromkeys(_of_methods())}
     if name not in stages:
         wrong = name not in ("-h", "--help")
         text = f"jointir: no stage {name!r}\n" if wrong else ""

@@ -44,6 +44,8 @@ def inside(monkeypatch):
         (of("jpq", steps=100.0), "systems.jpq.steps", 100),
         (of("jpq-4bit", M=["32", 96.0]), "systems.jpq-4bit.M", [32, 96]),
         ({"sweep": {"M": ["16", 32.0]}}, "sweep.M", [16, 32]),
+        (of("opq-4bit", bits=4.0), "systems.opq-4bit.bits", 4),
+        (of("opq-4bit", bits="4"), "systems.opq-4bit.bits", 4),
         ({"embed": {"shards": 2.0}}, "embed.shards", 2),
         ({"encoder": {"query_prompt": "1e5"}}, "encoder.query_prompt", "1e5"),
         ({"encoder": {"query_prompt": None}}, "encoder.query_prompt", None),
@@ -113,6 +115,8 @@ def test_snakemake_says_no_more_than_that_line():
         ("table2.md", "sweep={M: [16]}", "table1.M: 48 is not in sweep.M. Choose of [16], or add"),
         ("table3.md", "sweep={M: [16]}", "table1.M: 48 is not in sweep.M. Choose of [16], or add"),
         ("figure3.pdf", "sweep={M: [24]}", "negatives.M: 16 is not in sweep.M. Choose of [24], "),
+        ("asi_figure5.pdf", "asi={systems: [asi]}", "asi.systems: 'asi++' is not in it. ASI's fig"),
+        ("asi_figure6.pdf", "asi={systems: [asi++]}", "asi.systems: 'asi' is not in it. ASI's fig"),
         (
             "figure7.pdf",
             "figure7={systems: [jpq-neg]}",

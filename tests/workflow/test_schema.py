@@ -9,10 +9,12 @@ import yaml
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT))
+from workflow.scripts import schema
 from workflow.scripts.params import prepare
 from workflow.scripts.schema import load
 
-from jointir.methods.known import names, settings
+from jointir.errors import InputError
+from jointir.methods.known import facts, names, settings
 from jointir.settings import described
 
 SCHEMA = ROOT / "workflow/schemas/params.schema.yaml"
@@ -35,7 +37,7 @@ def test_settings_are_parameters_and_required(tmp_path):
     assert found["properties"]["sentences"]["type"] == "integer"
     assert found["properties"]["reconstruction"]["minimum"] == 0
     text = described(settings("jpq"))["mined_from"][1].text
-    own = {"description": text, "enum": ["labelled", "all"]}
+    own = {"description": text, "enum": ["labelled", "all"], "type": "string"}
     assert found["properties"]["mined_from"] == own
 
 
@@ -58,6 +60,13 @@ def test_changes_are_not_required(tmp_path):
 def test_a_setting_that_is_none_is_refused(tmp_path, word):
     with pytest.raises(KeyError, match="'leraning_rate'"):
         filled(tmp_path, {"settings": "jpq", word: ["leraning_rate"]})
+
+
+def test_facts_without_a_section_are_refused(monkeypatch):
+    monkeypatch.setattr(schema, "facts", lambda: {**facts(), "my-joint": None})
+    line = r"^src/jointir/methods/my_joint\.py: it has `FACTS`, and nothing says what an entry has"
+    with pytest.raises(InputError, match=line):
+        load(SCHEMA)
 
 
 def test_what_names_no_method_stays_as_it_is(tmp_path):

@@ -92,6 +92,7 @@ def test_an_entry_reads_as_its_system_is_resolved():
         ({"a": {}}, "systems.a: it has neither `method` nor `like`. Give it a method"),
         ({"a": 5}, "systems.a: 5 is no entry. "),
         ({"a": {"method": "jqp"}}, "systems.a.method: 'jqp' is unknown. Choose of adore, asi"),
+        ({"a": {"method": ["jpq"]}}, "systems.a.method: ['jpq'] is unknown. Choose of adore, asi"),
         ({"a": {"like": "b"}}, "systems.a.like: 'b' is not under `systems`. Describe it there"),
         ({"a": {"like": 5}}, "systems.a.like: 5 is not under `systems`"),
         ({"a": {"like": "a"}}, "systems.a.like: a is like a: a circle. "),
@@ -99,6 +100,8 @@ def test_an_entry_reads_as_its_system_is_resolved():
             {"a": {"like": "b"}, "b": {"like": "c"}, "c": {"like": "a"}},
             "systems.a.like: a is like b is like c is like a: a circle. ",
         ),
+        # not `mine`, which comes before it and is like it
+        ({"jpq": {"like": "jpq"}}, "systems.jpq.like: jpq is like jpq: a circle. "),
     ],
     ids=str,
 )
@@ -128,6 +131,15 @@ MINE = {"like": "jpq"}
             {"a": {"like": "ance", "start": "b"}, "b": {"like": "ance", "start": "a"}},
             "systems.a.start: a starts from b starts from a: a circle",
         ),
+        (
+            {"ance": {"start": "bm25-neg"}, "bm25-neg": {"start": "bm25-neg"}},
+            "systems.bm25-neg.start: bm25-neg starts from bm25-neg: a circle",
+        ),
+        ({"pretrained": MINE}, "systems.pretrained: is what `start` calls the encoder as it came."),
+        ({"mine": MINE | {"every_seed": [16]}}, "systems.mine.every_seed: there are no `seeds`"),
+        ({True: MINE}, "systems: the name True is no text. Put it in quotes"),
+        ({"mine": MINE | {5: 5}}, "systems.mine: the name 5 is no text. Put it in quotes"),
+        ({"mine\n": MINE}, "systems: 'mine\\n' does not match "),
         ({"runs": {"like": "ance"}}, "systems.runs: is the name of another folder in data/DATASET"),
         ({"my+jpq": MINE}, "systems.my+jpq: has a +, which no stage of DVC may have. Choose"),
         ({"My": MINE}, "systems: 'My' does not match "),
@@ -189,12 +201,18 @@ def test_a_report_shows_what_it_can(report, name, line):
         ({"asi": {"steps": 5}}, "asi.steps is now systems.asi++.steps"),
         ({"asi": {"settle": {"steps": 5}}}, "asi.settle.steps is now systems.asi++.settle.steps"),
         ({"asi": {"seeds": [5]}}, "asi.seeds is now systems.asi++.seeds"),
+        ({"ablation": {}}, "ablation is now figure7"),
     ],
     ids=str,
 )  # fmt: skip
 def test_params_of_before_are_refused_with_their_new_name(overlay, now):
     with pytest.raises(SystemExit, match=re.escape(f"params: {now}")):
         read(overlay)
+
+
+def test_a_mistyped_name_of_asi_is_not_taken_for_an_old_one():
+    with pytest.raises(SystemExit, match=r"^asi: Additional properties .*'sytems' was unexpected"):
+        read({"asi": {"sytems": ["asi"]}})
 
 
 def test_the_default_systems_are_what_they_were():

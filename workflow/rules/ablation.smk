@@ -10,7 +10,7 @@ rule figure7:
         comparisons="reports/tables/comparisons-ablation.csv",
         compared="data/comparisons-ablation.made",
         made=lambda w: of_figure("figure7", "data/{table}.made"),
-        steps_run=all_steps,
+        steps_run=needed("figure7", "Figure 7", "jpq-neg", "jpq-loss"),
     output:
         pdf=report(
             "reports/figure7.pdf",

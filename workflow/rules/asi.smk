@@ -180,6 +180,7 @@ rule asi_figure5:
         style="src/jointir/report/matplotlibrc",
         collection=f"data/{config['asi']['dataset']}/collection",
         ids=of_variant(rules.assign_ids.output.ids, "asi++")[0],
+        drawn=needed("asi", "ASI's figure 5", "asi++"),
     output:
         pdf=report(
             "reports/asi_figure5.pdf",
@@ -208,6 +209,7 @@ rule asi_figure6:
         style="src/jointir/report/matplotlibrc",
         asi=of_variant(rules.assign_ids.output.ids, "asi")[0],
         asi_plus=of_variant(rules.assign_ids.output.ids, "asi++")[0],
+        drawn=needed("asi", "ASI's figure 6", "asi", "asi++"),
     output:
         pdf=report(
             "reports/asi_figure6.pdf",

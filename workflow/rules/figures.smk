@@ -45,7 +45,8 @@ def needs_text(system):
 
 # The systems of each figure, with the names of their settings.
 ABLATION = Lazy(
-    lambda: ["jpq", *config["figure7"]["systems"], "opq", "brute-force"], ablation_sizes
+    lambda: list(dict.fromkeys(["jpq", *config["figure7"]["systems"], "opq", "brute-force"])),
+    ablation_sizes,
 )
 FIGURE1 = Lazy(lambda: installed(config["figure1"]["systems"]), sizes)
 FIGURE4 = Lazy(

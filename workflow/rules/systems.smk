@@ -100,12 +100,16 @@ def swept(option):
     return []
 
 
-def all_steps(wildcards):
-    """Return no file, or refuse an ablation that lacks a step of figure 7."""
-    for name in ("jpq-neg", "jpq-loss"):
-        if name not in config["figure7"]["systems"]:
-            refuse("figure7.systems", f"{name!r} is not in it", "Figure 7 needs it: add it")
-    return []
+def needed(report, what, *names):
+    """Return an input function: no file, or it refuses a report that lacks systems it draws."""
+
+    def asked(wildcards):
+        for name in names:
+            if name not in config[report]["systems"]:
+                refuse(f"{report}.systems", f"{name!r} is not in it", f"{what} needs it: add it")
+        return []
+
+    return asked
 
 
 def divided(wildcards):

@@ -1,6 +1,8 @@
 """Params of version 0.1: refused with the name that each has now."""
 
 from jointir.errors import InputError
+from jointir.methods.known import settings
+from jointir.settings import described
 
 # sections that are entries of `systems` now
 ENTRIES = ("star", "opq", "pq", "lsh", "itq-lsh", "jpq", "opq-4bit", "jpq-4bit", "ivf-jpq", "dpq")
@@ -13,11 +15,12 @@ SECTIONS = {
     "ablation.run": "figure7.systems",
     "ablation.seeds": "systems.NAME.seeds, of each entry",
     "ablation.every_seed": "systems.NAME.every_seed, of each entry",
+    "ablation": "figure7",
     "retrievers.run": "figure1.systems",
     "retrievers": "systems",
     "asi.run": "asi.systems",
 }
-OF_ASI = ("dataset", "systems")  # what stayed in the section; the rest is the entry asi++
+OF_ASI = ("settle", "seeds", "beam")  # of the entry asi++ now, beside the method's settings
 
 
 def check_moved(config: dict) -> None:
@@ -42,7 +45,7 @@ def moved(old: str) -> str:
     for before, after in SECTIONS.items():
         if old == before or old.startswith(f"{before}."):
             return after + (old.removeprefix(before) if after == "systems" else "")
-    if section == "asi" and old.split(".")[1:2] and old.split(".")[1] not in OF_ASI:
+    if section == "asi" and {*OF_ASI, *described(settings("asi"))} & set(old.split(".")[1:2]):
         return f"systems.asi++.{old.removeprefix('asi.')}"
     return ""
 

@@ -53,6 +53,7 @@ def prepare(config: dict, schema: Path) -> Systems:
 
 
 def _prepare(config: dict, schema: dict) -> Systems:
+    _check_keys(config, "params")
     check_moved(config)
     found = _of_schema(config, schema)
     systems.check(found)
@@ -69,6 +70,15 @@ def _prepare(config: dict, schema: dict) -> Systems:
             check_depth(measured, config["retrieve"]["k"], f"{home}.measures")
     config["encoder"]["checkpoint"] = _encoder(config["encoder"]["checkpoint"], config)
     return found
+
+
+def _check_keys(tree: object, where: str) -> None:
+    """Refuse a name that YAML does not read as text, such as on, yes or 5."""
+    for key, value in tree.items() if isinstance(tree, dict) else ():
+        if not isinstance(key, str):
+            found = f"the name {key!r} is no text"
+            raise InputError(where, found, "Put it in quotes: YAML reads on, yes and 5 as others")
+        _check_keys(value, key if where == "params" else f"{where}.{key}")
 
 
 def _of_schema(config: dict, schema: dict) -> Systems:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import yaml
 
+from jointir.errors import InputError
 from jointir.methods.known import facts, fitted, module, settings
 from jointir.settings import Option, described
 
@@ -39,6 +40,10 @@ def _add_methods(schema: dict) -> None:
     for method in fitted():
         schema["$defs"].setdefault(method, _of_fitted(method))
     methods = list(facts())
+    if missing := [method for method in methods if method not in schema["$defs"]]:
+        where = f"src/jointir/methods/{missing[0].replace('-', '_')}.py"
+        remedy = "Give it `new`, or a section in $defs of workflow/schemas/params.schema.yaml"
+        raise InputError(where, "it has `FACTS`, and nothing says what an entry has", remedy)
     of_system = schema["properties"]["systems"]["additionalProperties"]
     of_system["properties"]["method"]["enum"] = methods
     of_system["allOf"] = [
@@ -94,7 +99,8 @@ def _of_method(node: dict) -> dict:
 
 def parameter(kind: type, option: Option) -> dict:
     """Return the schema of a field."""
-    values = {"enum": list(option.among)} if option.among else {"type": TYPES[kind]}
+    values = {"enum": list(option.among)} if option.among else {}
+    values["type"] = TYPES[kind]  # 4.0 is among 8 and 4, and no option takes it
     bounds = {BOUNDS[name]: bound for name, bound in option.bounds()}
     return {"description": option.text, **values, **bounds}
 

@@ -12,7 +12,7 @@ from jointir.methods.known import facts
 
 HEAD = ("method", "like")  # of an entry: what is no setting
 # folders of data/DATASET/, beside which that of an encoder is
-TAKEN = {PRETRAINED, "collection", "source", "systems", "runs", "measures", "fits", "tune"}
+TAKEN = {"collection", "source", "systems", "runs", "measures", "fits", "tune"}
 TAKEN |= {"scratch", "generative", "negatives"}
 # entries that reports, `tune` and datasets of vectors name, and their methods
 FIXED = {"star": "star", "opq": "opq", "jpq": "jpq", "bm25": "bm25"}
@@ -132,6 +132,9 @@ def check(systems: Systems) -> None:
             raise InputError(f"systems.{name}", found, remedy)
     for name in systems:
         form = systems.facts(name).form
+        if name == PRETRAINED:
+            found = "is what `start` calls the encoder as it came"
+            raise InputError(f"systems.{name}", found, "Choose another name")
         if form in (Form.ENCODER, Form.RANKER) and name in TAKEN:
             found = "is the name of another folder in data/DATASET/"
             raise InputError(f"systems.{name}", found, "Choose another name")
@@ -143,6 +146,10 @@ def check(systems: Systems) -> None:
     for name in systems:
         _check_circle(systems, name)
         _check_bits(systems, name)
+        if "every_seed" in systems[name] and "seeds" not in systems[name]:
+            where = f"systems.{systems.origin(name, 'every_seed')}"
+            found = "there are no `seeds`, of which it tells the M"
+            raise InputError(f"{where}.every_seed", found, "Name `seeds` too, or leave it out")
     if "seeds" in systems["jpq"]:
         found = "is named, and the reports compare with one training of JPQ"
         raise InputError("systems.jpq.seeds", found, "Name it of an entry that is `like: jpq`")
@@ -164,8 +171,8 @@ def _check_circle(systems: Systems, name: str) -> None:
     seen = [name]
     while (start := systems[seen[-1]].get("start", PRETRAINED)) in systems:
         if start in seen:
-            found = f"{' starts from '.join([*seen, start])}: a circle"
-            raise InputError(f"systems.{name}.start", found, "Let one of them start elsewhere")
+            found = f"{' starts from '.join([*seen[seen.index(start) :], start])}: a circle"
+            raise InputError(f"systems.{start}.start", found, "Let one of them start elsewhere")
         seen.append(start)
 
 
@@ -198,16 +205,16 @@ def _chain(name: str, entries: dict[str, dict]) -> list[str]:
         if not isinstance(other, str) or other not in entries:
             remedy = f"Describe it there, or choose of {', '.join(sorted(entries))}"
             raise InputError(f"{where}.like", f"{other!r} is not under `systems`", remedy)
-        if other in found:
-            told = f"{' is like '.join([*found, other])}: a circle"
-            raise InputError(f"systems.{name}.like", told, "Let one of them have a method alone")
+        if other in found:  # an entry that leads into a circle is none of it
+            told = f"{' is like '.join([*found[found.index(other) :], other])}: a circle"
+            raise InputError(f"systems.{other}.like", told, "Let one of them have a method alone")
         found.append(other)
 
 
 def _method(name: str, entries: dict[str, dict], chain: list[str]) -> str:
     for other in chain:
         if (method := entries[other].get("method")) is not None:
-            if method not in facts():
+            if not isinstance(method, str) or method not in facts():
                 where = f"systems.{other}.method"
                 raise InputError(where, f"{method!r} is unknown", f"Choose of {', '.join(facts())}")
             return method

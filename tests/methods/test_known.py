@@ -1,0 +1,88 @@
+"""A file of `methods/` that lacks something is refused in one line that names it."""
+
+import re
+import sys
+
+import pytest
+
+from jointir import cli, methods
+from jointir.errors import InputError
+from jointir.methods import known
+
+SIGNS = '''"""Signs."""
+
+from dataclasses import dataclass
+
+from jointir.methods.facts import Facts, Form
+from jointir.methods.shared import Built
+from jointir.settings import Checked
+
+FACTS = Facts(Form.INDEX)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Built):
+    """Of an index."""
+
+    more: int = 1
+
+
+def new(D, settings):
+    """Return the index."""
+'''
+DECORATED = "@dataclass(frozen=True, kw_only=True)\n"
+
+
+@pytest.fixture
+def added(tmp_path, monkeypatch):
+    """Return what writes a method's file and reads it as the pipeline does."""
+
+    def read(text: str):
+        (tmp_path / "signs.py").write_text(text)
+        return known.module("signs")
+
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
+    monkeypatch.setattr(known, "names", lambda: ["signs"])
+    known._checked.cache_clear()
+    yield read
+    sys.modules.pop("jointir.methods.signs", None)
+    known._checked.cache_clear()
+
+
+def test_a_whole_method_is_read(added):
+    assert added(SIGNS).Settings(more=2).more == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        (SIGNS, "def (", "it cannot be imported, SyntaxError: invalid syntax (signs.py, line 1). "),
+        (SIGNS, "import nosuch", "it cannot be imported, ModuleNotFoundError: No module named 'no"),
+        (SIGNS, "", "it has no `Settings` on top of `Checked`. docs/extending.md has an example"),
+        ("class Settings", "class Other", "it has no `Settings` on top of `Checked`. "),
+        ("Settings(Built)", "Settings", "it has no `Settings` on top of `Checked`. "),
+        (DECORATED, "", "its `Settings` has no @dataclass of its own. "),
+        ("FACTS = Facts", "OTHER = Facts", "it has no `FACTS` that are `Facts`. "),
+        ("FACTS = Facts(Form.INDEX)", "FACTS = 5", "it has no `FACTS` that are `Facts`. "),
+        ("Settings(Built)", "Settings(Checked)", "its `Settings` has no M. Put it on top of `Bu"),
+        ("more: int", "out: int", "the setting 'out' has a name that the pipeline takes. Rename"),
+        ("more: int", "like: int", "the setting 'like' has a name that the pipeline takes. Rena"),
+        ("more: int", "more: list", "the setting 'more' is no bool, int, float or str. Give it"),
+    ],
+)
+def test_a_method_that_lacks_something_is_refused_by_its_file(added, old, new, line):
+    assert old in SIGNS
+    with pytest.raises(InputError, match=f"^src/jointir/methods/signs.py: {re.escape(line)}"):
+        added(SIGNS.replace(old, new))
+
+
+def test_a_method_may_not_have_the_name_of_another_stage(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "fitted", lambda: ["lsh", "measure-ids"])
+    monkeypatch.setattr(sys, "argv", ["jointir", "lsh", "--help"])
+    with pytest.raises(SystemExit) as told:
+        cli.main()
+    assert told.value.code == 1
+    assert capsys.readouterr().err == (
+        "jointir lsh: src/jointir/methods/measure_ids.py: it has `new`, and another stage is named"
+        " 'measure-ids'. Choose another name\n"
+    )
