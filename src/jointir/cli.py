@@ -49,7 +49,7 @@ STAGES = {
     "colbert": "jointir.retrievers.colbert:colbert",
     "tct-colbert": "jointir.retrievers.tct:tct",
     "late-search": "jointir.retrievers.late_search:late_search",
-    "lists": "jointir.search.lists:lists",
+    "ivf": "jointir.search.ivf:ivf",
     "ann-build": "jointir.search.ann.registry:ann_build",
     "jpq": "jointir.joint.jpq:jpq",
     "distill": "jointir.joint.distill:distill",

@@ -59,7 +59,7 @@ JOBS = {
     "negatives": 1,
     "figure3": 1,
     "dpq": 3,
-    "lists": 2,
+    "ivf": 2,
     "ann_build": 6,
     "ann_build_sized": 6,  # ScaNN, with and without OPQ
     # 25 + 9 + 3, 6 of ScaNN, 2 of brute force, 12 of IVF-JPQ, 5 values of 4 other knobs and 4 of 2,

@@ -1,9 +1,9 @@
 # Indexes of search that is not exhaustive, or of other libraries: figure 5 and its tables.
 
 
-rule lists:
+rule ivf:
     input:
-        code=code("search.lists"),
+        code=code("search.ivf"),
         index=start_of,
     output:
         index="data/{dataset}/systems/{system}/M{M}/index.faiss",
@@ -23,7 +23,7 @@ rule lists:
         iterations=lambda w: entry(w.system)["iterations"],
         seed=lambda w: entry(w.system)["seed"],
     shell:
-        "jointir lists --index {input.index} --out {output.index} --nlist {params.nlist}"
+        "jointir ivf --index {input.index} --out {output.index} --nlist {params.nlist}"
         " --iterations {params.iterations} --seed {params.seed} 2>&1 | tee {log}"
 
 
