@@ -33,8 +33,8 @@ JOBS = {
     "embed_queries_trained": 46,  # of 9 JPQs, 3 DPQs and the ablation's trainings
     "asi": 19,  # 5 variants of 3 seeds, 4 of one
     "assign_ids": 19,
-    "given_ids": 6,  # 2 variants, 3 seeds
-    "settle": 25,
+    "fixed_ids": 6,  # 2 variants, 3 seeds
+    "train_decoder": 25,
     "generate": 25,
     "measure_ids": 25,
     "cold_start": 2,
