@@ -1,6 +1,6 @@
 rule asi:
     input:
-        code=code("generative.asi"),
+        code=source_files("generative.asi"),
         batched=batched,
         collection="data/{dataset}/collection",
         model=lambda w: start(w.variant, "model"),
@@ -31,7 +31,7 @@ rule asi:
 
 rule assign_ids:
     input:
-        code=code("generative.assign"),
+        code=source_files("generative.assign"),
         collection="data/{dataset}/collection",
         model=rules.asi.output.model,
     output:
@@ -58,7 +58,7 @@ rule assign_ids:
 
 rule fixed_ids:
     input:
-        code=code("generative.controls"),
+        code=source_files("generative.controls"),
         collection="data/{dataset}/collection",
         model=lambda w: start(w.variant, "model"),
         docs=lambda w: start(w.variant, "docs.npy"),
@@ -90,7 +90,7 @@ rule fixed_ids:
 
 rule train_decoder:
     input:
-        code=code("generative.train_decoder"),
+        code=source_files("generative.train_decoder"),
         collection="data/{dataset}/collection",
         model=f"{TRAINED}/joint",
         ids=f"{TRAINED}/ids.parquet",
@@ -122,7 +122,7 @@ rule train_decoder:
 
 rule generate:
     input:
-        code=code("generative.generate"),
+        code=source_files("generative.generate"),
         collection="data/{dataset}/collection",
         model=rules.train_decoder.output.model,
         ids=rules.assign_ids.output.ids,
@@ -150,7 +150,7 @@ rule generate:
 
 rule measure_ids:
     input:
-        code=code("measure.expectation"),
+        code=source_files("measure.expectation"),
         collection="data/{dataset}/collection",
         ids=rules.assign_ids.output.ids,
         answers=rules.generate.output.answers,

@@ -3,7 +3,7 @@
 
 rule ivf:
     input:
-        code=code("search.ivf"),
+        code=source_files("search.ivf"),
         index=start_of,
     output:
         index="data/{dataset}/systems/{system}/M{M}/index.faiss",
@@ -29,7 +29,7 @@ rule ivf:
 
 rule ann_build:
     input:
-        code=lambda w: code("search.ann.registry", *library(w.system)),
+        code=lambda w: source_files("search.ann.registry", *library(w.system)),
         docs="data/{dataset}/star/docs.npy",
     output:
         index=directory("data/{dataset}/systems/{system}/index"),
