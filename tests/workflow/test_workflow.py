@@ -62,8 +62,9 @@ JOBS = {
     "ivf": 2,
     "ann_build": 6,
     "ann_build_sized": 6,  # ScaNN, with and without OPQ
-    # 25 + 9 + 3, 6 of ScaNN, 2 of brute force, 12 of IVF-JPQ, 5 values of 4 other knobs and 4 of 2,
-    # brute force for the generative models, the 34 of the ablation, and 5 dense retrievers
+    # 25 + 9 + 3, 6 of ScaNN, 2 of brute force, 12 of IVF-JPQ, 5 values of 4 other search parameters
+    # and 4 of 2, brute force for the generative models, the 34 of the ablation, and 5 dense
+    # retrievers
     "retrieve": 125,
     "measure": 126,  # BM25 and ColBERT too; the generative models' brute force has its own rule
     "latency": 1,
