@@ -80,7 +80,7 @@ def stages(d: Path, o: argparse.Namespace) -> Iterator[Stage]:
     written = {"out_index": trained, "out_encoder": d / "query_encoder", "scratch": d / "scratch"}
     training = source | {"index": opq} | written | JPQ
     yield Stage(f"jpq ({o.steps} steps)", command("jpq", **training, steps=o.steps), M)
-    yield Stage("lists", command("lists", index=trained, out=d / "ivf.faiss", nlist=256), M + 8)
+    yield Stage("ivf", command("ivf", index=trained, out=d / "ivf.faiss", nlist=256), M + 8)
     run, meta = runs / "dev.trec.gz", runs / "meta.json"
     named = {"dataset": "synthetic", "system": "jpq", "setting": "M=96", "threads": o.threads}
     asked = {"collection": collection, "index": trained, "queries": queries, "out": run, "k": K}

@@ -15,7 +15,9 @@ REFUSED = {
     "systems.star.lr: nan is not a finite": {"systems": {"star": {"lr": math.nan}}},
     "star.scale: inf is not a finite number": {"star": {"scale": math.inf}},
     "bm25.b[1]: -inf is not a finite number": {"bm25": {"b": [0.4, -math.inf]}},
-    "systems.asi.settle.lr: nan is": {"systems": {"asi": {"settle": {"lr": math.nan}}}},
+    "systems.asi.train_decoder.lr: nan is": {
+        "systems": {"asi": {"train_decoder": {"lr": math.nan}}}
+    },
     "scale.sizes[0]: 1.00e+20 is more than any stage": {"scale": {"sizes": [10**20]}},
     "star.steps: -9.22e+18 is more than any stage": {"star": {"steps": -(2**63)}},
     "jpq.lr: inf is not a finite number": {"jpq": {"lr": as_number("1e999")}},

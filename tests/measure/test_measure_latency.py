@@ -26,7 +26,7 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def hnsw(tiny):
-    """Return the file of a graph over the documents: an index with a knob."""
+    """Return the file of a graph over the documents: an index with a search parameter."""
     index = faiss.IndexHNSWFlat(D, 8, faiss.METRIC_INNER_PRODUCT)
     index.add(np.load(tiny.docs))
     faiss.write_index(index, str(tiny.docs.parent / "hnsw.faiss"))

@@ -97,7 +97,7 @@ def test_residual_ids_are_residual_codes_of_the_starting_encoder(folder):
 
 
 @pytest.mark.parametrize("system", ["asi++", "asi"])
-def test_joint_training_moves_the_encoder_and_settling_only_the_decoder(folder, system):
+def test_joint_training_moves_the_encoder_and_train_decoder_only_the_decoder(folder, system):
     own = trained(folder, system)
     name = "model.safetensors"
     start, joint, final = (

@@ -19,9 +19,9 @@ from jointir.search.ann.registry import missing, open_index
 
 DATA, D = "data/apidocs-ci", 384
 UNTIMED = ["brute-force-pretrained", "adore", "opq-4bit"]
-KNOBS = {("hnsw", "efSearch=16"), ("hnsw", "efSearch=128")}
-KNOBS |= {("ivf-jpq", "M=16 nprobe=2"), ("ivf-jpq", "M=16 nprobe=16")}
-KNOBS |= {("annoy", "search_k=6400")} if not missing("annoy") else set()
+SETTINGS = {("hnsw", "efSearch=16"), ("hnsw", "efSearch=128")}
+SETTINGS |= {("ivf-jpq", "M=16 nprobe=2"), ("ivf-jpq", "M=16 nprobe=16")}
+SETTINGS |= {("annoy", "search_k=6400")} if not missing("annoy") else set()
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,8 @@ def latency(folder) -> pd.DataFrame:
 
 def test_speed_holds_what_figure_5_adds_to_figure_4(folder):
     added = read_results([folder / "reports/tables/results-speed.csv"])
-    assert {(r.system, r.setting) for r in added.itertuples()} == KNOBS
-    assert len(added) == len(KNOBS) * 2 * 3  # splits, measures
+    assert {(r.system, r.setting) for r in added.itertuples()} == SETTINGS
+    assert len(added) == len(SETTINGS) * 2 * 3  # splits, measures
 
 
 @pytest.mark.skipif(not missing("annoy"), reason="Annoy is installed here")
@@ -122,7 +122,7 @@ def test_hnsw_scores_are_inner_products_and_its_answers_nearly_exact(folder):
 
 def test_an_ann_folder_opens_anywhere(folder, tmp_path):
     found = open_index(folder / DATA / "systems/hnsw/index")
-    assert (found.N, found.D, found.knob) == (N, D, "efSearch")
+    assert (found.N, found.D, found.search_parameter) == (N, D, "efSearch")
 
 
 def test_tables_show_every_system_once_with_the_values_of_test(folder, speed):

@@ -24,7 +24,7 @@ OPQ = f"M={M} iterations=1 sample=1000"
 
 
 class Case(NamedTuple):
-    """How a system is built, values of its knob, and the recall@10 that each reaches with ease."""
+    """How a system is built, values of its search parameter, and a recall@10 that each passes."""
 
     settings: str
     values: list[int]
@@ -72,7 +72,7 @@ def built(system: str, docs: np.ndarray = DOCS, seed: int = 1, **changed: float 
 
 
 def answers(found: Searcher, system: str, threads: int = 1) -> np.ndarray:
-    """Return scores and rows for each value of the knob: float64[values, 2, Q, 20]."""
+    """Return scores and rows for each value of the search parameter: float64[values, 2, Q, 20]."""
     return np.array([found.search(QUERIES, 20, v, threads) for v in CASES[system].values])
 
 
@@ -100,12 +100,14 @@ def test_other_metrics_would_not_reach_the_recall_that_is_asked():
     assert recall(np.argsort(distances)) < 0.2 < recall(np.argsort(-cosines)) < 0.4 < asked
 
 
-def test_neighbours_are_those_of_the_inner_product_and_more_with_a_higher_knob(system, folder):
+def test_neighbours_are_those_of_the_inner_product_and_more_with_a_higher_value(system, folder):
     found, case = open_index(folder), CASES[system]
     got = [recall(found.search(QUERIES, 10, value, 1)[1]) for value in case.values]
     assert all(g >= least for g, least in zip(got, case.recall, strict=True)), got
     assert (np.diff(got) > 0.05).all(), got
-    assert (len(got) > 1) == (found.knob == searcher_class(system).knob != "")
+    assert (len(got) > 1) == (
+        found.search_parameter == searcher_class(system).search_parameter != ""
+    )
 
 
 def test_scores_are_inner_products_best_first_and_short_answers_are_padded(system, folder):
@@ -167,13 +169,15 @@ def test_one_thread_is_the_callers_and_two_answer_the_same(system, folder):
     assert np.array_equal(one, found.search(QUERIES, 10, value, 1)[1][7:8])
 
 
-def test_queries_of_another_dimension_and_knobs_below_one(system, folder):
+def test_queries_of_another_dimension_and_values_below_one(system, folder):
     found = open_index(folder)
     with pytest.raises(InputError, match=r"queries: have the shape \(3, 31\), the index 32 dim"):
         found.search(QUERIES[:3, 1:], 10, 10, 1)
-    if found.knob:
+    if found.search_parameter:
         low = 9 if system == "falconn" else 0  # one below its tables
-        with pytest.raises(InputError, match=rf"^{found.knob}: {low} (is too small|for 10 tables)"):
+        with pytest.raises(
+            InputError, match=rf"^{found.search_parameter}: {low} (is too small|for 10 tables)"
+        ):
             found.search(QUERIES, 10, low, 1)
 
 
@@ -265,20 +269,25 @@ def test_without_its_library_a_system_names_the_extra(monkeypatch, name):
         searcher_class(name)
 
 
-KNOBS = {"Flat": "", "LSH": "", "PCA16,IVF200,Flat": "nprobe", "PCA16,HNSW8": "efSearch"}
+PARAMETERS = {
+    "Flat": "",
+    "LSH": "",
+    "PCA16,IVF200,Flat": "nprobe",
+    "PCA16,HNSW8": "efSearch",
+}
 
 
-@pytest.mark.parametrize("kind", KNOBS)
-def test_any_faiss_file_opens_with_the_knob_of_its_kind(tmp_path, kind):
+@pytest.mark.parametrize("kind", PARAMETERS)
+def test_any_faiss_file_opens_with_the_search_parameter_of_its_kind(tmp_path, kind):
     metric = faiss.METRIC_L2 if kind == "LSH" else faiss.METRIC_INNER_PRODUCT
     index = faiss.index_factory(D, kind, metric)
     index.train(DOCS.astype("f4"))
     index.add(DOCS.astype("f4"))
     faiss.write_index(index, str(tmp_path / "i.faiss"))
     found = open_index(tmp_path / "i.faiss")
-    assert (found.knob, found.N, found.D) == (KNOBS[kind], N, D)
+    assert (found.search_parameter, found.N, found.D) == (PARAMETERS[kind], N, D)
     scores, rows = found.search(QUERIES, 10, 64, 1)
-    if found.knob:
+    if found.search_parameter:
         assert recall(found.search(QUERIES, 10, 1, 1)[1]) < recall(rows) - 0.05
     else:
         expected, own = index.search(QUERIES, 10)

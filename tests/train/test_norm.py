@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from sentence_transformers.sentence_transformer import modules
 
-import jointir.generative.settle as settle_module
 from encoders import dense, with_modules
 from jointir.encode.embed import embed
 from jointir.encode.encoder import DualEncoder, checkpoint
 from jointir.generative.asi import asi
-from jointir.generative.controls import given_ids
+from jointir.generative.controls import fixed_ids
+from jointir.generative.train_decoder import train_decoder
 from jointir.joint.dpq import dpq
 from jointir.joint.jpq import jpq
 from jointir.quantize.pq import read_index, read_pq, replace_centroids, write_index
@@ -65,7 +65,7 @@ TCT = COMMON | {"depth": 20, "gamma": 0.1, "temperature": 0.25}
 ASI = COMMON | {"length": 4, "vocabulary": 16, "layers": 1, "batch": 12, "fresh": 4, "pool": 40}
 ASI |= {"decoded": 10, "nearest": 3, "refresh": 4, "alpha": 3.0, "gamma": 0.05, "beta": 0.01}
 ASI |= {"lambda_first": 0.01, "lambda_last": 0.25}
-SETTLE = COMMON | {"nearby": 0.5, "holdout": 0.0, "batch": 16, "lr": 1e-3}
+DECODER = COMMON | {"nearby": 0.5, "holdout": 0.0, "batch": 16, "lr": 1e-3}
 
 
 def with_index(stage: Callable, rate: str, **options: object) -> Callable:
@@ -89,12 +89,12 @@ def tct_colbert(c: Path, f: Path, out: Path) -> None:
     flat(tct)(c, f / "model", f.parent / "teacher", out / "e", out / "s", **TCT)
 
 
-def settle(c: Path, f: Path, out: Path) -> None:
+def decoder_alone(c: Path, f: Path, out: Path) -> None:
     made = {"out": out / "given", "ids": out / "ids.parquet"}
     shape = {"length": 4, "vocabulary": 16, "layers": 1, "seed": 1}
-    given_ids(c, f / "model", f / "docs.npy", **made, kind="residual", **shape)
+    fixed_ids(c, f / "model", f / "docs.npy", **made, kind="residual", **shape)
     paths = {"ids": made["ids"], "docs": f / "docs.npy", "out": out / "e", "scratch": out / "s"}
-    flat(settle_module.settle)(c, out / "given", **paths, **SETTLE)
+    flat(train_decoder)(c, out / "given", **paths, **DECODER)
 
 
 TRAININGS = {
@@ -110,7 +110,7 @@ TRAININGS = {
     # centroids and the decoder share a learning rate: here they stay
     "asi-rq": with_docs(flat(asi), **ASI, indexer="rq", head_lr=0.0),
     "asi-pq": with_docs(flat(asi), **ASI, indexer="pq", head_lr=0.0),
-    "settle": settle,
+    "train-decoder": decoder_alone,
 }
 
 

@@ -33,8 +33,8 @@ JOBS = {
     "embed_queries_trained": 46,  # of 9 JPQs, 3 DPQs and the ablation's trainings
     "asi": 19,  # 5 variants of 3 seeds, 4 of one
     "assign_ids": 19,
-    "given_ids": 6,  # 2 variants, 3 seeds
-    "settle": 25,
+    "fixed_ids": 6,  # 2 variants, 3 seeds
+    "train_decoder": 25,
     "generate": 25,
     "measure_ids": 25,
     "cold_start": 2,
@@ -59,11 +59,12 @@ JOBS = {
     "negatives": 1,
     "figure3": 1,
     "dpq": 3,
-    "lists": 2,
+    "ivf": 2,
     "ann_build": 6,
     "ann_build_sized": 6,  # ScaNN, with and without OPQ
-    # 25 + 9 + 3, 6 of ScaNN, 2 of brute force, 12 of IVF-JPQ, 5 values of 4 other knobs and 4 of 2,
-    # brute force for the generative models, the 34 of the ablation, and 5 dense retrievers
+    # 25 + 9 + 3, 6 of ScaNN, 2 of brute force, 12 of IVF-JPQ, 5 values of 4 other search parameters
+    # and 4 of 2, brute force for the generative models, the 34 of the ablation, and 5 dense
+    # retrievers
     "retrieve": 125,
     "measure": 126,  # BM25 and ColBERT too; the generative models' brute force has its own rule
     "latency": 1,

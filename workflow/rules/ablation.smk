@@ -3,7 +3,7 @@
 
 rule figure7:
     input:
-        code=code("report.figure7"),
+        code=source_files("report.figure7"),
         style="src/jointir/report/matplotlibrc",
         results=lambda w: of_figure("figure7"),
         meta=each_system(rules.retrieve.output.meta, ABLATION),
@@ -39,7 +39,7 @@ rule figure7:
 
 rule negatives:
     input:
-        code=code("joint.negatives"),
+        code=source_files("joint.negatives"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/star/model",
         docs="data/{dataset}/star/docs.npy",
@@ -73,7 +73,7 @@ rule negatives:
 
 rule figure3:
     input:
-        code=code("report.figure3"),
+        code=source_files("report.figure3"),
         style="src/jointir/report/matplotlibrc",
         overlap=each_dataset(rules.negatives.output.overlap, among=TEXTS),
         drawn=each_dataset(rules.negatives.output.drawn, among=TEXTS),

@@ -7,7 +7,7 @@ rule asi_results:
         meta=of_variants(rules.generate.output.meta),
         values=of_variants(rules.measure_ids.output.values),
         alike=alike,
-        code=code("measure.identifiers"),
+        code=source_files("measure.identifiers"),
     output:
         table="reports/tables/asi.csv",
         made=touch("data/asi.made"),  # as for results.csv
@@ -38,7 +38,7 @@ rule asi_results:
 
 use rule measure as measure_baseline with:
     input:
-        code=code("measure.effectiveness"),
+        code=source_files("measure.effectiveness"),
         collection="data/{dataset}/collection",
         runs=["data/{dataset}/runs/{system}/flat/{split}.trec.gz"],
     output:
@@ -53,7 +53,7 @@ use rule measure as measure_baseline with:
 
 rule asi_table1:
     input:
-        code=code("report.asi_tables"),
+        code=source_files("report.asi_tables"),
         results=rules.asi_results.output.table,
         made=rules.asi_results.output.made,
         baselines=of_baselines(BASELINE),
@@ -78,7 +78,7 @@ rule asi_table1:
 
 rule asi_table4:
     input:
-        code=code("report.asi_tables"),
+        code=source_files("report.asi_tables"),
         results=rules.asi_results.output.table,
         made=rules.asi_results.output.made,
     output:
@@ -99,7 +99,7 @@ rule asi_table4:
 
 rule cold_start:
     input:
-        code=code("measure.cold_start"),
+        code=source_files("measure.cold_start"),
         collection="data/{dataset}/collection",
         ids=rules.assign_ids.output.ids,
         values=rules.measure_ids.output.values,
@@ -124,7 +124,7 @@ rule cold_start:
 
 rule asi_table3:
     input:
-        code=code("report.asi_tables"),
+        code=source_files("report.asi_tables"),
         asi=of_variant(rules.cold_start.output.table, "asi-unseen"),
         asi_plus=of_variant(rules.cold_start.output.table, "asi++-unseen"),
     output:
@@ -148,7 +148,7 @@ rule asi_table3:
 
 rule asi_figure3:
     input:
-        code=code("report.asi_figures"),
+        code=source_files("report.asi_figures"),
         style="src/jointir/report/matplotlibrc",
         results=rules.asi_results.output.table,
         made=rules.asi_results.output.made,
@@ -176,7 +176,7 @@ rule asi_figure3:
 
 rule asi_figure5:
     input:
-        code=code("report.asi_figure5"),
+        code=source_files("report.asi_figure5"),
         style="src/jointir/report/matplotlibrc",
         collection=f"data/{config['asi']['dataset']}/collection",
         ids=of_variant(rules.assign_ids.output.ids, "asi++")[0],
@@ -205,7 +205,7 @@ rule asi_figure5:
 
 rule asi_figure6:
     input:
-        code=code("report.asi_figures"),
+        code=source_files("report.asi_figures"),
         style="src/jointir/report/matplotlibrc",
         asi=of_variant(rules.assign_ids.output.ids, "asi")[0],
         asi_plus=of_variant(rules.assign_ids.output.ids, "asi++")[0],

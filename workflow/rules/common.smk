@@ -8,7 +8,7 @@ from shlex import quote
 sys.path[:0] = [workflow.basedir, f"{workflow.basedir}/src"]
 from jointir.errors import InputError
 from jointir.methods.facts import PRETRAINED, Form
-from workflow.scripts.alone import hold
+from workflow.scripts.alone import lock_folder
 from workflow.scripts.command import make_findable
 from workflow.scripts.inputs import beir_files, contents, encoder_files, vector_files
 from workflow.scripts.params import prepare
@@ -73,12 +73,12 @@ wildcard_constraints:
 
 
 onstart:
-    hold()
+    lock_folder()
     no_rate_limit(workflow)
 
 
 @cache  # hundreds of jobs ask for few
-def code(*modules):
+def source_files(*modules):
     """Return the source files that a stage runs: an edit reruns what it touches, nothing else.
 
     Not cli.py: it only reads options, and every new stage edits it.

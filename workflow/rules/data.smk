@@ -1,6 +1,6 @@
 rule download:
     input:
-        code=lambda w: code(download(w)["code"]),
+        code=lambda w: source_files(download(w)["code"]),
         pins=lambda w: dataset(w)[download(w)["pins"]],
     output:
         source=directory("data/{dataset}/source"),
@@ -23,7 +23,7 @@ rule download:
 
 rule corpus:
     input:
-        code=lambda w: code(
+        code=lambda w: source_files(
             "data.corpus",
             {
                 "apidocs": "data.apidocs",

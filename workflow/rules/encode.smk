@@ -1,6 +1,6 @@
 rule checkpoint:
     input:
-        code=code("encode.encoder"),
+        code=source_files("encode.encoder"),
         weights=lambda w: local_encoder(),
     output:
         model=directory("data/{dataset}/pretrained/model"),
@@ -25,7 +25,7 @@ rule checkpoint:
 
 rule fits:
     input:
-        code=code("search.preflight"),
+        code=source_files("search.preflight"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/pretrained/model",
         divided=all_divided,
@@ -53,7 +53,7 @@ rule fits:
 
 rule embed_documents:
     input:
-        code=code("encode.embed"),
+        code=source_files("encode.embed"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/{encoder}/model",
     output:
@@ -81,7 +81,7 @@ rule embed_documents:
 
 rule gather:
     input:
-        code=code("encode.shards"),
+        code=source_files("encode.shards"),
         shards=expand(
             rules.embed_documents.output.shard,
             shard=range(config["embed"]["shards"]),
@@ -114,7 +114,7 @@ rule gather:
 
 rule star:
     input:
-        code=code("retrievers.star"),
+        code=source_files("retrievers.star"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/pretrained/model",
         docs="data/{dataset}/pretrained/docs.npy",
@@ -148,7 +148,7 @@ rule star:
 
 rule embed_queries:
     input:
-        code=code("encode.embed"),
+        code=source_files("encode.embed"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/{encoder}/model",
     output:
@@ -177,7 +177,7 @@ rule embed_queries:
 
 use rule embed_queries as embed_queries_trained with:
     input:
-        code=code("encode.embed"),
+        code=source_files("encode.embed"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/systems/{system}/{size}/query_encoder",
     output:

@@ -1,6 +1,6 @@
 rule asi:
     input:
-        code=code("generative.asi"),
+        code=source_files("generative.asi"),
         batched=batched,
         collection="data/{dataset}/collection",
         model=lambda w: start(w.variant, "model"),
@@ -31,7 +31,7 @@ rule asi:
 
 rule assign_ids:
     input:
-        code=code("generative.assign"),
+        code=source_files("generative.assign"),
         collection="data/{dataset}/collection",
         model=rules.asi.output.model,
     output:
@@ -56,9 +56,9 @@ rule assign_ids:
         " --out {output.ids} --docs {output.docs} --batch-tokens {params.batch_tokens} 2>&1 | tee {log}"
 
 
-rule given_ids:
+rule fixed_ids:
     input:
-        code=code("generative.controls"),
+        code=source_files("generative.controls"),
         collection="data/{dataset}/collection",
         model=lambda w: start(w.variant, "model"),
         docs=lambda w: start(w.variant, "docs.npy"),
@@ -82,15 +82,15 @@ rule given_ids:
         vocabulary=lambda w: VARIANTS[w.variant]["vocabulary"],
         layers=lambda w: VARIANTS[w.variant]["layers"],
     shell:
-        "jointir given-ids --collection {input.collection} --encoder {input.model}"
+        "jointir fixed-ids --collection {input.collection} --encoder {input.model}"
         " --docs {input.docs} --out {output.model} --ids {output.ids} --kind {params.kind}"
         " --length {params.length} --vocabulary {params.vocabulary} --layers {params.layers}"
         " --seed {wildcards.seed} 2>&1 | tee {log}"
 
 
-rule settle:
+rule train_decoder:
     input:
-        code=code("generative.settle"),
+        code=source_files("generative.train_decoder"),
         collection="data/{dataset}/collection",
         model=f"{TRAINED}/joint",
         ids=f"{TRAINED}/ids.parquet",
@@ -98,9 +98,9 @@ rule settle:
     output:
         model=directory(f"{TRAINED}/model"),
     log:
-        "logs/{dataset}/generative/{variant}-seed{seed}-settle.log",
+        "logs/{dataset}/generative/{variant}-seed{seed}-train-decoder.log",
     benchmark:
-        "logs/{dataset}/generative/{variant}-seed{seed}-settle.tsv"
+        "logs/{dataset}/generative/{variant}-seed{seed}-train-decoder.tsv"
     priority: 5
     conda:
         "../../environment.yml"
@@ -109,12 +109,12 @@ rule settle:
         mem_mb=memory(4000, collection=5, docs=3),
         runtime=1440,
     params:
-        training=lambda w: options(VARIANTS[w.variant]["settle"]),
+        training=lambda w: options(VARIANTS[w.variant]["train_decoder"]),
         holdout=lambda w: VARIANTS[w.variant]["holdout"],
         minutes=lambda w: VARIANTS[w.variant]["checkpoint_minutes"],
-        scratch="data/{dataset}/scratch/{variant}-seed{seed}-settle",
+        scratch="data/{dataset}/scratch/{variant}-seed{seed}-train-decoder",
     shell:
-        "jointir settle --collection {input.collection} --model {input.model} --ids {input.ids}"
+        "jointir train-decoder --collection {input.collection} --model {input.model} --ids {input.ids}"
         " --docs {input.docs} --out {output.model} --scratch {params.scratch} {params.training}"
         " --holdout {params.holdout} --checkpoint-minutes {params.minutes}"
         " --seed {wildcards.seed} 2>&1 | tee {log}"
@@ -122,9 +122,9 @@ rule settle:
 
 rule generate:
     input:
-        code=code("generative.generate"),
+        code=source_files("generative.generate"),
         collection="data/{dataset}/collection",
-        model=rules.settle.output.model,
+        model=rules.train_decoder.output.model,
         ids=rules.assign_ids.output.ids,
     output:
         answers=f"{TRAINED}/answers.parquet",
@@ -150,7 +150,7 @@ rule generate:
 
 rule measure_ids:
     input:
-        code=code("measure.expectation"),
+        code=source_files("measure.expectation"),
         collection="data/{dataset}/collection",
         ids=rules.assign_ids.output.ids,
         answers=rules.generate.output.answers,

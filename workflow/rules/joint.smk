@@ -1,6 +1,6 @@
 rule tune:
     input:
-        code=code("joint.tune"),
+        code=source_files("joint.tune"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/star/model",
         docs="data/{dataset}/star/docs.npy",
@@ -34,7 +34,7 @@ rule tune:
 
 rule jpq:
     input:
-        code=code("joint.jpq"),
+        code=source_files("joint.jpq"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/star/model",
         docs=lambda w: embedded(w, "docs.npy", "exact", "reconstruction", "distillation"),
@@ -78,7 +78,7 @@ rule jpq:
 
 use rule jpq as jpq_variant with:
     input:
-        code=code("joint.jpq"),
+        code=source_files("joint.jpq"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/star/model",
         docs=lambda w: embedded(w, "docs.npy", "exact", "reconstruction", "distillation"),
@@ -106,7 +106,7 @@ use rule jpq as jpq_variant with:
 
 rule dpq:
     input:
-        code=code("joint.dpq"),
+        code=source_files("joint.dpq"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/star/model",
         docs="data/{dataset}/star/docs.npy",

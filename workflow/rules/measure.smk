@@ -1,6 +1,6 @@
 rule retrieve:
     input:
-        code=lambda w: code("measure.retrieve", *library(w.system)),
+        code=lambda w: source_files("measure.retrieve", *library(w.system)),
         collection="data/{dataset}/collection",
         index=lambda w: index_of(w)[0],
         queries=lambda w: index_of(w)[1],
@@ -35,7 +35,7 @@ rule retrieve:
 
 rule bm25:
     input:
-        code=code("search.bm25"),
+        code=source_files("search.bm25"),
         collection="data/{dataset}/collection",
     output:
         runs=expand("data/{{dataset}}/runs/{{system}}/flat/{split}.trec.gz", split=SPLITS),
@@ -64,7 +64,7 @@ rule bm25:
 
 rule measure:
     input:
-        code=code("measure.effectiveness"),
+        code=source_files("measure.effectiveness"),
         collection="data/{dataset}/collection",
         runs=expand("data/{{dataset}}/runs/{{system}}/{{size}}/{split}.trec.gz", split=SPLITS),
     output:
@@ -93,7 +93,7 @@ rule measure:
 
 rule results:
     input:
-        code=code("measure.results"),
+        code=source_files("measure.results"),
         values=lambda w: expand(of_table(MEASURED, w.table), split=SPLITS),
         meta=lambda w: of_table(rules.retrieve.output.meta, w.table),
         fits=lambda w: each_dataset(
@@ -128,7 +128,7 @@ rule results:
 
 rule comparisons:
     input:
-        code=code("measure.comparisons"),
+        code=source_files("measure.comparisons"),
         values=lambda w: expand(compared(MEASURED, w.table), split=COMPARISONS[w.table][1]),
         meta=lambda w: compared(rules.retrieve.output.meta, w.table),
         # table 1 shows settings that are chosen by their value on dev and their speed
@@ -169,7 +169,7 @@ rule comparisons:
 
 rule groups:
     input:
-        code=code("measure.groups"),
+        code=source_files("measure.groups"),
         values=expand(each_system(MEASURED), split=SPLITS),
         meta=each_system(rules.retrieve.output.meta),
         collection=each_dataset("data/{dataset}/collection"),
@@ -203,7 +203,7 @@ rule groups:
 
 rule compare_star:
     input:
-        code=code("measure.two_runs"),
+        code=source_files("measure.two_runs"),
         star="data/{dataset}/measures/brute-force/flat/dev.parquet",
         pretrained="data/{dataset}/measures/brute-force-pretrained/flat/dev.parquet",
     output:

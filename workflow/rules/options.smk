@@ -139,7 +139,7 @@ def setting(wildcards):
 
 
 def value(wildcards):
-    """Return the value of the knob that a size names, 0 where the index has none."""
+    """Return the value of the search parameter that a size names, 0 where the index has none."""
     named = re.search(r"([A-Za-z_]+)(\d+)$", wildcards.size)
     return int(named[2]) if named and named[1] not in ("M", "seed") else 0
 

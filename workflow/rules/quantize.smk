@@ -1,6 +1,6 @@
 rule build:
     input:
-        code=lambda w: code("search.build", f"methods.{module_of(w.system)}"),
+        code=lambda w: source_files("search.build", f"methods.{module_of(w.system)}"),
         docs="data/{dataset}/star/docs.npy",
     output:
         index="data/{dataset}/systems/{system}/M{M}/index.faiss",
@@ -27,7 +27,7 @@ rule build:
 
 rule brute_force:
     input:
-        code=code("search.build", "methods.brute_force"),
+        code=source_files("search.build", "methods.brute_force"),
         docs="data/{dataset}/{encoder}/docs.npy",
     output:
         index="data/{dataset}/{encoder}/flat.faiss",

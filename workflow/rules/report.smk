@@ -1,6 +1,6 @@
 rule sizes:
     input:
-        code=code("report.tables"),
+        code=source_files("report.tables"),
         meta=each_system(rules.retrieve.output.meta),
     output:
         table="reports/tables/sizes.csv",
@@ -22,7 +22,7 @@ rule sizes:
 
 rule metrics:
     input:
-        code=code("report.tables"),
+        code=source_files("report.tables"),
         results="reports/tables/results.csv",
         made="data/results.made",
     output:
@@ -43,7 +43,7 @@ rule metrics:
 
 rule pays:
     input:
-        code=code("report.pays"),
+        code=source_files("report.pays"),
         groups=rules.groups.output.table,
         made=rules.groups.output.made,
     output:
@@ -66,7 +66,7 @@ rule pays:
 
 rule figure4_table:
     input:
-        code=code("report.tables"),
+        code=source_files("report.tables"),
         results="reports/tables/results.csv",
         comparisons="reports/tables/comparisons.csv",
         groups=rules.groups.output.table,
@@ -99,7 +99,7 @@ rule figure4_table:
 
 rule groups_table:
     input:
-        code=code("report.group_table"),
+        code=source_files("report.group_table"),
         groups=rules.groups.output.table,
         made=rules.groups.output.made,
     output:
@@ -120,7 +120,7 @@ rule groups_table:
 
 rule figure_training:
     input:
-        code=code("report.figure_training"),
+        code=source_files("report.figure_training"),
         style="src/jointir/report/matplotlibrc",
         curves=list(curves()),
     output:
@@ -150,7 +150,7 @@ rule figure_training:
 
 rule figure4:
     input:
-        code=code("report.figure4"),
+        code=source_files("report.figure4"),
         style="src/jointir/report/matplotlibrc",
         results="reports/tables/results.csv",
         made="data/results.made",

@@ -3,7 +3,7 @@
 
 rule dual:
     input:
-        code=code("retrievers.dual"),
+        code=source_files("retrievers.dual"),
         collection="data/{dataset}/collection",
         model=lambda w: f"data/{w.dataset}/{start_of_dual(w)}/model",
         docs=docs_of_dual,
@@ -40,7 +40,7 @@ rule dual:
 
 rule colbert:
     input:
-        code=code("retrievers.colbert"),
+        code=source_files("retrievers.colbert"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/pretrained/model",
     output:
@@ -71,7 +71,7 @@ rule colbert:
 
 rule tct_colbert:
     input:
-        code=code("retrievers.tct"),
+        code=source_files("retrievers.tct"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/pretrained/model",
         teacher=lambda w: f"data/{w.dataset}/{entry(w.encoder)['teacher']}/model",
@@ -103,7 +103,7 @@ rule tct_colbert:
 
 rule adore:
     input:
-        code=code("retrievers.adore"),
+        code=source_files("retrievers.adore"),
         collection="data/{dataset}/collection",
         model=lambda w: f"data/{w.dataset}/{start_of_dual(w)}/model",
         docs=lambda w: f"data/{w.dataset}/{start_of_dual(w)}/docs.npy",
@@ -138,7 +138,7 @@ rule adore:
 
 rule late_search:
     input:
-        code=code("retrievers.late_search"),
+        code=source_files("retrievers.late_search"),
         collection="data/{dataset}/collection",
         model=rules.colbert.output.model,
     output:
@@ -171,7 +171,7 @@ rule late_search:
 
 rule figure1:
     input:
-        code=code("report.figure1"),
+        code=source_files("report.figure1"),
         style="src/jointir/report/matplotlibrc",
         results=lambda w: of_figure("figure1"),
         made=lambda w: of_figure("figure1", "data/{table}.made"),
@@ -203,7 +203,7 @@ rule figure1:
 
 rule retriever_table:
     input:
-        code=code("report.retriever_tables"),
+        code=source_files("report.retriever_tables"),
         results=lambda w: of_figure("figure1"),
         made=lambda w: of_figure("figure1", "data/{table}.made"),
         meta=each_system(rules.retrieve.output.meta, FIGURE1),

@@ -1,9 +1,9 @@
 # Indexes of search that is not exhaustive, or of other libraries: figure 5 and its tables.
 
 
-rule lists:
+rule ivf:
     input:
-        code=code("search.lists"),
+        code=source_files("search.ivf"),
         index=start_of,
     output:
         index="data/{dataset}/systems/{system}/M{M}/index.faiss",
@@ -23,13 +23,13 @@ rule lists:
         iterations=lambda w: entry(w.system)["iterations"],
         seed=lambda w: entry(w.system)["seed"],
     shell:
-        "jointir lists --index {input.index} --out {output.index} --nlist {params.nlist}"
+        "jointir ivf --index {input.index} --out {output.index} --nlist {params.nlist}"
         " --iterations {params.iterations} --seed {params.seed} 2>&1 | tee {log}"
 
 
 rule ann_build:
     input:
-        code=lambda w: code("search.ann.registry", *library(w.system)),
+        code=lambda w: source_files("search.ann.registry", *library(w.system)),
         docs="data/{dataset}/star/docs.npy",
     output:
         index=directory("data/{dataset}/systems/{system}/index"),

@@ -4,7 +4,7 @@
 rule latency:
     input:
         systems=latency_inputs,
-        code=code("measure.latency"),
+        code=source_files("measure.latency"),
         collection="data/{dataset}/collection",
     output:
         table="data/{dataset}/latency.csv",
@@ -33,7 +33,7 @@ rule latency:
 
 rule latencies:
     input:
-        code=code("measure.speed"),
+        code=source_files("measure.speed"),
         tables=each_dataset(rules.latency.output.table, among=TEXTS),
         texts=of_texts,
     output:
@@ -56,7 +56,7 @@ rule latencies:
 
 rule figure5:
     input:
-        code=code("report.figure5"),
+        code=source_files("report.figure5"),
         style="src/jointir/report/matplotlibrc",
         results=lambda w: of_figure("figure5"),
         meta=each_system(rules.retrieve.output.meta, FIGURE5),
@@ -90,7 +90,7 @@ rule figure5:
 
 rule table1:
     input:
-        code=code("report.speed_tables"),
+        code=source_files("report.speed_tables"),
         results=lambda w: of_figure("figure5"),
         meta=each_system(rules.retrieve.output.meta, FIGURE5),
         comparisons="reports/tables/comparisons-speed.csv",
@@ -123,7 +123,7 @@ rule table1:
 
 rule table2:
     input:
-        code=code("report.speed_tables"),
+        code=source_files("report.speed_tables"),
         comparisons="reports/tables/comparisons-speed.csv",
         latency=rules.latencies.output.table,
         made=["data/comparisons-speed.made", rules.latencies.output.made],
@@ -150,7 +150,7 @@ rule table2:
 
 rule scale:
     input:
-        code=code("measure.scale"),
+        code=source_files("measure.scale"),
         divided=divided,
     output:
         table="reports/tables/scale.csv",
@@ -179,7 +179,7 @@ rule scale:
 
 rule figure_scale:
     input:
-        code=code("report.figure_scale"),
+        code=source_files("report.figure_scale"),
         style="src/jointir/report/matplotlibrc",
         table=rules.scale.output.table,
         made=rules.scale.output.made,

@@ -27,8 +27,8 @@ def sizes(system):
     """Return the names of a system's settings, in the order of its sweep."""
     form = SYSTEMS.facts(system).form
     if form == Form.LIBRARY:
-        ((knob, values),) = entry(system)["sweep"].items()
-        return [f"{knob}{value}" for value in values]
+        ((parameter, values),) = entry(system)["sweep"].items()
+        return [f"{parameter}{value}" for value in values]
     if form != Form.INDEX:
         return ["flat"]
     if probes := entry(system).get("nprobe"):

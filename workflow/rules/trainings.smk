@@ -2,7 +2,8 @@
 VARIANTS = Lazy(lambda: config["asi"]["systems"], entry)
 TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
 BASELINE = "data/{dataset}/generative/baselines/{system}/{split}.parquet"
-OWN = {"settle", "seeds", "start", "beam", "given"}  # of an entry: not options of the training
+# of an entry: not options of the training
+OWN = {"train_decoder", "seeds", "start", "beam", "given"}
 
 
 def given(variant):

@@ -5,7 +5,7 @@
 rule vectors:
     input:
         unpack(vectors_of),
-        code=code("data.embedded"),
+        code=source_files("data.embedded"),
     output:
         collection=directory("data/{dataset}/collection"),
         docs="data/{dataset}/star/docs.npy",
@@ -35,7 +35,7 @@ rule vectors:
 
 use rule fits as fits_vectors with:
     input:
-        code=code("search.preflight"),
+        code=source_files("search.preflight"),
         collection="data/{dataset}/collection",
         model="data/{dataset}/star/docs.json",
     log:
@@ -51,7 +51,7 @@ use rule fits as fits_vectors with:
 
 rule distill:
     input:
-        code=code("joint.distill"),
+        code=source_files("joint.distill"),
         collection="data/{dataset}/collection",
         docs="data/{dataset}/star/docs.npy",
         train="data/{dataset}/star/train.npy",
@@ -87,7 +87,7 @@ rule distill:
 
 rule compare_distilled:
     input:
-        code=code("measure.results"),
+        code=source_files("measure.results"),
         jpq=lambda w: f"data/{w.dataset}/measures/jpq/M{widths('jpq')[0]}/dev.parquet",
         opq=lambda w: f"data/{w.dataset}/measures/opq/M{widths('jpq')[0]}/dev.parquet",
     output:

@@ -10,7 +10,7 @@ LOCK = Path(".snakemake/running")
 _held = []  # open until this process ends
 
 
-def hold() -> None:
+def lock_folder() -> None:
     """Be the one pipeline of this folder until this process ends, however it ends.
 
     Snakemake's own lock is a file that outlives a kill -9, guards nothing between two runs of other

@@ -24,7 +24,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
-from alone import hold
+from alone import lock_folder
 from damage import changed_files, cut_short, damaged, files_of
 from snakemake.persistence.file import FilePersistence
 
@@ -54,7 +54,7 @@ def clean(name: str) -> None:
     this, a fresh clone, `dvc pull`, an edited parameter and `dvc repro` would do nothing, and lock
     the new parameter with the old models.
     """
-    hold()
+    lock_folder()
     refuse_stale()
     everything, records = stages(), FilePersistence(nolock=True)  # private: the lock pins snakemake
     own = made(everything[name])
@@ -107,7 +107,7 @@ def delete_damaged(paths: Iterable[str]) -> list[str]:
 
 def verify() -> None:
     """Read every artifact again, and delete what is damaged; read what a user changed anew, too."""
-    hold()
+    lock_folder()
     everything = stages().values()
     artifacts = {path for stage in everything for path in made(stage)}
     changed = changed_files({path for stage in everything for path in stage["deps"]} - artifacts)

@@ -21,6 +21,7 @@ SECTIONS = {
     "asi.run": "asi.systems",
 }
 OF_ASI = ("settle", "seeds", "beam")  # of the entry asi++ now, beside the method's settings
+RENAMED = {"settle": "train_decoder"}  # settings of an entry
 
 
 def check_moved(config: dict) -> None:
@@ -30,7 +31,7 @@ def check_moved(config: dict) -> None:
         InputError: it tells the new name.
     """
     for section in config:
-        if section in (*ENTRIES, "ann", "ablation", "retrievers", "asi"):
+        if section in (*ENTRIES, "ann", "ablation", "retrievers", "asi", "systems"):
             for old in _leaves(config[section], section):
                 if new := moved(old):
                     remedy = "Rename it; CHANGELOG.md has all that moved in 0.2.0"
@@ -39,6 +40,15 @@ def check_moved(config: dict) -> None:
 
 def moved(old: str) -> str:
     """Return the new name of a parameter, by its path with dots; "" where it has not moved."""
+    parts = (_in_entry(old) or old).split(".")
+    if parts[0] == "systems" and len(parts) > 2:
+        parts[2] = RENAMED.get(parts[2], parts[2])
+    new = ".".join(parts)
+    return new if new != old else ""
+
+
+def _in_entry(old: str) -> str:
+    """Return where a parameter of a section is now; "" where it is still there."""
     section = old.split(".")[0]
     if section in ENTRIES:
         return f"systems.{old}"

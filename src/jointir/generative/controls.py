@@ -1,4 +1,4 @@
-"""The `given-ids` stage: identifiers that nobody learned, the control rows of ASI's table.
+"""The `fixed-ids` stage: identifiers that nobody learned, the control rows of ASI's table.
 
 Random identifiers (nothing to generalize from), and residual codes of the starting encoder's
 embeddings (meaning, but no end-to-end learning; as in TIGER).
@@ -21,7 +21,7 @@ from jointir.train.norm import mean_squared_norm
 KINDS = ("random", "residual")
 
 
-def given_ids(
+def fixed_ids(
     collection: Path,
     encoder: Path,
     docs: Path,

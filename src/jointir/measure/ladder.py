@@ -42,7 +42,7 @@ def _lists(N: int) -> int:
 def _ivf(D: int, M: int, N: int) -> faiss.IndexIVFPQ:
     coarse = faiss.IndexFlatIP(D)
     index = faiss.IndexIVFPQ(coarse, D, _lists(N), M, BITS, faiss.METRIC_INNER_PRODUCT)
-    index.by_residual = False  # as `jointir lists` makes it: scores are those of the flat index
+    index.by_residual = False  # as `jointir ivf` makes it: scores are those of the flat index
     index.cp.min_points_per_centroid = 1  # the sample is fixed: no warning
     return index
 

@@ -76,7 +76,7 @@ class Encoder(Subject):
 
 @dataclass(frozen=True)
 class System:
-    """What belongs to one row of the results table; value: of the index's knob."""
+    """What belongs to one row of the results table; value: of the index's search parameter."""
 
     index: Path
     meta: Path
@@ -142,7 +142,7 @@ def _plan(
         for stage, subject in _subjects(system, facts["n_docs"], texts, matrix, k).items():
             key = (stage, subject.path, system.queries)
             subjects.setdefault(key, subject)
-            value = system.value if stage == "search" else 0  # an encoder has no knob
+            value = system.value if stage == "search" else 0  # an encoder has no search parameter
             for threads, batch in calls:
                 row = facts | {"stage": stage, "threads": threads, "batch": batch}
                 rows.append((row, Configuration(key, value, threads, batch)))
@@ -176,9 +176,9 @@ def latency(
         collection: has the texts of the queries.
         split: whose queries are asked.
         index: ANN folders or faiss files, one for each row of the results table; an index with a
-            knob comes again for each value.
+            search parameter comes again for each value.
         meta: in parallel, JSON files of the `retrieve` stage, which tell what a row is about.
-        value: in parallel, of the knob; any number without one.
+        value: in parallel, of the search parameter; any number without one.
         queries: in parallel, matrices of the `embed` stage over the queries of `split`.
         encoder: in parallel, the query encoders.
         out: the CSV file. stage: search, encode, or encode-gpu. median_ms, p95_ms: of a call, which

@@ -35,7 +35,7 @@ def retrieve(
 
     queries: the matrix of the `embed` stage over the dev and test queries. out: files named
     {split}.trec.gz. meta: a JSON of what the results table tells about the system, bytes included.
-    value: of the index's knob (`Searcher.knob`), where it has one.
+    value: of the index's search parameter (`Searcher.search_parameter`), where it has one.
 
     Raises:
         InputError: the index's dimension or number of documents does not fit the queries or the

@@ -44,7 +44,10 @@ class Subject(ABC):
 
     @abstractmethod
     def call(self, queries: np.ndarray, value: int, threads: int) -> object:
-        """Answer a batch; value: of an index's knob. No more than `threads` threads work."""
+        """Answer a batch. No more than `threads` threads work.
+
+        value: of an index's search parameter.
+        """
 
 
 @dataclass
@@ -176,7 +179,10 @@ class Worker:
         return self._receive()
 
     def contender(self, value: int, threads: int, batch: int) -> Contender:
-        """Return what is timed with one value of the knob, `threads` threads, `batch` queries."""
+        """Return what is timed: `threads` threads, `batch` queries.
+
+        value: of the search parameter.
+        """
 
         def take(turn: Turn) -> np.ndarray:
             return self._ask((value, threads, batch, turn))
@@ -200,7 +206,10 @@ class Worker:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A subject, by its key, and how it is called: value of its knob, threads, queries a call."""
+    """A subject, by its key, and how it is called.
+
+    value: of its search parameter. batch: queries a call.
+    """
 
     subject: Hashable
     value: int

@@ -10,11 +10,11 @@ import numpy as np
 class Searcher(ABC):
     """An index over N documents of D dimensions that ranks by inner product.
 
-    knob: what trades effectiveness for speed when searching ("efSearch", "nprobe", ...), or ""
-    where there is nothing to choose.
+    search_parameter: what trades effectiveness for speed when searching ("efSearch", "nprobe"
+    and others), or "" where there is nothing to choose.
     """
 
-    knob: ClassVar[str] = ""
+    search_parameter: ClassVar[str] = ""
     D: int
     N: int
 
@@ -48,8 +48,8 @@ class Searcher(ABC):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return scores float32[Q, k], best first, and rows int64[Q, k] for float32[Q, D].
 
-        value: of the knob, ignored without one. Short answers are padded with row -1 and score
-        -inf. No more than `threads` threads work.
+        value: of the search parameter, ignored without one. Short answers are padded with row
+        -1 and score -inf. No more than `threads` threads work.
 
         Raises:
             InputError: the queries' dimension is not D.

@@ -19,13 +19,13 @@ def check_search(searcher: Searcher, queries: np.ndarray, value: int) -> np.ndar
     """Return the queries as float32[Q, D] in one piece.
 
     Raises:
-        InputError: they have another dimension, or the knob's value is below 1.
+        InputError: they have another dimension, or the search parameter's value is below 1.
     """
     if queries.ndim != 2 or queries.shape[1] != searcher.D:
         found = f"have the shape {queries.shape}, the index {searcher.D} dimensions"
         raise InputError("queries", found, "Use an index and queries of the same encoder")
-    if searcher.knob and value < 1:
-        raise InputError(searcher.knob, f"{value} is too small", "Set it to 1 or more")
+    if searcher.search_parameter and value < 1:
+        raise InputError(searcher.search_parameter, f"{value} is too small", "Set it to 1 or more")
     return np.ascontiguousarray(queries, np.float32)
 
 

@@ -18,10 +18,10 @@ FILE, FACTS = "index.ann", "annoy.json"
 class Annoy(Searcher):
     """Annoy's "dot" metric: trees split lifted documents (Bachrach et al. 2014), scores are exact.
 
-    knob: search_k, the documents that are scored at most, over all trees.
+    search_parameter: search_k, the documents that are scored at most, over all trees.
     """
 
-    knob = "search_k"
+    search_parameter = "search_k"
     LEAST: ClassVar[dict[str, float]] = LEAST["annoy"]
 
     def __init__(self, index: AnnoyIndex, D: int):

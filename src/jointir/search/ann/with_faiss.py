@@ -52,9 +52,9 @@ class FaissSearcher(Searcher):
         if isinstance(self.index, faiss.IndexPreTransform):
             self.inner = faiss.downcast_index(self.index.index)
         if isinstance(self.inner, faiss.IndexHNSW):
-            self.knob = "efSearch"
+            self.search_parameter = "efSearch"
         elif isinstance(self.inner, faiss.IndexIVF):
-            self.knob = "nprobe"
+            self.search_parameter = "nprobe"
         self.D, self.N = self.index.d, self.index.ntotal
 
     @classmethod
@@ -93,9 +93,9 @@ class FaissSearcher(Searcher):
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `Searcher`."""
         queries = check_search(self, queries, value)
-        if self.knob == "efSearch":
+        if self.search_parameter == "efSearch":
             self.inner.hnsw.efSearch = value
-        elif self.knob == "nprobe":
+        elif self.search_parameter == "nprobe":
             self.inner.nprobe = value
         with limited(threads):
             scores, rows = self.found(queries, k)
@@ -105,7 +105,7 @@ class FaissSearcher(Searcher):
         return scores, rows
 
     def found(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return what faiss finds, its knob being set."""
+        """Return what faiss finds, its search parameter being set."""
         return self.index.search(queries, k)
 
     def size(self) -> dict[str, int]:
@@ -145,7 +145,7 @@ class IMI(FaissSearcher):
     list takes 160 bytes of memory, an empty one too: 2.7 GB for 12 bits.
     """
 
-    knob = "nprobe"
+    search_parameter = "nprobe"
     SYSTEM, LEAST = "imi", LEAST["imi"]
     KIND = faiss.IndexIVFFlat
 
@@ -187,7 +187,7 @@ def once(lists: np.ndarray) -> np.ndarray:
 class HNSW(FaissSearcher):
     """A hierarchical navigable small world graph (Malkov and Yashunin 2020) of whole documents."""
 
-    knob = "efSearch"
+    search_parameter = "efSearch"
     SYSTEM, LEAST = "hnsw", LEAST["hnsw"]
     KIND = faiss.IndexHNSWFlat
 
@@ -202,7 +202,7 @@ class HNSW(FaissSearcher):
 class HNSWOPQ(FaissSearcher):
     """The same graph over documents that a rotation and PQ of M bytes compress."""
 
-    knob = "efSearch"
+    search_parameter = "efSearch"
     SYSTEM, LEAST = "hnsw-opq", LEAST["hnsw-opq"]
     KIND = faiss.IndexHNSWPQ
 

@@ -35,10 +35,11 @@ class Falconn(Searcher):
     Documents and queries on one sphere, for which the hash is made (Neyshabur and Srebro 2015),
     and then centred, as FALCONN advises: hashes of documents that lie to one side say little.
 
-    knob: probes, the buckets that are looked up over all tables; one a table is the least.
+    search_parameter: probes, the buckets that are looked up over all tables; one a table is the
+    least.
     """
 
-    knob = "probes"
+    search_parameter = "probes"
     LEAST: ClassVar[dict[str, float]] = LEAST["falconn"]
 
     def __init__(

@@ -34,10 +34,10 @@ class Flann(Searcher):
 
     Not its autotuning: that goes by the clock, and so gives another index on each machine.
 
-    knob: checks, the documents that are compared, over all trees.
+    search_parameter: checks, the documents that are compared, over all trees.
     """
 
-    knob = "checks"
+    search_parameter = "checks"
     LEAST: ClassVar[dict[str, float]] = LEAST["flann"]
 
     def __init__(self, documents: np.ndarray, index: int):

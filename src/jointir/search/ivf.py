@@ -1,4 +1,4 @@
-"""The `lists` stage: a trained PQ index in inverted lists, for search that is not exhaustive."""
+"""The `ivf` stage: a trained PQ index in inverted lists, for search that is not exhaustive."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def in_lists(pq: PQ, quantizer: faiss.IndexFlatIP) -> faiss.IndexPreTransform:
     rotation = faiss.LinearTransform(D, D, False)
     faiss.copy_array_to_vector(pq.rotation.ravel(), rotation.A)
     rotation.is_orthonormal = rotation.is_trained = True
-    for at in progress(range(0, len(pq.codes), CHUNK), "lists", unit="chunks"):
+    for at in progress(range(0, len(pq.codes), CHUNK), "ivf", unit="chunks"):
         rows = np.arange(at, min(at + CHUNK, len(pq.codes)))
         _, nearest = quantizer.search(pq.decode(rows), 1)  # int64[n, 1]
         _add(ivf, nearest.ravel(), rows, pq.codes[rows])
@@ -65,7 +65,7 @@ def _add(ivf: faiss.IndexIVFPQ, nearest: np.ndarray, rows: np.ndarray, codes: np
         ivf.invlists.add_entries(int(at), len(own), *pointers)
 
 
-def lists(index: Path, out: Path, settings: Settings) -> None:
+def ivf(index: Path, out: Path, settings: Settings) -> None:
     """Write the PQ of `index` as a faiss IVFPQ with inverted lists, its codes unchanged.
 
     Search visits the lists of the `nprobe` nearest centroids (faiss' default is 1).

@@ -10,7 +10,7 @@ from jointir.errors import InputError
 from jointir.methods.ivf_jpq import Settings
 from jointir.quantize.pq import read_index, read_pq
 from jointir.search.index import index_bytes
-from jointir.search.lists import lists
+from jointir.search.ivf import ivf
 from tiny import D, M, build
 
 N, LISTS = 900, 12
@@ -28,10 +28,10 @@ QUERIES = rows(50, 1)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("lists")
+    out = tmp_path_factory.mktemp("ivf")
     np.save(out / "docs.npy", rows(N, 0))
     build("opq", out / "docs.npy", out / "flat.faiss", M, iterations=2)
-    lists(out / "flat.faiss", out / "ivf.faiss", Settings(nlist=LISTS, seed=1))
+    ivf(out / "flat.faiss", out / "ivf.faiss", Settings(nlist=LISTS, seed=1))
     return out
 
 
@@ -85,7 +85,7 @@ def test_its_bytes_count_ids_and_centroids(folder):
 
 
 def test_the_same_seed_gives_the_same_bytes(folder, tmp_path):
-    lists(folder / "flat.faiss", tmp_path / "again.faiss", Settings(nlist=LISTS, seed=1))
+    ivf(folder / "flat.faiss", tmp_path / "again.faiss", Settings(nlist=LISTS, seed=1))
     assert (tmp_path / "again.faiss").read_bytes() == (folder / "ivf.faiss").read_bytes()
 
 
@@ -95,11 +95,11 @@ def test_the_same_seed_gives_the_same_bytes(folder, tmp_path):
 )
 def test_more_lists_than_documents(folder, tmp_path, nlist, told):
     with pytest.raises(InputError, match=told):
-        lists(folder / "flat.faiss", tmp_path / "out.faiss", Settings(nlist=nlist))
+        ivf(folder / "flat.faiss", tmp_path / "out.faiss", Settings(nlist=nlist))
     assert not list(tmp_path.iterdir())
 
 
 def test_codes_of_4_bits_are_refused(folder, tmp_path):
     build("opq", folder / "docs.npy", tmp_path / "4.faiss", M, iterations=2, bits=4)
     with pytest.raises(InputError, match=r"4\.faiss: its codes have 4 bits"):
-        lists(tmp_path / "4.faiss", tmp_path / "out.faiss", Settings(nlist=LISTS))
+        ivf(tmp_path / "4.faiss", tmp_path / "out.faiss", Settings(nlist=LISTS))

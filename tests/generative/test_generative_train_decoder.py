@@ -8,11 +8,11 @@ import tiny as tiny_data
 from jointir.errors import InputError
 from jointir.files import sha256
 from jointir.generative import losses
-from jointir.generative.controls import given_ids
+from jointir.generative.controls import fixed_ids
 from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import read_ids
 from jointir.generative.model import GenerativeRetriever
-from jointir.generative.settle import Examples, settle
+from jointir.generative.train_decoder import Examples, train_decoder
 from jointir.generative.warm import residual_codes
 from jointir.train.checkpoint import Checkpoint
 
@@ -34,21 +34,21 @@ def given(tiny, tmp_path_factory):
     def make(kind="residual", name="a"):
         paths = {"out": folder / f"{kind}-{name}", "ids": folder / f"{kind}-{name}.parquet"}
         inputs = {"collection": tiny.collection, "encoder": tiny.encoder, "docs": tiny.docs}
-        given_ids(**inputs, **paths, kind=kind, length=L, vocabulary=V, layers=1, seed=1)
+        fixed_ids(**inputs, **paths, kind=kind, length=L, vocabulary=V, layers=1, seed=1)
         return paths["out"], paths["ids"]
 
     return make
 
 
 def run(tiny, model, ids, out, **changed):
-    """Settle into `out`/model; return its hash."""
+    """Train a decoder into `out`/model; return its hash."""
     paths = {"out": out / "model", "scratch": out / "scratch", "docs": tiny.docs}
-    tiny_data.flat(settle)(tiny.collection, model, ids, **paths, **SETTINGS | changed)
+    tiny_data.flat(train_decoder)(tiny.collection, model, ids, **paths, **SETTINGS | changed)
     return sha256(out / "model")
 
 
 @pytest.mark.parametrize("kind", ["random", "residual"])
-def test_given_ids_are_what_they_say(tiny, given, kind):
+def test_fixed_ids_are_what_they_say(tiny, given, kind):
     (model, ids), (again, same) = given(kind, "a"), given(kind, "b")
     assert sha256(model) == sha256(again) and sha256(ids) == sha256(same)
     doc_ids, found = read_ids(ids)
@@ -138,7 +138,7 @@ def test_scores_in_parts_give_the_same_targets(monkeypatch):
     barred = examples(nearby=1.0, barred=[np.arange(i, 40) for i in range(10, 34)])
     others = barred(5, 12)[1]
     assert not torch.equal(others, whole)
-    monkeypatch.setattr("jointir.generative.settle.SCORES", 3 * 40)
+    monkeypatch.setattr("jointir.generative.train_decoder.SCORES", 3 * 40)
     assert torch.equal(drawn(5, 12)[1], whole)
     assert torch.equal(barred(5, 12)[1], others)
 
@@ -210,10 +210,10 @@ def test_bad_input_is_named(tiny, given, tmp_path):
     few = tmp_path / "few.npy"
     np.save(few, np.load(tiny.docs)[:5])
     with pytest.raises(InputError, match=r"few\.npy.*holds 5 embeddings"):
-        tiny_data.flat(settle)(
+        tiny_data.flat(train_decoder)(
             tiny.collection, model, ids, few, tmp_path / "m", tmp_path / "s", **SETTINGS
         )
     with pytest.raises(InputError, match=r"few\.npy.*holds 5 embeddings"):
         options = {"kind": "random", "length": L, "vocabulary": V, "layers": 1, "seed": 1}
-        given_ids(tiny.collection, tiny.encoder, few, tmp_path / "m", tmp_path / "i", **options)
+        fixed_ids(tiny.collection, tiny.encoder, few, tmp_path / "m", tmp_path / "i", **options)
     assert not any((tmp_path / name).exists() for name in ("m", "i"))

@@ -1,4 +1,4 @@
-"""The `settle` stage: the decoder learns the identifiers that the documents ended up with.
+"""The `train-decoder` stage: the decoder learns the identifiers that the documents ended up with.
 
 While encoder and indexing module train, identifiers move, and most embeddings in the banks are
 older than the encoder. Here both are frozen and every embedding is exact, so that a step costs no
@@ -29,7 +29,7 @@ from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import read_ids
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.pairs import Pairs
-from jointir.methods.settle import Settings
+from jointir.methods.train_decoder import Settings
 from jointir.train.training import Training
 
 SCORES = 2**27  # of examples against documents, in memory at a time
@@ -99,7 +99,7 @@ class Examples:
         return normalize(e + part * way, dim=1) * e.norm(dim=1, keepdim=True)
 
 
-def settle(
+def train_decoder(
     collection: Path,
     model: Path,
     ids: Path,
@@ -116,7 +116,7 @@ def settle(
     Raises:
         InputError: `ids` or `docs` are of another collection.
     """
-    training = Training("settle", locals())
+    training = Training("train-decoder", locals())
     codes, matrix = read_ids(ids)[1], read_matrix(docs).astype(np.float32)
     if len(codes) != len(matrix):
         found = f"holds {len(matrix)} embeddings, {ids} {len(codes)} identifiers"
