@@ -139,7 +139,7 @@ OTHERS = {
     ("jpq-neg", "like"): "jpq-mse-1",
     ("jpq-loss", "like"): "jpq-neg",
     ("jpq-centroids", "like"): "jpq-loss",
-    ("jpq-mse-1", "like"): "jpq-loss",
+    ("jpq-mse-1", "like"): "jpq-without-labels",
     ("jpq-mse-10", "like"): "jpq-centroids",
     ("jpq-mse-100", "like"): "jpq-centroids",
     ("asi", "like"): "asi++-unseen",

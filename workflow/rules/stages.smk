@@ -5,15 +5,14 @@ def stage_of(system):
 
 # What figure 4 runs: what it shows, and what that starts from.
 _RUN = {*OF_FIGURE4, *(SYSTEMS[s]["start"] for s in OF_FIGURE4 if s in JOINT)}
-# A stage for each index of figure 4, and for each of its encoders beside STAR.
+# A stage for each index of figure 4, and for each of its encoders beside STAR. A file belongs to the
+# first stage that makes it: those that are fitted come before `tune`, which needs one of them.
+FITTED = {
+    stage_of(system): lambda system=system: each_system(rules.build.output.index, only([system]))
+    for system in BUILT
+    if system in _RUN
+}
 OF_SYSTEMS = {
-    **{
-        stage_of(system): lambda system=system: each_system(
-            rules.build.output.index, only([system])
-        )
-        for system in BUILT
-        if system in _RUN
-    },
     **{
         stage_of(system): lambda system=system: each_system(
             "data/{dataset}/systems/{system}/{size}/queries.npy", only([system]), TEXTS
@@ -43,14 +42,15 @@ FIRST = {
     "embed": lambda: each_dataset("data/{dataset}/star/flat.faiss")
     + each_dataset("data/{dataset}/star/queries.npy")
     + each_dataset("data/{dataset}/star/train.npy"),
+}
+STAGES = {
+    **FIRST,
+    **FITTED,
     **(
         {"tune": lambda: each_dataset(rules.tune.output.chosen, among=TEXTS)}
         if config["tune"]["run"]
         else {}
     ),
-}
-STAGES = {
-    **FIRST,
     **OF_SYSTEMS,
     "search": lambda: each_system(rules.retrieve.output.meta),
     "measure": lambda: [
@@ -109,7 +109,8 @@ STAGES = {
         *rules.metrics.output,
     ],
 }
-if _others := [s for s in OF_SYSTEMS if s in FIRST or STAGES[s] is not OF_SYSTEMS[s]]:
+_own = FITTED | OF_SYSTEMS
+if _others := [s for s in _own if s in (*FIRST, "tune") or STAGES[s] is not _own[s]]:
     refuse(f"systems.{_others[0]}", "is the name of another stage", "Choose another name")
 # the stages that `rule all` asks for; some need a dataset with text
 REPORTS = ["report", "speed", "scale", "ablation", "negatives", "retrievers", "asi_report"]
