@@ -142,7 +142,7 @@ OTHERS = {
     ("jpq-mse-1", "like"): "jpq-without-labels",
     ("jpq-mse-10", "like"): "jpq-centroids",
     ("jpq-mse-100", "like"): "jpq-centroids",
-    ("asi", "like"): "asi++-unseen",
+    ("asi", "like"): "asi++-warm",
     ("asi++-unseen", "like"): "asi",
     ("asi-unseen", "like"): "asi++",
 }
