@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from jointir import cli
 from jointir.cli import STAGES, with_options
-from jointir.methods.known import fitted
+from jointir.joint.stage import stage as stage_of
+from jointir.methods.known import fitted, trained
 from tiny import save_collection
 
 SRC = Path(cli.__file__).parent
@@ -31,20 +32,22 @@ def call(monkeypatch, capsys, *words: object) -> tuple[int, str, str]:
 
 
 def function(name: str):
+    if name in trained():
+        return stage_of(name)
     module, attribute = STAGES[name].split(":")
     return getattr(importlib.import_module(module), attribute)
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", [*STAGES, *trained()])
 def test_every_stage_has_help_a_docstring_and_named_options(name, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("TERM", "dumb")
     code, out, _ = call(monkeypatch, capsys, name, "--help")
     assert code == 0
-    stage = function(name)
-    assert stage.__doc__.splitlines()[0] in " ".join(out.split())  # lines may be broken anew
+    called = function(name)
+    assert called.__doc__.splitlines()[0] in " ".join(out.split())  # lines may be broken anew
     assert f"Usage: jointir {name} [OPTIONS]" in out
-    for parameter in inspect.signature(stage, eval_str=True).parameters.values():
+    for parameter in inspect.signature(called, eval_str=True).parameters.values():
         if is_dataclass(parameter.annotation):
             for field in fields(parameter.annotation):
                 assert f"--{field.name.replace('_', '-')} " in out
@@ -180,7 +183,7 @@ def test_help_lists_every_stage(monkeypatch, capsys):
     for words in ([], ["--help"], ["-h"]):
         code, out, err = call(monkeypatch, capsys, *words)
         assert (code, err) == (0, "")
-        assert out.split("stages: ")[1].split() == [*STAGES, *fitted()]
+        assert out.split("stages: ")[1].split() == [*STAGES, *fitted(), *trained()]
 
 
 def test_idle_threads_do_not_spin_and_torch_is_not_loaded_for_help():

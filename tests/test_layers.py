@@ -8,6 +8,9 @@ An import counts wherever it stands: within a function, and as a module's name i
 the command line and the registry of search load what they need late. Under `if TYPE_CHECKING:` it
 is never run, so that it makes no circle: `encode.fit` names in an annotation the class that calls
 it. It has to go downwards all the same, for who reads the lower module has to know the upper one.
+
+`train` of a method's file is a stage, and no module of the package calls it: what it imports counts
+as the command line's, like the stages that are named there.
 """
 
 import ast
@@ -86,17 +89,26 @@ def for_types(tree: ast.AST) -> set[ast.AST]:
     return {node for body in bodies for statement in body for node in ast.walk(statement)}
 
 
+def of_stage(tree: ast.Module, module: str) -> set[ast.AST]:
+    """Return the nodes in `train` of a method's module."""
+    if not module.startswith("methods."):
+        return set()
+    stages = (n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "train")
+    return {node for stage in stages for statement in stage.body for node in ast.walk(statement)}
+
+
 def imports(folder: Path) -> Iterator[Import]:
     """Yield what the modules of a package, whose folder this is, import of each other."""
     everything = modules(folder)
     for module, path in everything.items():
         package = ["jointir", *path.relative_to(folder).parts[:-1]]
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        typed = for_types(tree)
+        typed, late = for_types(tree), of_stage(tree, module)
         for node in ast.walk(tree):
+            importing = "cli" if node in late else module
             for other in {known(name, everything) for name in names_of(node, package)}:
                 if other is not None:
-                    yield Import(module, node.lineno, other, node not in typed)
+                    yield Import(importing, node.lineno, other, node not in typed)
 
 
 def layer(module: str) -> int:
@@ -193,6 +205,18 @@ def test_imports_downwards_and_of_peers_are_none(tmp_path):
         "retrievers/adore.py": "from jointir.joint import jpq",
     }
     assert upward(write(tmp_path, files)) == circles(tmp_path) == []
+
+
+def test_a_method_trains_as_the_command_line_does(tmp_path):
+    late = "import os\ndef train():\n    from jointir.joint.jpq import jpq"
+    files = {"methods/jpq.py": late, "joint/jpq.py": "from jointir.methods.jpq import Settings"}
+    assert upward(write(tmp_path, files)) == circles(tmp_path) == []
+    write(tmp_path, {"methods/jpq.py": late.replace("train", "new")})
+    assert upward(tmp_path) == ["methods/jpq.py:3: methods imports joint.jpq of the higher joint"]
+    assert circles(tmp_path) == ["joint.jpq:1 imports methods.jpq, methods.jpq:3 imports joint.jpq"]
+    above = late.replace("joint.jpq", "measure.a")
+    write(tmp_path, {"methods/jpq.py": "", "joint/stage.py": above, "measure/a.py": ""})
+    assert upward(tmp_path) == ["joint/stage.py:3: joint imports measure.a of the higher measure"]
 
 
 def test_a_room_without_a_layer_is_refused(tmp_path):

@@ -61,12 +61,20 @@ def killed(after: int) -> Iterator[None]:
 
 
 def flat(stage: Callable[..., None]) -> Callable[..., None]:
-    """Return a stage that takes each of its settings by name, as its command does."""
-    kind = inspect.signature(stage, eval_str=True).parameters["settings"].annotation
+    """Return a stage that takes each of its settings, and of its files, by name.
+
+    As its command does; the first of the files may come by place, too.
+    """
+    parameters = inspect.signature(stage, eval_str=True).parameters
+    folded = {"settings", "files"} & set(parameters)
+    kinds = {name: parameters[name].annotation for name in folded}
 
     def called(*paths: object, **given: object) -> None:
-        own = {f.name: given.pop(f.name) for f in fields(kind) if f.name in given}
-        stage(*paths, settings=kind(**own), **given)
+        for name, kind in kinds.items():
+            own = {f.name: given.pop(f.name) for f in fields(kind) if f.name in given}
+            first, paths = (paths, ()) if name == "files" else ((), paths)
+            given[name] = kind(*first, **own)
+        stage(*paths, **given)
 
     return called
 

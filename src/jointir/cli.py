@@ -22,14 +22,14 @@ import typer
 
 from jointir.errors import InputError
 from jointir.faults import told
-from jointir.methods.known import fitted
+from jointir.methods.known import facts, fitted, trained
 from jointir.numbers import check_number, check_seed
 from jointir.settings import Checked, described
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 # Imported only when called: torch alone takes seconds to load. Beside these, each method of
-# `fitted()` is a stage.
+# `fitted()` and `trained()` is a stage.
 STAGES = {
     "download-wheels": "jointir.data.download:download_wheels",
     "download-archives": "jointir.data.archives:download_archives",
@@ -51,11 +51,9 @@ STAGES = {
     "late-search": "jointir.retrievers.late_search:late_search",
     "ivf": "jointir.search.ivf:ivf",
     "ann-build": "jointir.search.ann.registry:ann_build",
-    "jpq": "jointir.joint.jpq:jpq",
     "distill": "jointir.joint.distill:distill",
     "tune": "jointir.joint.tune:tune",
     "negatives": "jointir.joint.negatives:negatives",
-    "dpq": "jointir.joint.dpq:dpq",
     "asi": "jointir.generative.asi:asi",
     "assign-ids": "jointir.generative.assign:assign_ids",
     "fixed-ids": "jointir.generative.controls:fixed_ids",
@@ -99,17 +97,13 @@ STAGES = {
 }
 
 
-# What may run in several processes: these share their work, every other stage would repeat it.
-SHARED = ("star", "dual", "adore", "jpq")
-
-
 # What the options of paths are, of a stage that takes settings.
 PATHS = {
     "collection": "folder that a corpus stage wrote",
     "encoder": "folder of the encoder that the training starts from",
     "model": "folder of the model that the training starts from",
     "docs": "the documents' embeddings, float[N, D]",
-    "teacher": "what is learned from: of jpq and tune the train queries by the starting encoder,"
+    "teacher": "what is learned from: of tune the train queries by the starting encoder,"
     " float[T, D], of tct-colbert a folder of the colbert stage",
     "train_queries": "the vectors of the train queries, float[T, D]",
     "queries": "the vectors of the dev and test queries",
@@ -119,7 +113,6 @@ PATHS = {
     "own": "an option that keeps its value all the same",
     "out": "what is written",
     "out_index": "the faiss index that is written",
-    "out_encoder": "the query encoder's folder that is written",
     "scratch": "folder of the checkpoint that a killed training resumes from",
 }
 
@@ -186,9 +179,10 @@ def _check_numbers(parameter: str, value: object) -> None:
 
 def _check_processes(name: str) -> None:
     launched = "LOCAL_RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
-    if launched and name not in SHARED:
+    shared = [method for method, its in facts().items() if its.shares] if launched else [name]
+    if name not in shared:
         found = f"was launched in {os.environ['WORLD_SIZE']} processes, which would repeat its work"
-        raise InputError(name, found, f"Launch one, or one of {', '.join(SHARED)}")
+        raise InputError(name, found, f"Launch one, or one of {', '.join(shared)}")
 
 
 def _keep_freed_memory() -> None:
@@ -209,7 +203,8 @@ def _stage(name: str) -> Callable:
     They make 700,000 objects that live to the end. To look for garbage among these, while they
     are imported and again at exit, takes a third of the time that importing them takes.
     """
-    module, function = STAGES.get(name, "jointir.search.build:stage").split(":")
+    of_method = "jointir.joint.stage:stage" if name in trained() else "jointir.search.build:stage"
+    module, function = STAGES.get(name, of_method).split(":")
     gc.disable()
     imported = importlib.import_module(module)
     gc.freeze()
@@ -224,12 +219,12 @@ def _of_methods() -> list[str]:
     Raises:
         InputError: one has the name of another stage, which would run in its place.
     """
-    for method in fitted():
-        if method in STAGES:
+    for made, methods in (("new", fitted()), ("train", trained())):
+        for method in set(methods).intersection(STAGES):
             where = f"src/jointir/methods/{method.replace('-', '_')}.py"
-            found = f"it has `new`, and another stage is named {method!r}"
+            found = f"it has `{made}`, and another stage is named {method!r}"
             raise InputError(where, found, "Choose another name")
-    return fitted()
+    return fitted() + trained()
 
 
 def main() -> None:

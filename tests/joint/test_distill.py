@@ -12,9 +12,9 @@ from jointir.errors import InputError
 from jointir.files import sha256
 from jointir.joint.distill import Distilled, distill
 from jointir.joint.index import TrainablePQ
+from jointir.methods.arguments import DevOptions
 from jointir.quantize.pq import read_pq, write_index
 from jointir.train.checkpoint import Checkpoint
-from jointir.train.dev import DevOptions
 from tiny import build, flat
 
 N, Q, D, M = 2000, 400, 32, 4

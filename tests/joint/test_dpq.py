@@ -292,6 +292,7 @@ def test_inputs_that_do_not_fit_are_refused(tiny, tmp_path):
         ({"docs": narrow}, rf"n\.npy: has 16 dimensions, the encoder {D}\. Use this encoder's"),
         ({"docs": short}, rf"docs\.npy: holds 99 .*, the collection {N} .*\. Embed"),
         ({"index": flat}, r"flat\.faiss: is a IndexFlatIP, no PQ"),
+        ({"docs": None}, r"docs: DPQ needs it\. Name docs\.npy"),
         ({"temperature": 0.0}, r"temperature: 0\.0 is not above 0\. Set"),
         ({"temperature": -1.0}, r"temperature: -1\.0 is not above 0\. Set"),
     ):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jointir.errors import InputError
-from jointir.joint.jpq import jpq
+from jointir.joint.stage import stage
 from jointir.joint.tune import Trial, best, read_candidate, tune
 from jointir.joint.tuned import chosen
 from tiny import embed_train, flat, make
@@ -47,7 +47,7 @@ def test_candidates_are_settings_that_are_tuned():
 def train(tiny, teacher, out, **changed) -> bytes:
     paths = (out / "index.faiss", out / "encoder", out / "scratch")
     own = {"docs": tiny.docs, "teacher": teacher, "ranking": 0.3, "distillation": 1.0}
-    flat(jpq)(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS | own | changed)
+    flat(stage("jpq"))(tiny.collection, tiny.encoder, tiny.opq, *paths, **OPTIONS | own | changed)
     return (out / "index.faiss").read_bytes() + (out / "encoder" / "model.safetensors").read_bytes()
 
 

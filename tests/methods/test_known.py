@@ -31,6 +31,28 @@ def new(D, settings):
     """Return the index."""
 '''
 DECORATED = "@dataclass(frozen=True, kw_only=True)\n"
+MARGINS = '''"""Margins."""
+
+from dataclasses import dataclass
+
+from jointir.methods.facts import Facts, Form
+from jointir.methods.shared import Built, Trained
+from jointir.settings import Checked
+
+FACTS = Facts(Form.INDEX, {"start": ("opq",)}, trains=True, reads={"docs": ("more",)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Trained):
+    """Of a training."""
+
+    more: int = 1
+
+
+def train(files, settings, dev):
+    """Train."""
+'''
+NEW = "\n\ndef new(D, settings):\n    pass\n"
 
 
 @pytest.fixture
@@ -74,6 +96,37 @@ def test_a_method_that_lacks_something_is_refused_by_its_file(added, old, new, l
     assert old in SIGNS
     with pytest.raises(InputError, match=f"^src/jointir/methods/signs.py: {re.escape(line)}"):
         added(SIGNS.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("FACTS = Facts", "OTHER = Facts", "it has no `FACTS` that are `Facts`. "),
+        ("trains=True", "trains=False", "an index that `trains` has `train`, and nothing else ha"),
+        ("Form.INDEX", "Form.RANKER", "an index that `trains` has `train`, and nothing else has. "),
+        ("def train", "def learn", "an index that `trains` has `train`, and nothing else has. "),
+        ("def train", f"{NEW}def train", "it has `new` and `train`. Keep the one by which its ind"),
+        ("Settings(Trained)", "Settings(Checked)", "its `Settings` are those of no training. Put"),
+        ('{"start": ("opq",)}', "{}", "its `FACTS` do not say what it may start from. "),
+        ('"docs": (', '"vectors": (', "`reads` of its `FACTS` says 'vectors', or settings, that "),
+        (
+            '("more",)',
+            '("less",)',
+            "`reads` of its `FACTS` says 'docs', or settings, that are ",
+        ),
+        ("more: int", "M: int", "the setting 'M' has a name that the pipeline takes. Rename it"),
+        ("more: int", "scratch: int", "the setting 'scratch' has a name that the pipeline takes. "),
+        ("more: int", "patience: int", "the setting 'patience' has a name that the pipeline take"),
+    ],
+)
+def test_a_method_that_trains_is_refused_likewise(added, old, new, line):
+    assert old in MARGINS
+    with pytest.raises(InputError, match=f"^src/jointir/methods/signs.py: {re.escape(line)}"):
+        added(MARGINS.replace(old, new))
+
+
+def test_a_whole_method_that_trains_is_read(added):
+    assert added(MARGINS).FACTS.reads == {"docs": ("more",)}
 
 
 def test_a_method_may_not_have_the_name_of_another_stage(monkeypatch, capsys):

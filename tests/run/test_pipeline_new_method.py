@@ -6,14 +6,17 @@ import sys
 from pathlib import Path
 
 import faiss
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from safetensors.numpy import load_file
 
 from conftest import CI, ENV, bridge, edit_params, run
+from jointir.quantize.pq import read_pq
 
 DATA = "data/apidocs-ci"
-METHOD = '''"""Signs of a random rotation: one bit for each of 8M directions at right angles."""
+SIGNS = '''"""Signs of a random rotation: one bit for each of 8M directions at right angles."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -41,36 +44,78 @@ def new(D: int, settings: Settings):
     signs = faiss.IndexLSH(8 * settings.M, 8 * settings.M, False)
     return faiss.IndexPreTransform(rotation, signs)
 '''
-ENTRY = {"signs": {"method": "signs", "M": [16], "seed": 3, "spin": 2}}
+MARGINS = '''"""JPQ that also learns how far the teacher's scores are from their mean."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from jointir.methods import jpq
+from jointir.settings import Option
+
+FACTS = jpq.FACTS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(jpq.Settings):
+    """Those of JPQ, and the weight of the second term."""
+
+    margins: Annotated[float, Option("weight of the squared error of margins", least=0)] = 1
+
+
+def train(files, settings, dev):
+    """Train query encoder and centroids as JPQ does, by margins of scores, too."""
+    from jointir.joint.jpq import JPQ, jpq
+
+    class Margins(JPQ):
+        def divergence(self, quantized, exact):
+            margins = [scores - scores.mean(1, keepdim=True) for scores in (quantized, exact)]
+            error = (margins[0] - margins[1]).square().mean()
+            return super().divergence(quantized, exact) + settings.margins * error
+
+    jpq(files, settings, dev, Margins)
+'''
+METHODS = {"signs": SIGNS, "margins": MARGINS}  # one is fitted, one trained with the query encoder
+ENTRIES = {
+    "signs": {"method": "signs", "M": [16], "seed": 3, "spin": 2},
+    "margins": {"method": "margins", "like": "jpq", "M": [16], "seed": 3, "margins": 0.5},
+}
+OPTIONS = {
+    "signs": ("spin", "added to the seed of the rotation"),
+    "margins": ("margins", "weight of the squared error of margins"),
+}
+each = pytest.mark.parametrize("name", METHODS)
 WRITTEN = {"docs/parameters.md", "dvc.yaml"}  # by the project's own scripts
 
 
 @pytest.fixture(scope="module")
 def added(pipeline, tmp_path_factory) -> Path:
-    """Return a copy of the run in which the method was added as docs/extending.md says."""
+    """Return a copy of the run in which the methods were added as docs/extending.md says."""
     folder = tmp_path_factory.mktemp("added") / "project"
     run("cp", "-a", pipeline.folder, folder, cwd=pipeline.folder)
-    (folder / "src/jointir/methods/signs.py").write_text(METHOD)
+    for name, text in METHODS.items():
+        (folder / f"src/jointir/methods/{name}.py").write_text(text)
     preset = yaml.safe_load((folder / CI).read_text())
-    systems = [*preset["figure4"]["systems"], "signs"]
-    edit_params(folder, {"systems": ENTRY, "figure4": {"systems": systems}})
+    systems = [*preset["figure4"]["systems"], *METHODS]
+    edit_params(folder, {"systems": ENTRIES, "figure4": {"systems": systems}})
     preset["figure4"]["systems"] = systems
     (folder / "mine.yaml").write_text(yaml.safe_dump(preset))
     (folder / "docs").mkdir(exist_ok=True)
     log = run("snakemake", "--cores", "2", "reports/figure4.pdf", "--configfile", "mine.yaml",
               cwd=folder)  # fmt: skip
-    assert "rule build:" in log and not [n for n in ("star", "jpq", "dpq") if f"rule {n}:" in log]
+    assert "rule build:" in log and log.count("rule margins:") == 1
+    assert not [n for n in ("star", "tune", "jpq", "dpq") if f"rule {n}:" in log]
     bridge("write", folder)
     run(sys.executable, "workflow/scripts/parameters_page.py", "write", cwd=folder)
     return folder
 
 
-def test_its_row_is_in_the_results_and_its_line_in_figure_4(added, tmp_path):
+@each
+def test_its_row_is_in_the_results_and_its_line_in_figure_4(added, name):
     results = pd.read_csv(added / "reports/tables/results.csv")
-    own = results[results["system"].eq("signs")]
+    own = results[results["system"].eq(name)]
     assert sorted(own["split"].unique()) == ["dev", "test"] and set(own["setting"]) == {"M=16"}
     assert set(own["bytes_per_doc"]) == {16} and own["value"].between(0.05, 1).all()
-    assert "| signs | M=16 | 16 |" in (added / "reports/tables/figure4.md").read_text()
+    assert f"| {name} | M=16 | 16 |" in (added / "reports/tables/figure4.md").read_text()
     code = """
 import sys
 from pathlib import Path
@@ -83,7 +128,7 @@ print([line.get_label() for line in render(rows).axes[0].get_lines()])
     env = ENV | {"PYTHONPATH": str(added / "src")}
     told = subprocess.run([sys.executable, "-c", code], cwd=added, env=env, check=True,
                           capture_output=True, text=True)  # fmt: skip
-    assert "'signs'" in told.stdout and "'JPQ'" in told.stdout
+    assert f"'{name}'" in told.stdout and "'JPQ'" in told.stdout
 
 
 def test_its_index_is_what_the_method_says(added):
@@ -93,26 +138,50 @@ def test_its_index_is_what_the_method_says(added):
     assert meta["seed"] == 3 and meta["bytes"]["codes"] == 16 * index.ntotal
 
 
-def test_its_stage_is_in_dvc_yaml_with_its_own_params(added):
+def test_its_training_is_jpqs_with_another_loss(added):
+    folders = {name: added / DATA / f"systems/{name}/M16" for name in ("opq", "jpq", "margins")}
+    opq, jpq, own = (read_pq(folder / "index.faiss") for folder in folders.values())
+    assert np.array_equal(own.codes, opq.codes) and np.array_equal(own.rotation, opq.rotation)
+    assert all(np.abs(own.centroids - other.centroids).max() > 1e-5 for other in (opq, jpq))
+    encoders = [folders[name] / "query_encoder" for name in ("jpq", "margins")]
+    jpqs, weights = (load_file(encoder / "model.safetensors") for encoder in encoders)
+    assert jpqs.keys() == weights.keys()
+    assert any(np.abs(jpqs[key] - weights[key]).max() > 0 for key in jpqs)
+    assert (folders["margins"] / "training.csv").exists()
+    assert (added / f"logs/{Path(DATA).name}/margins/M16.log").read_text().count("margins")
+    meta = json.loads((added / DATA / "runs/margins/M16/meta.json").read_text())
+    assert meta["seed"] == 3 and meta["bytes"]["codes"] == 16 * len(own.codes)
+
+
+@each
+def test_its_stage_is_in_dvc_yaml_with_its_own_params(added, name):
     stages = yaml.safe_load((added / "dvc.yaml").read_text())["stages"]
-    named = {p for one in stages["signs"]["params"] for own in one.values() for p in own}
-    assert {"systems.signs.spin", "systems.signs.seed", "systems.signs.M"} <= named
-    assert "data/apidocs/systems/signs/M16/index.faiss" in json.dumps(stages["signs"]["outs"])
-    assert "src/jointir/methods/signs.py" in stages["signs"]["deps"]
+    named = {p for one in stages[name]["params"] for own in one.values() for p in own}
+    assert {f"systems.{name}.{key}" for key in (OPTIONS[name][0], "seed", "M")} <= named
+    assert f"data/apidocs/systems/{name}/M16/index.faiss" in json.dumps(stages[name]["outs"])
+    assert f"src/jointir/methods/{name}.py" in stages[name]["deps"]
+    assert ("systems.jpq.lr" in named) == (name == "margins")
+    assert ("src/jointir/joint/jpq.py" in stages[name]["deps"]) == (name == "margins")
 
 
-def test_its_options_are_explained(added):
+@each
+def test_its_options_are_explained(added, name):
+    option, text = OPTIONS[name]
     env = ENV | {"PYTHONPATH": str(added / "src"), "COLUMNS": "200"}
-    command = [sys.executable, "-m", "jointir", "signs", "--help"]
+    command = [sys.executable, "-m", "jointir", name, "--help"]
     told = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
-    assert "--spin" in told and "added to the seed of the rotation (at least 0)" in told
+    assert f"--{option} " in told and f"{text} (at least 0)" in " ".join(told.split())
     page = (added / "docs/parameters.md").read_text()
-    assert "signs" in page and "added to the seed of the rotation" in page
+    assert f"`method: {name}`: " in page and text in page
 
 
-def test_a_wrong_setting_is_refused_before_anything_runs(added):
-    told = run("snakemake", "-n", "--config", "systems={signs: {spin: -1}}", cwd=added, ok=False)
-    assert told.splitlines()[-1].startswith("systems.signs.spin: -1 is less than the minimum of 0")
+@each
+def test_a_wrong_setting_is_refused_before_anything_runs(added, name):
+    option = OPTIONS[name][0]
+    told = run("snakemake", "-n", "--config", f"systems={{{name}: {{{option}: -1}}}}",
+               cwd=added, ok=False)  # fmt: skip
+    line = f"systems.{name}.{option}: -1 is less than the minimum of 0"
+    assert told.splitlines()[-1].startswith(line)
 
 
 def test_nothing_else_was_touched(added, pipeline):
@@ -124,4 +193,5 @@ def test_nothing_else_was_touched(added, pipeline):
 
     before, after = files(pipeline.folder), files(added)
     changed = {name for name in after if before.get(name) != after[name]}
-    assert changed == {"src/jointir/methods/signs.py", *WRITTEN} & set(after)
+    files_of_methods = {f"src/jointir/methods/{name}.py" for name in METHODS}
+    assert changed == {*files_of_methods, *WRITTEN} & set(after)

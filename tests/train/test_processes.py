@@ -20,6 +20,7 @@ from jointir import cli
 from jointir.encode.encoder import DualEncoder, turn_off_dropout
 from jointir.errors import InputError
 from jointir.joint import jpq
+from jointir.methods.known import facts
 from jointir.quantize.pq import read_pq
 from jointir.train import processes
 from jointir.train.processes import Place, share
@@ -94,7 +95,8 @@ def runs(tmp_path_factory) -> Runs:
 
 def test_every_stage_that_may_be_launched_so_is_compared(tmp_path):
     every = trainings(Tiny(*[tmp_path] * 5), tmp_path)
-    assert {training.stage for training in every.values()} == set(cli.SHARED)
+    shared = {name for name, its in facts().items() if its.shares}
+    assert {training.stage for training in every.values()} == shared
 
 
 def test_the_loss_curve_is_that_of_one_process(runs):

@@ -19,10 +19,10 @@ from safetensors import SafetensorError, safe_open
 from jointir.errors import InputError
 from jointir.joint import jpq as module
 from jointir.joint.jpq import jpq
+from jointir.methods.arguments import DevOptions, SampleOptions
 from jointir.settings import unfolded
 from jointir.train import checkpoint
 from jointir.train.checkpoint import Checkpoint, fingerprint
-from jointir.train.dev import DevOptions, SampleOptions
 from jointir.train.loop import UNDECAYED, decayed, train, warmup_linear
 from jointir.train.order import shuffled
 from jointir.train.training import Training

@@ -12,10 +12,11 @@ from jointir.data.store import read_qrels, read_queries
 from jointir.errors import InputError
 from jointir.exact import best_rows
 from jointir.joint.jpq import jpq
+from jointir.methods.arguments import DevOptions
 from jointir.quantize.pq import read_pq
 from jointir.train.checkpoint import Checkpoint
 from jointir.train.curve import read_curve, write_curve
-from jointir.train.dev import DevOptions, read_dev, sample
+from jointir.train.dev import read_dev, sample
 from jointir.train.loop import train
 from jointir.train.validation import Validation, losses, lower_bound
 from tiny import flat, killed, make

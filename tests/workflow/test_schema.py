@@ -14,7 +14,7 @@ from workflow.scripts.params import prepare
 from workflow.scripts.schema import load
 
 from jointir.errors import InputError
-from jointir.methods.known import facts, names, settings
+from jointir.methods.known import facts, module, names, settings
 from jointir.settings import described
 
 SCHEMA = ROOT / "workflow/schemas/params.schema.yaml"
@@ -67,6 +67,24 @@ def test_facts_without_a_section_are_refused(monkeypatch):
     line = r"^src/jointir/methods/my_joint\.py: it has `FACTS`, and nothing says what an entry has"
     with pytest.raises(InputError, match=line):
         load(SCHEMA)
+
+
+def test_a_method_that_trains_needs_no_section(monkeypatch):
+    methods = {**facts(), "margins": facts()["jpq"]}
+    monkeypatch.setattr(schema, "facts", lambda: methods)
+    monkeypatch.setattr(schema, "trained", lambda: ["dpq", "jpq", "margins"])
+    named = {"settings": settings, "module": module}
+    for name, kept in named.items():
+        monkeypatch.setattr(schema, name, lambda m, kept=kept: kept({"margins": "jpq"}.get(m, m)))
+    found = load(SCHEMA)["$defs"]["margins"]
+    own = {"method": {"const": "margins"}, "start": {"$ref": "#/$defs/start"}}
+    assert own.items() <= found["properties"].items()
+    known = {*described(settings("jpq")), "method", "start", "M", "seeds", "every_seed"}
+    assert set(found["properties"]) == known
+    optional = {"M", "seeds", "every_seed", "exact", "reconstruction", "ranking", "distillation"}
+    optional |= {"sentences", "mined_from", "checkpoint_minutes"}
+    assert set(found["required"]) == known - optional
+    assert found["description"] == "JPQ: joint training of query encoder and PQ centroids"
 
 
 def test_what_names_no_method_stays_as_it_is(tmp_path):

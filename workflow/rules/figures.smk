@@ -34,13 +34,14 @@ def needs_text(system):
     """Return whether a dataset of vectors cannot have a system.
 
     Its JPQ is trained with the settings of `distill`: it has none whose settings differ from those
-    of `jpq`.
+    of `jpq`, and no other training.
     """
     facts, start = SYSTEMS.facts(system), entry(system).get("start")
     if facts.form == Form.EXACT:
         return start != "star"
-    differs = SYSTEMS.methods[system] == "jpq" and (own_settings(system) or untuned(system))
-    return bool(facts.needs_text or differs or (start in JOINT and needs_text(start)))
+    if system in JOINT:
+        return SYSTEMS.methods[system] != "jpq" or bool(own_settings(system) or untuned(system))
+    return facts.needs_text or (start in JOINT and needs_text(start))
 
 
 # The systems of each figure, with the names of their settings.
@@ -107,7 +108,7 @@ def curves():
 
 def of_jpq():
     """Return the systems of figure 4 that are trained as JPQ is: of each it is told whether it pays."""
-    return [s for s in FIGURE4 if s in SYSTEMS.of_method("jpq")]
+    return [s for s in FIGURE4 if as_jpq(s)]
 
 
 def trained_from():

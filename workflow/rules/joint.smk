@@ -1,3 +1,6 @@
+# Indexes that are trained together with the query encoder, and `tune`, which chooses settings for JPQ.
+
+
 rule tune:
     input:
         code=source_files("joint.tune"),
@@ -32,108 +35,51 @@ rule tune:
         " {params.training} {params.measured} --dev-queries {params.queries} 2>&1 | tee {log}"
 
 
-rule jpq:
-    input:
-        code=source_files("joint.jpq"),
-        collection="data/{dataset}/collection",
-        model="data/{dataset}/star/model",
-        docs=lambda w: embedded(w, "docs.npy", "exact", "reconstruction", "distillation"),
-        teacher=lambda w: embedded(w, "train.npy", "distillation"),
-        tuned=tuned,
-        index=start_of,
-    output:
-        index="data/{dataset}/systems/{system}/M{M}/index.faiss",
-        model=directory("data/{dataset}/systems/{system}/M{M}/query_encoder"),
-        curve="data/{dataset}/systems/{system}/M{M}/training.csv",
-    log:
-        "logs/{dataset}/{system}/M{M}.log",
-    benchmark:
-        "logs/{dataset}/{system}/M{M}.tsv"
-    wildcard_constraints:
-        dataset=OF_TEXT,
-        system=any_of(SYSTEMS.of_method("jpq")),
-    priority: 10  # the longest jobs first, or the last of them runs alone
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        gpu=0,
-        mem_mb=memory(4000, index=2),
-        runtime=1440,
-    params:
-        training=jpq_options,
-        read=lambda w, input: " ".join(
-            repeat(name, input[name]) for name in ("docs", "teacher", "tuned")
-        ),
-        validation=validation,
-        scratch="data/{dataset}/scratch/{system}-M{M}",
-    shell:
-        "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
-        " --num_processes {resources.gpu} -m) jointir jpq"
-        " --collection {input.collection} --encoder {input.model}"
-        " --index {input.index} --out-index {output.index} --out-encoder {output.model}"
-        " --out-curve {output.curve} --scratch {params.scratch} {params.training}"
-        " {params.read} {params.validation} 2>&1 | tee {log}"
+for _method in known.trained():
 
-
-use rule jpq as jpq_variant with:
-    input:
-        code=source_files("joint.jpq"),
-        collection="data/{dataset}/collection",
-        model="data/{dataset}/star/model",
-        docs=lambda w: embedded(w, "docs.npy", "exact", "reconstruction", "distillation"),
-        teacher=lambda w: embedded(w, "train.npy", "distillation"),
-        tuned=tuned,
-        index=start_of,
-    output:
-        index="data/{dataset}/systems/{system}/M{M}-seed{seed}/index.faiss",
-        model=directory("data/{dataset}/systems/{system}/M{M}-seed{seed}/query_encoder"),
-        curve="data/{dataset}/systems/{system}/M{M}-seed{seed}/training.csv",
-    log:
-        "logs/{dataset}/{system}/M{M}-seed{seed}.log",
-    benchmark:
-        "logs/{dataset}/{system}/M{M}-seed{seed}.tsv"
-    wildcard_constraints:
-        system=any_of(SYSTEMS.of_method("jpq")),
-    params:
-        training=jpq_options,
-        read=lambda w, input: " ".join(
-            repeat(name, input[name]) for name in ("docs", "teacher", "tuned")
-        ),
-        validation=validation,
-        scratch="data/{dataset}/scratch/{system}-M{M}-seed{seed}",
-
-
-rule dpq:
-    input:
-        code=source_files("joint.dpq"),
-        collection="data/{dataset}/collection",
-        model="data/{dataset}/star/model",
-        docs="data/{dataset}/star/docs.npy",
-        index=start_of,
-    output:
-        index="data/{dataset}/systems/{system}/M{M}/index.faiss",
-        model=directory("data/{dataset}/systems/{system}/M{M}/query_encoder"),
-        curve="data/{dataset}/systems/{system}/M{M}/training.csv",
-    log:
-        "logs/{dataset}/{system}/M{M}.log",
-    benchmark:
-        "logs/{dataset}/{system}/M{M}.tsv"
-    wildcard_constraints:
-        system=any_of(SYSTEMS.of_method("dpq")),
-    priority: 10
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=memory(4000, index=2),
-        runtime=1440,
-    params:
-        training=dpq_options,
-        validation=validation,
-        scratch="data/{dataset}/scratch/{system}-M{M}",
-    shell:
-        "jointir dpq --collection {input.collection} --encoder {input.model} --docs {input.docs}"
-        " --index {input.index} --out-index {output.index} --out-encoder {output.model}"
-        " --out-curve {output.curve} --scratch {params.scratch} {params.training}"
-        " {params.validation} 2>&1 | tee {log}"
+    rule:
+        name:
+            _method.replace("-", "_")
+        input:
+            code=source_files("joint.stage", module_of(_method)),
+            collection="data/{dataset}/collection",
+            model="data/{dataset}/star/model",
+            docs=lambda w: embedded(w, "docs"),
+            teacher=lambda w: embedded(w, "teacher"),
+            tuned=tuned,
+            index=start_of,
+        output:
+            index="data/{dataset}/systems/{system}/{size}/index.faiss",
+            model=directory("data/{dataset}/systems/{system}/{size}/query_encoder"),
+            curve="data/{dataset}/systems/{system}/{size}/training.csv",
+        log:
+            "logs/{dataset}/{system}/{size}.log",
+        benchmark:
+            "logs/{dataset}/{system}/{size}.tsv"
+        wildcard_constraints:
+            dataset=OF_TEXT,
+            system=any_of(SYSTEMS.of_method(_method)),
+            size=r"M\d+(-seed\d+)?",
+        priority: 10  # the longest jobs first, or the last of them runs alone
+        conda:
+            "../../environment.yml"
+        threads: 1
+        resources:
+            gpu=0,
+            mem_mb=memory(4000, index=2),
+            runtime=1440,
+        params:
+            method=_method,
+            training=joint_options,
+            read=lambda w, input: " ".join(
+                repeat(name, input[name]) for name in ("docs", "teacher", "tuned")
+            ),
+            validation=validation,
+            scratch="data/{dataset}/scratch/{system}-{size}",
+        shell:
+            "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
+            " --num_processes {resources.gpu} -m) jointir {params.method}"
+            " --collection {input.collection} --encoder {input.model}"
+            " --index {input.index} --out-index {output.index} --out-encoder {output.model}"
+            " --out-curve {output.curve} --scratch {params.scratch} {params.training}"
+            " {params.read} {params.validation} 2>&1 | tee {log}"

@@ -12,7 +12,7 @@ def folder_of_start(system, M):
 
 def start_of(wildcards):
     """Return the index that another one starts from."""
-    folder = folder_of_start(wildcards.system, wildcards.M)
+    folder = folder_of_start(wildcards.system, re.match(r"M(\d+)", wildcards.size)[1])
     return f"data/{wildcards.dataset}/systems/{folder}/index.faiss"
 
 
@@ -46,9 +46,14 @@ def candidates():
     return ["", *(" ".join(f"{k}={v}" for k, v in sorted(own.items())) for own in tried)]
 
 
+def as_jpq(system):
+    """Return whether a system is trained as JPQ is: its method has JPQ's settings, and maybe more."""
+    return system in JOINT and issubclass(settings_class(system), known.settings("jpq"))
+
+
 def untuned(system):
-    """Return whether `tune` changes nothing of a system: it is not like `jpq`."""
-    return "jpq" not in SYSTEMS.chains[system]
+    """Return whether `tune` changes nothing of a system: it is not like `jpq`, or no kind of JPQ."""
+    return "jpq" not in SYSTEMS.chains[system] or not as_jpq(system)
 
 
 def own_settings(system):
@@ -65,29 +70,33 @@ def tuned(wildcards):
     return [f"data/{wildcards.dataset}/tune/jpq.json"] if wanted else []
 
 
-def embedded(wildcards, name, *needed_for):
-    """Return a matrix of STAR's where a training of JPQ may need it: to hash it, too, takes time.
+# the embeddings by STAR that a training of query encoder and index may read, by its option
+EMBEDDED = {"docs": "docs.npy", "teacher": "train.npy"}
 
-    needed_for: settings, of which one is on, or may be where `tune` chooses.
+
+def embedded(wildcards, option):
+    """Return a matrix of STAR's where a training may read it: to hash it, too, takes time.
+
+    That is as `reads` of its method says: where one of some settings is on, or may be where `tune`
+    chooses, or always.
     """
-    own = entry(wildcards.system)
-    wanted = tuned(wildcards) or any(own.get(setting) for setting in needed_for)
-    return [f"data/{wildcards.dataset}/star/{name}"] if wanted else []
+    own, kind = entry(wildcards.system), settings_class(wildcards.system)
+    needed_for = SYSTEMS.facts(wildcards.system).reads.get(option)
+    if needed_for is None:
+        return []
+    on = any(own.get(name, getattr(kind, name, None)) for name in needed_for)
+    wanted = not needed_for or tuned(wildcards) or on
+    return [f"data/{wildcards.dataset}/star/{EMBEDDED[option]}"] if wanted else []
 
 
-def jpq_options(wildcards):
-    """Return the options of `jointir jpq` for a system, and the seed where its folder names one.
+def joint_options(wildcards):
+    """Return the options that a system's training has, with the seed where its folder names one.
 
     What the system itself says, `tune` does not change.
     """
-    seed = {"seed": wildcards.seed} if "seed" in wildcards.keys() else {}
-    told = options(training_of(wildcards.system) | seed)
+    named = re.search(r"-seed(\d+)$", wildcards.size)
+    told = options(training_of(wildcards.system) | ({"seed": named[1]} if named else {}))
     return f"{told} {repeat('own', own_settings(wildcards.system))}".strip()
-
-
-def dpq_options(wildcards):
-    """Return the options of `jointir dpq` that are a training's."""
-    return options(training_of(wildcards.system))
 
 
 def of_encoder(system, dataset, documents=False):

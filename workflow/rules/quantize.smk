@@ -1,6 +1,6 @@
 rule build:
     input:
-        code=lambda w: source_files("search.build", f"methods.{module_of(w.system)}"),
+        code=lambda w: source_files("search.build", module_of(SYSTEMS.methods[w.system])),
         docs="data/{dataset}/star/docs.npy",
     output:
         index="data/{dataset}/systems/{system}/M{M}/index.faiss",

@@ -6,13 +6,14 @@ rule ivf:
         code=source_files("search.ivf"),
         index=start_of,
     output:
-        index="data/{dataset}/systems/{system}/M{M}/index.faiss",
+        index="data/{dataset}/systems/{system}/{size}/index.faiss",
     log:
-        "logs/{dataset}/{system}/M{M}.log",
+        "logs/{dataset}/{system}/{size}.log",
     benchmark:
-        "logs/{dataset}/{system}/M{M}.tsv"
+        "logs/{dataset}/{system}/{size}.tsv"
     wildcard_constraints:
         system=any_of(SYSTEMS.of_method("ivf-jpq")),
+        size=r"M\d+",
     conda:
         "../../environment.yml"
     resources:

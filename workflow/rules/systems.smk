@@ -71,14 +71,19 @@ def is_installed(system):
     return not library
 
 
-def module_of(system):
-    """Return the name of the module of a system's method."""
-    return SYSTEMS.methods[system].replace("-", "_")
+def module_of(method):
+    """Return the name of a method's module, without the package's."""
+    return f"methods.{method.replace('-', '_')}"
+
+
+def settings_class(system):
+    """Return the `Settings` of a system's method."""
+    return known.settings(SYSTEMS.methods[system])
 
 
 def fit_settings(system):
     """Return the settings that an index is fitted with, without M, which is swept."""
-    names = [field.name for field in fields(known.settings(SYSTEMS.methods[system]))]
+    names = [field.name for field in fields(settings_class(system))]
     own = entry(system)
     return {name: own[name] for name in names if name != "M" and name in own}
 

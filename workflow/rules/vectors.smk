@@ -58,15 +58,16 @@ rule distill:
         queries="data/{dataset}/star/queries.npy",
         index=start_of,
     output:
-        index="data/{dataset}/systems/{system}/M{M}/index.faiss",
-        curve="data/{dataset}/systems/{system}/M{M}/training.csv",
+        index="data/{dataset}/systems/{system}/{size}/index.faiss",
+        curve="data/{dataset}/systems/{system}/{size}/training.csv",
     log:
-        "logs/{dataset}/{system}/M{M}.log",
+        "logs/{dataset}/{system}/{size}.log",
     benchmark:
-        "logs/{dataset}/{system}/M{M}.tsv"
+        "logs/{dataset}/{system}/{size}.tsv"
     wildcard_constraints:
         dataset=any_of(VECTORS),
         system=any_of(SYSTEMS.of_method("jpq")),
+        size=r"M\d+",
     priority: 10
     conda:
         "../../environment.yml"
@@ -77,7 +78,7 @@ rule distill:
     params:
         training=options(config["distill"]),
         validation=validation,
-        scratch="data/{dataset}/scratch/{system}-M{M}",
+        scratch="data/{dataset}/scratch/{system}-{size}",
     shell:
         "jointir distill --collection {input.collection} --docs {input.docs}"
         " --train-queries {input.train} --queries {input.queries} --index {input.index}"

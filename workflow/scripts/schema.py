@@ -15,12 +15,14 @@ from pathlib import Path
 import yaml
 
 from jointir.errors import InputError
-from jointir.methods.known import facts, fitted, module, settings
+from jointir.methods.known import facts, fitted, module, settings, trained
 from jointir.settings import Option, described
 
 TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 BOUNDS = {"least": "minimum", "above": "exclusiveMinimum"}
 BOUNDS |= {"most": "maximum", "below": "exclusiveMaximum"}
+FITTED = {"M": "own_sweep"}  # what an entry has beside the settings, and its definition
+TRAINED = {"start": "start", "M": "own_sweep", "seeds": "own_seeds", "every_seed": "every_seed"}
 WIDER = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
 
 
@@ -35,14 +37,17 @@ def load(path: Path) -> dict:
 def _add_methods(schema: dict) -> None:
     """Say of each system, by its method, what it may have.
 
-    A method that is fitted after training needs no definition: it has its settings, and M.
+    A method whose index is fitted after training, or trained, needs no definition: it has its
+    settings and M; of a training, what it starts from and its seeds, too.
     """
     for method in fitted():
-        schema["$defs"].setdefault(method, _of_fitted(method))
+        schema["$defs"].setdefault(method, _of_index(method, FITTED))
+    for method in trained():
+        schema["$defs"].setdefault(method, _of_index(method, TRAINED))
     methods = list(facts())
     if missing := [method for method in methods if method not in schema["$defs"]]:
         where = f"src/jointir/methods/{missing[0].replace('-', '_')}.py"
-        remedy = "Give it `new`, or a section in $defs of workflow/schemas/params.schema.yaml"
+        remedy = "Give it `new` or `train`, or a section in $defs of params.schema.yaml"
         raise InputError(where, "it has `FACTS`, and nothing says what an entry has", remedy)
     of_system = schema["properties"]["systems"]["additionalProperties"]
     of_system["properties"]["method"]["enum"] = methods
@@ -55,14 +60,19 @@ def _add_methods(schema: dict) -> None:
     ]
 
 
-def _of_fitted(method: str) -> dict:
-    """Return the definition of a method: what has a default may be left out."""
+def _of_index(method: str, beside: dict[str, str]) -> dict:
+    """Return the definition of a method: what has a default may be left out.
+
+    beside: of its own parameters the name of each one's definition.
+    """
     kind = settings(method)
     known = [field.name for field in fields(kind) if field.default is not MISSING]
-    head = {"method": {"const": method}, "M": {"$ref": "#/$defs/own_sweep"}}
-    says = (module(method).__doc__ or method).partition("\n")[0]
-    about = {"description": says, "settings": method, "properties": head}
-    return about | {"but_for": ["M"], "optional": [*known, "M"]}
+    head = {name: {"$ref": f"#/$defs/{other}"} for name, other in beside.items()}
+    says = (module(method).__doc__ or method).partition("\n")[0].rstrip(".")
+    about = {"description": says, "settings": method}
+    about |= {"properties": {"method": {"const": method}} | head}
+    optional = [*known, *(name for name in beside if name != "start")]
+    return about | {"but_for": ["M"] * hasattr(kind, "M"), "optional": optional}
 
 
 def _filled(node: object) -> object:

@@ -27,6 +27,7 @@ from jointir.errors import InputError
 from jointir.joint.criterion import embedded_rows
 from jointir.joint.distillation import distillation
 from jointir.joint.index import TrainablePQ
+from jointir.methods.arguments import DevOptions
 from jointir.methods.distill import Settings
 from jointir.quantize.pq import (
     read_index,
@@ -36,7 +37,7 @@ from jointir.quantize.pq import (
     searchable,
     write_index,
 )
-from jointir.train.dev import DevOptions, read_dev
+from jointir.train.dev import read_dev
 from jointir.train.loop import UNDECAYED
 from jointir.train.order import shuffled
 from jointir.train.processes import place, say_once

@@ -20,7 +20,6 @@ Decisions where the papers leave a choice:
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import faiss
 import numpy as np
@@ -30,10 +29,12 @@ from torch.nn.functional import cross_entropy
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import autocast, has_bf16
+from jointir.errors import InputError
+from jointir.methods.arguments import UNMEASURED, DevOptions, Files
 from jointir.methods.dpq import Settings
 from jointir.progress import progress
 from jointir.quantize.pq import PQ, read_index, read_pq, replace_centroids, write_index
-from jointir.train.dev import UNMEASURED, DevOptions, validation
+from jointir.train.dev import validation
 from jointir.train.loop import UNDECAYED, decayed
 from jointir.train.norm import mean_squared_norm
 from jointir.train.order import batch_of, shuffled
@@ -142,31 +143,21 @@ def assign(index: faiss.Index, docs: np.ndarray) -> None:
         index.add(np.asarray(docs[at : at + CHUNK], np.float32))
 
 
-def dpq(
-    collection: Path,
-    encoder: Path,
-    docs: Path,
-    index: Path,
-    out_index: Path,
-    out_encoder: Path,
-    scratch: Path,
-    settings: Settings,
-    dev: DevOptions = UNMEASURED,
-) -> None:
-    """Train from STAR's `encoder` and an OPQ `index`; write a faiss index and a query encoder.
+def dpq(files: Files, settings: Settings, dev: DevOptions = UNMEASURED) -> None:
+    """Train query encoder, centroids and codes, from an encoder and an OPQ index of its embeddings.
 
-    docs: float[N, D], the collection's embeddings by `encoder`, which `index` was trained on. Query
-    encoder, centroids and codes change; the rotation of `out_index` is that of `index`. dev: as in
-    `jpq`.
+    The rotation of the new index is that of the old one. dev: as in `jpq`.
 
     Raises:
         InputError: the index is no PQ, its dimension or that of `docs` is not the encoder's, or
-            `docs` are of another collection.
+            `docs` are missing or of another collection.
     """
     training = Training("dpq", locals())
-    start = DualEncoder.load(encoder)
-    pq = read_pq(index, start.dim)
-    matrix = read_embeddings(docs, collection, start.dim)
+    if files.docs is None:
+        raise InputError("docs", "DPQ needs it", "Name docs.npy")
+    collection, start = files.collection, DualEncoder.load(files.encoder)
+    pq = read_pq(files.index, start.dim)
+    matrix = read_embeddings(files.docs, collection, start.dim)
     device = best_device()
     model = DPQ(start, pq).to(device)
     unit = mean_squared_norm(model.encoder, collection)
@@ -181,7 +172,7 @@ def dpq(
         embedded = torch.from_numpy(matrix[rows].astype(np.float32)).to(device)
         return model.loss(tokens, embedded, relevant.to(device), *weighted, bf16)
 
-    trained = read_index(index)
+    trained = read_index(files.index)
 
     def search(queries: np.ndarray, k: int) -> np.ndarray:
         replace_centroids(trained, model.centroids.detach().cpu().numpy())
@@ -195,7 +186,7 @@ def dpq(
     def save() -> None:
         replace_centroids(trained, model.centroids.detach().cpu().numpy())
         assign(trained, matrix)
-        write_index(faiss.downcast_index(trained), out_index)
-        model.encoder.save(out_encoder, "query")
+        write_index(faiss.downcast_index(trained), files.out_index)
+        model.encoder.save(files.out_encoder, "query")
 
     training.run(model, groups, loss_of, weights, save, chooser)

@@ -27,9 +27,6 @@ The same stage trains the ablation's variants (section 5.3): `exact` scores are 
 a `centroid_lr` of 0 leaves the index as it was ("+JPQ Loss"), an `lr` of 0 the query encoder.
 """
 
-from dataclasses import replace
-from pathlib import Path
-
 import faiss
 import numpy as np
 import torch
@@ -41,10 +38,10 @@ from jointir.joint.distillation import distillation as distillation_loss
 from jointir.joint.index import TrainablePQ
 from jointir.joint.lambdarank import lambdarank
 from jointir.joint.sentences import Sentences, embedded_sentences
-from jointir.joint.tuned import chosen
+from jointir.methods.arguments import UNMEASURED, DevOptions, Files
 from jointir.methods.jpq import Settings
 from jointir.quantize.pq import read_index, read_pq, replace_centroids, searchable, write_index
-from jointir.train.dev import UNMEASURED, DevOptions, validation
+from jointir.train.dev import validation
 from jointir.train.loop import UNDECAYED, decayed
 from jointir.train.mining import negatives_of
 from jointir.train.norm import mean_squared_norm
@@ -144,56 +141,49 @@ class JPQ(torch.nn.Module):
         rows[lacking, -1] = relevant[lacking]
         exact = torch.einsum("bd,bnd->bn", teacher, embedded_rows(docs, rows))
         quantized = self.index.scores(queries, rows)
-        return distillation_loss(criterion.scale * quantized, criterion.scale * exact)
+        return self.divergence(criterion.scale * quantized, criterion.scale * exact)
+
+    def divergence(self, quantized: torch.Tensor, exact: torch.Tensor) -> torch.Tensor:
+        """Return how far quantized scores are from exact ones, both float[B, n] and scaled: the KL.
+
+        The mean over the B queries. A method on top of JPQ may have another.
+        """
+        return distillation_loss(quantized, exact)
 
 
 def jpq(
-    collection: Path,
-    encoder: Path,
-    index: Path,
-    out_index: Path,
-    out_encoder: Path,
-    scratch: Path,
+    files: Files,
     settings: Settings,
-    docs: Path | None = None,
-    teacher: Path | None = None,
-    tuned: Path | None = None,
-    own: list[str] | None = None,
     dev: DevOptions = UNMEASURED,
+    kind: type[JPQ] = JPQ,
 ) -> None:
-    """Train from STAR's `encoder` and an OPQ `index`; write a faiss index and a query encoder.
+    """Train query encoder and centroids, from an encoder and an OPQ index of its embeddings.
 
-    Only query encoder and centroids change: rotation and codes of `out_index` are those of
-    `index`, K = 256 or 16; codes of 4 bits are laid out for FastScan. `docs`, float[N, D], are read
-    for `exact`, `reconstruction` and `distillation` alone (see Criterion), and so is `teacher`,
-    float[T, D], the train queries, for `distillation`; both are by `encoder`.
+    Rotation and codes of the new index are those of the old one, K = 256 or 16; codes of 4 bits are
+    laid out for FastScan. `docs` are read for `exact`, `reconstruction` and `distillation` alone
+    (see Criterion), and `teacher` for `distillation`.
 
-    tuned: a file of the `tune` stage, whose settings take the place of those given here, but for
-    the ones that `own` names. dev: by which the best weights are kept, the start's among them (see
-    Validation).
+    dev: by which the best weights are kept, the start's among them (see Validation). kind: whose
+    `loss` is minimized.
 
     Raises:
         InputError: the index is no PQ of 4 or 8 bits, its dimension or that of `docs` is not the
             encoder's, or `docs` are missing or of another collection.
     """
-    given = dict(locals())
-    if tuned is not None:
-        changed = {k: v for k, v in chosen(tuned).items() if k not in (own or ())}
-        untuned = {"tuned": None, "own": None, "settings": replace(settings, **changed)}
-        return jpq(**given | untuned)
-    training = Training("jpq", given)
+    training = Training(kind.__name__.lower(), locals())
+    collection = files.collection
     device = place().device
-    start = DualEncoder.load(encoder)
-    model = JPQ(start, TrainablePQ(read_pq(index, start.dim))).to(device)
+    start = DualEncoder.load(files.encoder)
+    model = kind(start, TrainablePQ(read_pq(files.index, start.dim))).to(device)
     criterion = Criterion.of(settings, mean_squared_norm(model.encoder, collection))
-    matrix = read_docs(docs, collection, model.encoder.dim, criterion)
+    matrix = read_docs(files.docs, collection, model.encoder.dim, criterion)
     pairs = training_pairs(collection, settings.mined_from)
     model.index.mine_from(pairs.among)
     negatives_of(pairs, settings.negatives)
     draw = drawn(pairs, model.encoder, settings.batch, settings.seed)
     bf16 = has_bf16(device)
 
-    embedded = read_teacher(teacher, collection, model.encoder.dim, criterion)
+    embedded = read_teacher(files.teacher, collection, model.encoder.dim, criterion)
     S = settings.sentences if settings.distillation else 0
     n = S * settings.steps
     beside = embedded_sentences(collection, model.encoder, n, settings.seed, bf16) if S else None
@@ -215,9 +205,9 @@ def jpq(
     groups = [*decayed(weights), centroids | UNDECAYED]
 
     def save() -> None:
-        trained = read_index(index)
+        trained = read_index(files.index)
         replace_centroids(trained, model.index.centroids.detach().cpu().numpy())
-        write_index(searchable(faiss.downcast_index(trained)), out_index)
-        model.encoder.save(out_encoder, "query")
+        write_index(searchable(faiss.downcast_index(trained)), files.out_index)
+        model.encoder.save(files.out_encoder, "query")
 
     training.run(model, groups, loss_of, weights, save, chooser)

@@ -8,10 +8,10 @@ from jointir.errors import InputError
 from jointir.files import write_json
 from jointir.joint.jpq import jpq
 from jointir.joint.tuned import TUNED
+from jointir.methods.arguments import DevOptions, Files
 from jointir.methods.jpq import Settings
 from jointir.progress import say
 from jointir.train.curve import read_curve
-from jointir.train.dev import DevOptions
 from jointir.train.processes import is_main
 
 
@@ -85,8 +85,8 @@ def tune(
         paths = (folder / "index.faiss", folder / "encoder", folder / "scratch")
         curve, steps = folder / "training.csv", settings.steps
         dev = DevOptions(curve, measures, validate_every=steps, dev_queries=dev_queries)
-        given = (collection, encoder, index, *paths, replace(settings, **own))
-        jpq(*given, docs=docs, teacher=teacher, dev=dev)
+        files = Files(collection, encoder, index, *paths, docs, teacher)
+        jpq(files, replace(settings, **own), dev)
         if is_main():
             last = read_curve(curve).iloc[-1]
             trials.append(Trial(own, last["value"], last["gain"], last["losses"]))

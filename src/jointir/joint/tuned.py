@@ -4,11 +4,12 @@ from pathlib import Path
 
 from jointir.errors import InputError
 from jointir.files import read_json
-from jointir.methods.jpq import Settings
+from jointir.methods import known
 from jointir.settings import described
 
 NAMES = ("lr", "centroid_lr", "scale", "ranking", "distillation", "sentences", "mined_from")
-TUNED = {name: described(Settings)[name][0] for name in NAMES}  # with its type
+# with its type; `known` and no import: an edit of JPQ makes no other training's index again
+TUNED = {name: described(known.settings("jpq"))[name][0] for name in NAMES}
 
 
 def chosen(path: Path) -> dict[str, float | str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from jointir.methods.facts import DUAL, encoder
 from jointir.methods.shared import TopNegatives
 
-FACTS = encoder(own_documents=False, start=DUAL)
+FACTS = encoder(own_documents=False, shares=True, start=DUAL)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,14 @@
-"""The settings of DPQ: differentiable product quantization, the supervised baseline."""
+"""DPQ: differentiable product quantization, the supervised baseline."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.methods.arguments import DevOptions, Files
 from jointir.methods.facts import Facts, Form
 from jointir.methods.shared import Scale, Trained
 from jointir.settings import Option
 
-FACTS = Facts(Form.INDEX, {"start": ("opq",)}, trains=True, needs_text=True, bits=(8,))
+FACTS = Facts(Form.INDEX, {"start": ("opq",)}, trains=True, reads={"docs": ()}, bits=(8,))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,3 +42,10 @@ class Settings(Trained):
             least=0,
         ),
     ]
+
+
+def train(files: Files, settings: Settings, dev: DevOptions) -> None:
+    """Train the query encoder, and centroids and codes of an OPQ index; its rotation stays."""
+    from jointir.joint.dpq import dpq
+
+    dpq(files, settings, dev)

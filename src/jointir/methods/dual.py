@@ -7,7 +7,7 @@ from jointir.methods import star
 from jointir.methods.facts import DUAL, PRETRAINED, encoder
 from jointir.settings import Option
 
-FACTS = encoder(start=(PRETRAINED, *DUAL))
+FACTS = encoder(shares=True, start=(PRETRAINED, *DUAL))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,9 @@ class Facts:
     references: the settings that name another entry, and the methods that it may have; PRETRAINED
     among them allows the encoder as it came.
     trains: weights of an encoder are trained, and measured on dev on the way.
+    shares: several processes may share its training.
+    reads: of an index that is trained, the optional of its `Files` that it reads, each with the
+    settings of which one has to be on; with none it is always read.
     needs_text: it cannot be made for a dataset that is given as vectors.
     own_documents: of an encoder: it embeds the documents too; otherwise they are those of `start`.
     counts_bits: M is told as the 8M bits that it makes.
@@ -37,6 +40,8 @@ class Facts:
     form: Form
     references: dict[str, tuple[str, ...]] = field(default_factory=dict)
     trains: bool = False
+    shares: bool = False
+    reads: dict[str, tuple[str, ...]] = field(default_factory=dict)
     needs_text: bool = False
     own_documents: bool = True
     counts_bits: bool = False
@@ -47,9 +52,12 @@ DUAL = ("star", "dual", "tct-colbert")  # that embed documents and queries
 LIBRARIES = ("annoy", "falconn", "flann", "imi", "hnsw", "hnsw-opq", "scann", "opq-scann")
 
 
-def encoder(own_documents: bool = True, **references: tuple[str, ...]) -> Facts:
+def encoder(
+    own_documents: bool = True, shares: bool = False, **references: tuple[str, ...]
+) -> Facts:
     """Return the facts of a dual encoder that is trained."""
-    return Facts(Form.ENCODER, references, True, True, own_documents)
+    own = {"needs_text": True, "own_documents": own_documents}
+    return Facts(Form.ENCODER, references, trains=True, shares=shares, **own)
 
 
 # of the methods that have no module of their own here

@@ -1,13 +1,15 @@
-"""The settings of JPQ: joint training of query encoder and PQ centroids."""
+"""JPQ: joint training of query encoder and PQ centroids."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.methods.arguments import DevOptions, Files
 from jointir.methods.facts import Facts, Form
 from jointir.methods.shared import TopNegatives
 from jointir.settings import Option
 
-FACTS = Facts(Form.INDEX, {"start": ("opq",)}, trains=True, bits=(8, 4))
+READS = {"docs": ("exact", "reconstruction", "distillation"), "teacher": ("distillation",)}
+FACTS = Facts(Form.INDEX, {"start": ("opq",)}, trains=True, shares=True, reads=READS, bits=(8, 4))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,3 +57,13 @@ class Settings(TopNegatives):
             least=0,
         ),
     ] = 0
+
+
+def train(files: Files, settings: Settings, dev: DevOptions) -> None:
+    """Train the query encoder and the centroids of an OPQ index; rotation and codes stay.
+
+    Codes of 4 bits are laid out for FastScan.
+    """
+    from jointir.joint.jpq import jpq
+
+    jpq(files, settings, dev)

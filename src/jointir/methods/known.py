@@ -1,18 +1,24 @@
 """Which methods there are: each module of this folder is one, but for those of BESIDE."""
 
 from collections.abc import Iterator
+from dataclasses import fields
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 from jointir.errors import InputError
+from jointir.methods.arguments import DevOptions, Files
 from jointir.methods.facts import OTHERS, Facts, Form
+from jointir.methods.shared import Trained
 from jointir.settings import Checked, described
 
-BESIDE = {"shared", "facts", "known"}
-# what an entry or a stage has beside the settings of a method with `new`
-TAKEN = {"method", "like", "start", "seeds", "every_seed", "nprobe", "docs", "out", "help"}
+BESIDE = {"shared", "facts", "known", "arguments"}
+# what an entry or a stage has beside the settings of a method with `new`, or with `train`
+TAKEN = {"method", "like", "start", "seeds", "every_seed", "nprobe", "help"}
+BESIDE_NEW = {"docs", "out"}
+BESIDE_TRAIN = {"M", "tuned", "own", *described(Files), *described(DevOptions)}
+OPTIONAL = {field.name for field in fields(Files) if field.default is None}
 EXAMPLE = "docs/extending.md has an example"
 
 
@@ -49,26 +55,45 @@ def _checked(name: str) -> ModuleType:
 
 def _lacks(found: ModuleType) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with a method's module, and what to do about it."""
-    kind, fitted = getattr(found, "Settings", None), hasattr(found, "new")
-    facts = getattr(found, "FACTS", None)
+    kind, facts = getattr(found, "Settings", None), getattr(found, "FACTS", None)
+    made = [name for name in ("new", "train") if hasattr(found, name)]
     if not (isinstance(kind, type) and issubclass(kind, Checked)):
         yield "it has no `Settings` on top of `Checked`", EXAMPLE
     elif "__dataclass_fields__" not in vars(kind):
         yield "its `Settings` has no @dataclass of its own", EXAMPLE
     else:
-        yield from _lacks_of_fields(kind, fitted)
-    if not isinstance(facts, Facts) and (fitted or hasattr(found, "FACTS")):
+        yield from _lacks_of_fields(kind, made)
+    if not isinstance(facts, Facts) and (made or hasattr(found, "FACTS")):
         yield "it has no `FACTS` that are `Facts`", EXAMPLE
-    elif fitted and facts.form == Form.INDEX and not hasattr(kind, "M"):
-        yield "its `Settings` has no M", "Put it on top of `Built`"
+    elif len(made) > 1:
+        yield "it has `new` and `train`", "Keep the one by which its index is made"
+    elif facts:
+        yield from _lacks_of_index(kind, facts, *made)
 
 
-def _lacks_of_fields(kind: type, fitted: bool) -> Iterator[tuple[str, str]]:
+def _lacks_of_fields(kind: type, made: list[str]) -> Iterator[tuple[str, str]]:
+    taken = {"new": TAKEN | BESIDE_NEW, "train": TAKEN | BESIDE_TRAIN}
     for field, (own, _) in described(kind).items():
         if own not in (bool, int, float, str):
             yield f"the setting {field!r} is no bool, int, float or str", "Give it such a type"
-    for field in sorted(TAKEN.intersection(described(kind))) if fitted else ():
-        yield f"the setting {field!r} has a name that the pipeline takes", "Rename it"
+        if any(field in taken[name] for name in made):
+            yield f"the setting {field!r} has a name that the pipeline takes", "Rename it"
+
+
+def _lacks_of_index(kind: type, facts: Facts, made: str = "") -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a method by how its index is made: `new`, `train` or otherwise."""
+    trained = facts.form == Form.INDEX and facts.trains
+    if made == "new" and facts.form == Form.INDEX and not hasattr(kind, "M"):
+        yield "its `Settings` has no M", "Put it on top of `Built`"
+    if trained != (made == "train"):
+        yield "an index that `trains` has `train`, and nothing else has", EXAMPLE
+    if made == "train" and not issubclass(kind, Trained):
+        yield "its `Settings` are those of no training", "Put it on top of `Trained`"
+    if made == "train" and "start" not in facts.references:
+        yield "its `FACTS` do not say what it may start from", EXAMPLE
+    for name in facts.reads if made == "train" else ():
+        if name not in OPTIONAL or set(facts.reads[name]) - set(described(kind)):
+            yield f"`reads` of its `FACTS` says {name!r}, or settings, that are none", EXAMPLE
 
 
 def settings(name: str) -> type:
@@ -87,3 +112,9 @@ def facts() -> dict[str, Facts]:
 def fitted() -> list[str]:
     """Return the methods whose index is fitted after training: those with `new`."""
     return [name for name in names() if hasattr(module(name), "new")]
+
+
+@cache
+def trained() -> list[str]:
+    """Return the methods whose index is trained with the query encoder: those with `train`."""
+    return [name for name in names() if hasattr(module(name), "train")]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from jointir.methods.facts import encoder
 from jointir.methods.shared import HardNegatives, RandomWeight, Scale
 
-FACTS = encoder()
+FACTS = encoder(shares=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,8 @@ from jointir.exact import best_rows
 from jointir.joint.jpq import JPQ, Criterion
 from jointir.joint.uncompressed import Uncompressed
 from jointir.methods.adore import Settings
-from jointir.train.dev import UNMEASURED, DevOptions, validation
+from jointir.methods.arguments import UNMEASURED, DevOptions
+from jointir.train.dev import validation
 from jointir.train.loop import decayed
 from jointir.train.mining import negatives_of
 from jointir.train.norm import mean_squared_norm

@@ -8,11 +8,12 @@ import torch
 from jointir.encode.embed import BATCH_TOKENS
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import autocast, has_bf16
+from jointir.methods.arguments import UNSAMPLED, SampleOptions
 from jointir.methods.colbert import Settings
 from jointir.retrievers.late import LateInteraction
 from jointir.retrievers.late_search import search
 from jointir.train.batches import bm25_batches
-from jointir.train.dev import UNSAMPLED, SampleOptions, sampled_validation
+from jointir.train.dev import sampled_validation
 from jointir.train.dual_encoder import star_loss
 from jointir.train.training import Training
 

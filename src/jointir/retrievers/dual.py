@@ -19,9 +19,10 @@ from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
 from jointir.errors import InputError
+from jointir.methods.arguments import UNSAMPLED, SampleOptions
 from jointir.methods.dual import Settings
 from jointir.train.batches import Batches
-from jointir.train.dev import UNSAMPLED, SampleOptions, dual_validation
+from jointir.train.dev import dual_validation
 from jointir.train.dual_encoder import fit
 from jointir.train.mining import negatives_of
 from jointir.train.negatives import Periodic, bm25_negatives, random_negatives, refreshed

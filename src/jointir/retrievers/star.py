@@ -14,10 +14,11 @@ from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
+from jointir.methods.arguments import UNSAMPLED, SampleOptions
 from jointir.methods.star import Settings
 from jointir.progress import heartbeat
 from jointir.train.batches import Batches
-from jointir.train.dev import UNSAMPLED, SampleOptions, dual_validation
+from jointir.train.dev import dual_validation
 from jointir.train.dual_encoder import fit
 from jointir.train.mining import mine, negatives_of
 from jointir.train.norm import mean_squared_norm

@@ -12,10 +12,11 @@ from torch.nn.functional import kl_div, log_softmax, nll_loss
 
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import autocast, has_bf16
+from jointir.methods.arguments import UNSAMPLED, SampleOptions
 from jointir.methods.tct_colbert import Settings
 from jointir.retrievers.late import LateInteraction
 from jointir.train.batches import bm25_batches
-from jointir.train.dev import UNSAMPLED, SampleOptions, dual_validation
+from jointir.train.dev import dual_validation
 from jointir.train.loop import decayed
 from jointir.train.norm import mean_squared_norm
 from jointir.train.training import Training

@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -24,45 +23,11 @@ from jointir.encode.embed import BATCH_TOKENS, embed_texts
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.precision import has_bf16
 from jointir.exact import best_rows
-from jointir.settings import Checked, Option
+from jointir.methods.arguments import DevOptions, SampleOptions
 from jointir.train.validation import Validation
 
 DEPTH = 100  # documents of a ranking, or as many as the measure that looks furthest down
 LEAST = 50  # queries of a group: the mean of fewer tells little
-
-
-@dataclass(frozen=True)
-class DevOptions(Checked):
-    """How a training measures dev on its way, to keep the best of its weights (`Validation`)."""
-
-    out_curve: Annotated[Path | None, "a CSV file that gets what was measured on dev"] = None
-    dev_measures: Annotated[
-        list[str], "of ir-measures: dev's mean in the first tells what to keep, none may lose"
-    ] = field(default_factory=lambda: ["RR@10"])
-    validate_every: Annotated[
-        int, Option("steps between measurements; 0: none, keep the last weights", least=0)
-    ] = 0
-    patience: Annotated[
-        int, Option("measurements without a new best that end it; 0: none do", least=0)
-    ] = 0
-    dev_queries: Annotated[
-        int, Option("queries of dev at most, drawn by a hash of their ids", least=1)
-    ] = 1000
-
-
-@dataclass(frozen=True)
-class SampleOptions(DevOptions):
-    """The same for an encoder of documents, which ranks a sample of them.
-
-    To embed the whole corpus again would cost more than the training.
-    """
-
-    dev_documents: Annotated[int, Option("documents at most that dev's queries rank", least=1)] = (
-        2000
-    )
-
-
-UNMEASURED, UNSAMPLED = DevOptions(), SampleOptions()  # as long as nobody asks for it
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,42 @@
+"""The stage of each method that trains an index with the query encoder: `jointir METHOD`."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from jointir.errors import InputError
+from jointir.joint.tuned import chosen
+from jointir.methods import known
+from jointir.methods.arguments import UNMEASURED, DevOptions, Files
+from jointir.settings import Checked, described
+
+
+def stage(method: str) -> Callable[..., None]:
+    """Return the stage of one of `known.trained()`."""
+    kind, train = known.settings(method), known.module(method).train
+
+    def trained(
+        files: Files,
+        settings: kind,
+        tuned: Path | None = None,
+        own: list[str] | None = None,
+        dev: DevOptions = UNMEASURED,
+    ) -> None:
+        changed = with_choice(settings, tuned, own or []) if tuned else settings
+        train(files, changed, dev)
+
+    trained.__doc__ = train.__doc__
+    return trained
+
+
+def with_choice(settings: Checked, tuned: Path, own: list[str]) -> Checked:
+    """Return settings with those that a file of the `tune` stage chose, but for what `own` names.
+
+    Raises:
+        InputError: the file is not of that stage, or chose a setting that the method has not.
+    """
+    changed = {name: value for name, value in chosen(tuned).items() if name not in own}
+    if unknown := sorted(set(changed) - set(described(type(settings)))):
+        found = f"chooses {unknown[0]!r}, which is no setting here"
+        raise InputError(tuned, found, "Leave out --tuned: it is of JPQ's settings")
+    return replace(settings, **changed)

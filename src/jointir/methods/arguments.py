@@ -1,0 +1,58 @@
+"""What a training is given beside its settings: files, and how it is measured on dev."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from jointir.settings import Checked, Option
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a training of query encoder and index reads, and what it writes.
+
+    The last two are given to a method that reads them: `reads` of its FACTS.
+    """
+
+    collection: Annotated[Path, "folder that a corpus stage wrote"]
+    encoder: Annotated[Path, "folder of the encoder that the training starts from"]
+    index: Annotated[Path, "the faiss index that the training starts from"]
+    out_index: Annotated[Path, "the faiss index that is written"]
+    out_encoder: Annotated[Path, "the query encoder's folder that is written"]
+    scratch: Annotated[Path, "folder of the checkpoint that a killed training resumes from"]
+    docs: Annotated[Path | None, "the documents' embeddings by `encoder`, float[N, D]"] = None
+    teacher: Annotated[Path | None, "those of the train queries, float[T, D]"] = None
+
+
+@dataclass(frozen=True)
+class DevOptions(Checked):
+    """How a training measures dev on its way, to keep the best of its weights (`Validation`)."""
+
+    out_curve: Annotated[Path | None, "a CSV file that gets what was measured on dev"] = None
+    dev_measures: Annotated[
+        list[str], "of ir-measures: dev's mean in the first tells what to keep, none may lose"
+    ] = field(default_factory=lambda: ["RR@10"])
+    validate_every: Annotated[
+        int, Option("steps between measurements; 0: none, keep the last weights", least=0)
+    ] = 0
+    patience: Annotated[
+        int, Option("measurements without a new best that end it; 0: none do", least=0)
+    ] = 0
+    dev_queries: Annotated[
+        int, Option("queries of dev at most, drawn by a hash of their ids", least=1)
+    ] = 1000
+
+
+@dataclass(frozen=True)
+class SampleOptions(DevOptions):
+    """The same for an encoder of documents, which ranks a sample of them.
+
+    To embed the whole corpus again would cost more than the training.
+    """
+
+    dev_documents: Annotated[int, Option("documents at most that dev's queries rank", least=1)] = (
+        2000
+    )
+
+
+UNMEASURED, UNSAMPLED = DevOptions(), SampleOptions()  # as long as nobody asks for it
