@@ -12,7 +12,7 @@ import pytest
 import yaml
 from safetensors.numpy import load_file
 
-from conftest import CI, ENV, bridge, edit_params, run
+from conftest import CI, ENV, ROOT, bridge, edit_params, run
 from jointir.quantize.pq import read_pq
 
 DATA = "data/apidocs-ci"
@@ -85,6 +85,10 @@ OPTIONS = {
 }
 each = pytest.mark.parametrize("name", METHODS)
 WRITTEN = {"docs/parameters.md", "dvc.yaml"}  # by the project's own scripts
+
+
+def test_the_docs_show_this_very_file():
+    assert MARGINS in (ROOT / "docs/extending.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

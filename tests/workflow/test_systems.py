@@ -257,8 +257,25 @@ ADDED = {
         "my-hnsw": {"like": "hnsw", "build": {"links": 16}, "sweep": {"efSearch": [16]}},
         "my-ance": {"like": "ance", "refresh": 25},
         "my-lists": {"like": "ivf-jpq", "start": "my-jpq", "M": [16], "nprobe": [4]},
+        # like `dpq`, so that `tune` changes nothing of it
+        "labels": {
+            "like": "dpq",
+            "method": "jpq",
+            "M": [16],
+            "centroid_lr": 1.0e-4,
+            "sentences": 0,
+            "negatives": 200,
+            "mined_from": "all",
+            "lambda_cut": 200,
+            "ranking": 1,
+            "distillation": 0,
+            "reconstruction": 0,
+        },
+        "mse": {"like": "labels", "reconstruction": 1, "seeds": [4]},
     },
-    "figure4": {"systems": ["jpq", "my-jpq", "opq", "opq-small", "jpq-neg"]},
+    "figure4": {
+        "systems": ["jpq", "my-jpq", "opq", "opq-small", "jpq-neg", "dpq", "labels", "mse"]
+    },
     "figure5": {"systems": ["my-hnsw", "my-lists"]},
     "figure1": {"systems": ["brute-force", "jpq", "opq", "lsh", "bm25", "ance", "my-ance"]},
 }
@@ -307,6 +324,23 @@ def added():
 def test_a_system_that_is_added_is_made_and_shown(added, output, words):
     command = added[1][output]
     assert [word for word in words if word not in command] == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "read"),
+    [
+        ("dpq/M16", {"docs"}),
+        ("my-jpq/M16", {"docs", "teacher", "tuned"}),
+        ("labels/M16", set()),
+        ("mse/M16-seed4", {"docs"}),
+    ],
+)
+def test_a_training_reads_what_its_method_says(added, folder, read):
+    command = added[1][f"data/apidocs/systems/{folder}/index.faiss"]
+    files = {"docs": "star/docs.npy", "teacher": "star/train.npy", "tuned": "tune/jpq.json"}
+    found = {name for name in files if f"--{name} data/apidocs/{files[name]}" in command}
+    assert found == read == {name for name in files if f"--{name} " in command}
+    assert f"--seed {4 if folder == 'mse/M16-seed4' else 1} " in command
 
 
 def test_a_system_that_is_added_has_a_stage_with_its_params(added):
