@@ -6,7 +6,7 @@ import sys
 import pytest
 import yaml
 
-from conftest import ROOT
+from conftest import ROOT, clone, run
 
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
@@ -355,3 +355,14 @@ def test_a_system_that_is_added_has_a_stage_with_its_params(added):
 def test_a_variant_of_several_seeds_is_no_other_way_to_search(added):
     latency = added[1]["data/apidocs/latency.csv"]
     assert "jpq-neg" not in latency and "systems/jpq/M16/" in latency
+
+
+@pytest.mark.parametrize("name", ["embed_queries", "ann_build"])
+def test_a_method_that_trains_may_not_have_the_name_of_another_rule(tmp_path, name):
+    folder = clone(tmp_path / "project")
+    methods = folder / "src/jointir/methods"
+    text = (methods / "dpq.py").read_text()
+    (methods / f"{name}.py").write_text(text)
+    told = run("snakemake", "-n", "reports/figure4.pdf", cwd=folder, ok=False)
+    line = f"src/jointir/methods/{name}.py: another rule is named {name!r}. Choose another name"
+    assert told.splitlines()[-1] == line

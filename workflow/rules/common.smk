@@ -24,7 +24,7 @@ config = Params(config)  # which notes who reads what
 
 DATASETS = config["figure4"]["datasets"]
 SPLITS = ["dev", "test"]  # tuned on dev, reported on test
-MEASURED = "data/{dataset}/measures/{system}/{size}/{split}.parquet"
+MEASURED = "data/{dataset}/measures/{system}/{setting}/{split}.parquet"
 
 # Datasets that are given as vectors: they have no text and no encoder, so that what needs one is left
 # out for them (vectors.smk). The others, and the pattern of their names.
@@ -63,7 +63,7 @@ wildcard_constraints:
     dataset="[a-z0-9-]+",
     encoder=any_of([PRETRAINED, *SYSTEMS.of_form(Form.ENCODER)]),
     system="[a-z0-9+-]+",
-    size=r"flat|[A-Za-z_]+\d+(-[a-z]+\d+)?",
+    setting=r"flat|[A-Za-z_]+\d+(-[a-z]+\d+)?",
     M=r"\d+",
     shard=r"\d+",
     variant="[a-z0-9+-]+",

@@ -179,14 +179,14 @@ use rule embed_queries as embed_queries_trained with:
     input:
         code=source_files("encode.embed"),
         collection="data/{dataset}/collection",
-        model="data/{dataset}/systems/{system}/{size}/query_encoder",
+        model="data/{dataset}/systems/{system}/{setting}/query_encoder",
     output:
-        queries="data/{dataset}/systems/{system}/{size}/queries.npy",
-        facts="data/{dataset}/systems/{system}/{size}/queries.json",
+        queries="data/{dataset}/systems/{system}/{setting}/queries.npy",
+        facts="data/{dataset}/systems/{system}/{setting}/queries.json",
     log:
-        "logs/{dataset}/{system}/{size}-queries.log",
+        "logs/{dataset}/{system}/{setting}-queries.log",
     benchmark:
-        "logs/{dataset}/{system}/{size}-queries.tsv"
+        "logs/{dataset}/{system}/{setting}-queries.tsv"
 
 
 use rule embed_queries as embed_train_queries with:

@@ -1,5 +1,4 @@
 from jointir.encode.source import dimension, folder_of
-from jointir.search.ann.registry import SYSTEMS as ANN
 from jointir.search.fits import check_width
 
 # The systems of each figure, with their settings, and what is refused of them at the start.
@@ -47,12 +46,12 @@ def needs_text(system):
 # The systems of each figure, with the names of their settings.
 ABLATION = Lazy(
     lambda: list(dict.fromkeys(["jpq", *config["figure7"]["systems"], "opq", "brute-force"])),
-    ablation_sizes,
+    ablation_settings,
 )
-FIGURE1 = Lazy(lambda: installed(config["figure1"]["systems"]), sizes)
+FIGURE1 = Lazy(lambda: installed(config["figure1"]["systems"]), run_settings)
 FIGURE4 = Lazy(
     lambda: list(dict.fromkeys([*with_starts(installed(config["figure4"]["systems"])), *BRUTE])),
-    sizes,
+    run_settings,
 )
 if VECTORS and workflow.is_main_process:
     _left_out = ", ".join(s for s in FIGURE4 if needs_text(s))
@@ -65,7 +64,7 @@ FIGURE5 = Lazy(
         *(s for s in FIGURE4 if is_timed(s)),
         *(s for s in installed(config["figure5"]["systems"]) if s not in FIGURE4),
     ],
-    sizes,
+    run_settings,
 )
 
 
@@ -77,17 +76,17 @@ def of_texts(wildcards):
 
 
 def each_system(pattern, systems=FIGURE4, among=DATASETS):
-    """Return `pattern` for every dataset, and every system and size of `systems`, in one order.
+    """Return `pattern` for every dataset, and every system and setting of `systems`, in one order.
 
-    Its wildcard {M} is the number in {size}; {split} stays. Datasets of vectors have figure 4 alone.
+    Its wildcard {M} is the number in {setting}; {split} stays. Datasets of vectors have figure 4 alone.
     """
     others = any(systems is own for own in (ABLATION, FIGURE1, FIGURE5))
     return [
-        str(pattern).format(dataset=d, system=s, size=size, M=size[1:], split="{split}")
+        str(pattern).format(dataset=d, system=s, setting=setting, M=setting[1:], split="{split}")
         for d in (TEXTS if others else among)
-        for s, sizes in systems.items()
+        for s, settings in systems.items()
         if d in TEXTS or not needs_text(s)
-        for size in sizes
+        for setting in settings
     ]
 
 
@@ -99,7 +98,7 @@ def curves():
             found[f"data/{d}/star/training.csv"] = f"{d} star"
         for folder, name, systems in (
             ("{dataset}/{system}", "{dataset} {system}", SYSTEMS.of_form(Form.ENCODER)),
-            ("{dataset}/systems/{system}/{size}", "{dataset} {system} M={M}", JOINT),
+            ("{dataset}/systems/{system}/{setting}", "{dataset} {system} M={M}", JOINT),
         ):
             files = each_system(f"data/{folder}/training.csv", only(systems), [d])
             found |= zip(files, each_system(name, only(systems), [d]))
@@ -132,21 +131,6 @@ def only(names, systems=FIGURE4):
     return {s: systems[s] for s in systems if s in names}
 
 
-def library(system):
-    """Return the module that wraps the library of a system, if any, without the package's name."""
-    found = ANN.get(SYSTEMS.methods[system], "")
-    return [found.split(":")[0].removeprefix("jointir.")] if found else []
-
-
-def build_settings(wildcards):
-    """Return the options that an ANN index is built with; M is the size's where it is swept."""
-    own = dict(entry(wildcards.system)["build"])
-    if "M" in wildcards.keys():
-        own = own | {"M": wildcards.M}
-    # sorted, for the reason that `options` has
-    return " ".join(f"--settings {name}={value}" for name, value in sorted(own.items()))
-
-
 # whose systems are checked, at the start
 CHECKED = {"figure1": FIGURE1, "figure4": FIGURE4, "figure5": FIGURE5, "figure7": ABLATION}
 
@@ -177,20 +161,20 @@ def all_settings(figure, of_vectors=False):
     The method is left out where it is the name. Of systems that are built alike the first is told.
     """
     found = {}
-    for system, its_sizes in CHECKED[figure].items():
+    for system, its_settings in CHECKED[figure].items():
         if of_vectors and needs_text(system):
             continue
-        for size in its_sizes:
-            method, own = SYSTEMS.methods[system], settings_of(system, size)
+        for setting in its_settings:
+            method, own = SYSTEMS.methods[system], built_with(system, setting)
             if SYSTEMS.facts(system).form in (Form.INDEX, Form.LIBRARY):
                 name = system if system == method else f"{system}:{method}"
                 found.setdefault((method, *own), " ".join([name, *own]))
-    return list(found.values())  # sizes may differ in how they are searched alone
+    return list(found.values())  # settings may differ in how they are searched alone
 
 
-def settings_of(system, size):
+def built_with(system, setting):
     """Return "setting=value" of all that decides whether an index can be built."""
-    M = re.match(r"M(\d+)", size)
+    M = re.match(r"M(\d+)", setting)
     if SYSTEMS.facts(system).form == Form.LIBRARY:
         own = dict(entry(system)["build"])
     else:  # what is trained or put in lists has the codes of its start

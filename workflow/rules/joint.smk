@@ -1,4 +1,5 @@
 # Indexes that are trained together with the query encoder, and `tune`, which chooses settings for JPQ.
+# Included after all other rules: a method's name may be none of theirs.
 
 
 rule tune:
@@ -36,10 +37,14 @@ rule tune:
 
 
 for _method in known.trained():
+    _name = _method.replace("-", "_")
+    if workflow.is_rule(_name):
+        _file = f"src/jointir/methods/{_name}.py"
+        refuse(_file, f"another rule is named {_name!r}", "Choose another name")
 
     rule:
         name:
-            _method.replace("-", "_")
+            _name
         input:
             code=source_files("joint.stage", module_of(_method)),
             collection="data/{dataset}/collection",
@@ -49,17 +54,17 @@ for _method in known.trained():
             tuned=tuned,
             index=start_of,
         output:
-            index="data/{dataset}/systems/{system}/{size}/index.faiss",
-            model=directory("data/{dataset}/systems/{system}/{size}/query_encoder"),
-            curve="data/{dataset}/systems/{system}/{size}/training.csv",
+            index="data/{dataset}/systems/{system}/{setting}/index.faiss",
+            model=directory("data/{dataset}/systems/{system}/{setting}/query_encoder"),
+            curve="data/{dataset}/systems/{system}/{setting}/training.csv",
         log:
-            "logs/{dataset}/{system}/{size}.log",
+            "logs/{dataset}/{system}/{setting}.log",
         benchmark:
-            "logs/{dataset}/{system}/{size}.tsv"
+            "logs/{dataset}/{system}/{setting}.tsv"
         wildcard_constraints:
             dataset=OF_TEXT,
             system=any_of(SYSTEMS.of_method(_method)),
-            size=r"M\d+(-seed\d+)?",
+            setting=r"M\d+(-seed\d+)?",
         priority: 10  # the longest jobs first, or the last of them runs alone
         conda:
             "../../environment.yml"
@@ -75,7 +80,7 @@ for _method in known.trained():
                 repeat(name, input[name]) for name in ("docs", "teacher", "tuned")
             ),
             validation=validation,
-            scratch="data/{dataset}/scratch/{system}-{size}",
+            scratch="data/{dataset}/scratch/{system}-{setting}",
         shell:
             "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
             " --num_processes {resources.gpu} -m) jointir {params.method}"

@@ -6,12 +6,12 @@ rule retrieve:
         queries=lambda w: index_of(w)[1],
         facts=lambda w: index_of(w)[1].replace(".npy", ".json"),
     output:
-        runs=expand("data/{{dataset}}/runs/{{system}}/{{size}}/{split}.trec.gz", split=SPLITS),
-        meta="data/{dataset}/runs/{system}/{size}/meta.json",
+        runs=expand("data/{{dataset}}/runs/{{system}}/{{setting}}/{split}.trec.gz", split=SPLITS),
+        meta="data/{dataset}/runs/{system}/{setting}/meta.json",
     log:
-        "logs/{dataset}/{system}/{size}-retrieve.log",
+        "logs/{dataset}/{system}/{setting}-retrieve.log",
     benchmark:
-        "logs/{dataset}/{system}/{size}-retrieve.tsv"
+        "logs/{dataset}/{system}/{setting}-retrieve.tsv"
     wildcard_constraints:
         system=any_of(SEARCHED),
     conda:
@@ -20,7 +20,7 @@ rule retrieve:
         mem_mb=memory(4000, index=1.5),
         runtime=120,
     params:
-        setting=lambda w: repeat("setting", [setting(w)]),  # quoted, where it is empty too
+        setting=lambda w: repeat("setting", [shown_setting(w)]),  # quoted, where it is empty too
         k=config["retrieve"]["k"],
         seed=seed_of,
         value=value,
@@ -66,13 +66,13 @@ rule measure:
     input:
         code=source_files("measure.effectiveness"),
         collection="data/{dataset}/collection",
-        runs=expand("data/{{dataset}}/runs/{{system}}/{{size}}/{split}.trec.gz", split=SPLITS),
+        runs=expand("data/{{dataset}}/runs/{{system}}/{{setting}}/{split}.trec.gz", split=SPLITS),
     output:
         values=expand(MEASURED, split=SPLITS, allow_missing=True),
     log:
-        "logs/{dataset}/{system}/{size}-measure.log",
+        "logs/{dataset}/{system}/{setting}-measure.log",
     benchmark:
-        "logs/{dataset}/{system}/{size}-measure.tsv"
+        "logs/{dataset}/{system}/{setting}-measure.tsv"
     conda:
         "../../environment.yml"
     resources:

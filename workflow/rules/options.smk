@@ -1,5 +1,7 @@
 from types import SimpleNamespace
 
+from jointir.search.ann.registry import SYSTEMS as ANN
+
 # What the stages of a system are told, and where their inputs are.
 
 
@@ -12,7 +14,7 @@ def folder_of_start(system, M):
 
 def start_of(wildcards):
     """Return the index that another one starts from."""
-    folder = folder_of_start(wildcards.system, re.match(r"M(\d+)", wildcards.size)[1])
+    folder = folder_of_start(wildcards.system, re.match(r"M(\d+)", wildcards.setting)[1])
     return f"data/{wildcards.dataset}/systems/{folder}/index.faiss"
 
 
@@ -94,9 +96,24 @@ def joint_options(wildcards):
 
     What the system itself says, `tune` does not change.
     """
-    named = re.search(r"-seed(\d+)$", wildcards.size)
+    named = re.search(r"-seed(\d+)$", wildcards.setting)
     told = options(training_of(wildcards.system) | ({"seed": named[1]} if named else {}))
     return f"{told} {repeat('own', own_settings(wildcards.system))}".strip()
+
+
+def library(system):
+    """Return the module that wraps the library of a system, if any, without the package's name."""
+    found = ANN.get(SYSTEMS.methods[system], "")
+    return [found.split(":")[0].removeprefix("jointir.")] if found else []
+
+
+def build_settings(wildcards):
+    """Return the options that an ANN index is built with; M is the setting's where it is swept."""
+    own = dict(entry(wildcards.system)["build"])
+    if "M" in wildcards.keys():
+        own = own | {"M": wildcards.M}
+    # sorted, for the reason that `options` has
+    return " ".join(f"--settings {name}={value}" for name, value in sorted(own.items()))
 
 
 def of_encoder(system, dataset, documents=False):
@@ -109,7 +126,7 @@ def of_encoder(system, dataset, documents=False):
 
 def index_of(wildcards):
     """Return where a system's index is, and the queries that are embedded for it."""
-    dataset, system, size = wildcards.dataset, wildcards.system, wildcards.size
+    dataset, system, setting = wildcards.dataset, wildcards.system, wildcards.setting
     base, form = f"data/{dataset}/systems", SYSTEMS.facts(system).form
     queries = f"data/{dataset}/star/queries.npy"
     if form in (Form.EXACT, Form.ENCODER):
@@ -117,14 +134,14 @@ def index_of(wildcards):
         return f"{documents}/flat.faiss", f"{of_encoder(system, dataset)}/queries.npy"
     own = f"{base}/{system}"
     if form == Form.LIBRARY:
-        return f"{own}/{size}/index" if size.startswith("M") else f"{own}/index", queries
-    own = f"{own}/{size if '-seed' in size else size.split('-')[0]}"
+        return f"{own}/{setting}/index" if setting.startswith("M") else f"{own}/index", queries
+    own = f"{own}/{setting if '-seed' in setting else setting.split('-')[0]}"
     if dataset in VECTORS:  # there is no query encoder
         return f"{own}/index.faiss", queries
     if system in JOINT:
         queries = f"{own}/queries.npy"
     elif system not in BUILT:  # its codes and its query encoder are those of its start
-        M = re.match(r"M(\d+)", size)[1]
+        M = re.match(r"M(\d+)", setting)[1]
         queries = f"{base}/{folder_of_start(system, M)}/queries.npy"
     return f"{own}/index.faiss", queries
 
@@ -135,27 +152,27 @@ def encoder_of(queries):
     return f"{folder}/{'query_encoder' if 'systems' in folder.parts else 'model'}"
 
 
-def setting(wildcards):
-    """Return what tables call a size: M=48, M=96 K=16, bits=384, efSearch=64, or nothing."""
-    system, size = wildcards.system, wildcards.size.split("-seed")[0]
-    if size == "flat":
+def shown_setting(wildcards):
+    """Return what tables call a setting: M=48, M=96 K=16, bits=384, efSearch=64, or nothing."""
+    system, setting = wildcards.system, wildcards.setting.split("-seed")[0]
+    if setting == "flat":
         return ""
     if SYSTEMS.facts(system).counts_bits:
-        return f"bits={8 * int(size[1:])}"
-    named = re.sub(r"([A-Za-z_]+)(\d+)-?", r"\1=\2 ", size).strip()
+        return f"bits={8 * int(setting[1:])}"
+    named = re.sub(r"([A-Za-z_]+)(\d+)-?", r"\1=\2 ", setting).strip()
     of_4_bits = SYSTEMS.facts(system).bits and bits_of(ENTRIES, system) == 4
     return f"{named} K=16" if of_4_bits else named
 
 
 def value(wildcards):
-    """Return the value of the search parameter that a size names, 0 where the index has none."""
-    named = re.search(r"([A-Za-z_]+)(\d+)$", wildcards.size)
+    """Return the value of the search parameter that a setting names, 0 where the index has none."""
+    named = re.search(r"([A-Za-z_]+)(\d+)$", wildcards.setting)
     return int(named[2]) if named and named[1] not in ("M", "seed") else 0
 
 
 def seed_of(wildcards):
     """Return the seed of what made a system's index."""
-    if named := re.search(r"-seed(\d+)$", wildcards.size):
+    if named := re.search(r"-seed(\d+)$", wildcards.setting):
         return int(named[1])
     if wildcards.dataset in VECTORS and wildcards.system in JOINT:
         return config["distill"]["seed"]
@@ -165,9 +182,9 @@ def seed_of(wildcards):
 def timed(dataset):
     """Return the systems and settings of figure 5 that are ways to search, like wildcards."""
     return [
-        SimpleNamespace(dataset=dataset, system=system, size=size)
-        for system, sizes in FIGURE5.items()
-        for size in sizes
+        SimpleNamespace(dataset=dataset, system=system, setting=setting)
+        for system, settings in FIGURE5.items()
+        for setting in settings
     ]
 
 
@@ -176,7 +193,7 @@ def latency_options(wildcards):
     options = []
     for w in timed(wildcards.dataset):
         index, queries = index_of(w)
-        meta = f"data/{w.dataset}/runs/{w.system}/{w.size}/meta.json"
+        meta = f"data/{w.dataset}/runs/{w.system}/{w.setting}/meta.json"
         options.append(
             f"--index {index} --meta {meta} --value {value(w)} --queries {queries}"
             f" --encoder {encoder_of(queries)}"
@@ -189,7 +206,7 @@ def latency_inputs(wildcards):
     files = {f for w in timed(wildcards.dataset) for f in index_of(w)}
     files |= {encoder_of(index_of(w)[1]) for w in timed(wildcards.dataset)}
     metas = {
-        f"data/{w.dataset}/runs/{w.system}/{w.size}/meta.json" for w in timed(wildcards.dataset)
+        f"data/{w.dataset}/runs/{w.system}/{w.setting}/meta.json" for w in timed(wildcards.dataset)
     }
     return sorted(files | metas)
 

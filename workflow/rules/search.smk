@@ -6,14 +6,14 @@ rule ivf:
         code=source_files("search.ivf"),
         index=start_of,
     output:
-        index="data/{dataset}/systems/{system}/{size}/index.faiss",
+        index="data/{dataset}/systems/{system}/{setting}/index.faiss",
     log:
-        "logs/{dataset}/{system}/{size}.log",
+        "logs/{dataset}/{system}/{setting}.log",
     benchmark:
-        "logs/{dataset}/{system}/{size}.tsv"
+        "logs/{dataset}/{system}/{setting}.tsv"
     wildcard_constraints:
         system=any_of(SYSTEMS.of_method("ivf-jpq")),
-        size=r"M\d+",
+        setting=r"M\d+",
     conda:
         "../../environment.yml"
     resources:

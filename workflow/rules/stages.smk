@@ -15,7 +15,7 @@ FITTED = {
 OF_SYSTEMS = {
     **{
         stage_of(system): lambda system=system: each_system(
-            "data/{dataset}/systems/{system}/{size}/queries.npy", only([system]), TEXTS
+            "data/{dataset}/systems/{system}/{setting}/queries.npy", only([system]), TEXTS
         )
         + each_system(rules.distill.output.index, only([system]), VECTORS)
         for system in JOINT

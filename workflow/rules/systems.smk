@@ -3,7 +3,7 @@ from dataclasses import fields
 from jointir.methods import known
 from jointir.search.ann.registry import missing
 
-# What a system is, and at which settings it is run. A setting's folder is named by its size: flat,
+# What a system is, and at which settings it is run. The name of a setting is that of its folder: flat,
 # M48, M48-seed2, efSearch64, or M48-nprobe8.
 
 BUILT = [s for s in SYSTEMS.of_form(Form.INDEX) if SYSTEMS.methods[s] in known.fitted()]
@@ -23,7 +23,7 @@ def seeds_at(system, M):
     return seeds if M in entry(system).get("every_seed", [M]) else seeds[:1]
 
 
-def sizes(system):
+def run_settings(system):
     """Return the names of a system's settings, in the order of its sweep."""
     form = SYSTEMS.facts(system).form
     if form == Form.LIBRARY:
@@ -38,14 +38,14 @@ def sizes(system):
     return [f"M{M}" for M in widths(system)]
 
 
-def ablation_sizes(system):
+def ablation_settings(system):
     """Return the names of a system's settings in figure 7.
 
     JPQ is trained with each seed that one of its variants has at the same M. Its own seed is trained
     anyway, and its folder is the one without a seed.
     """
     if system != "jpq":
-        return sizes(system)
+        return run_settings(system)
     own, variants = entry("jpq")["seed"], config["figure7"]["systems"]
     found = []
     for M in widths("jpq"):

@@ -18,7 +18,7 @@ COMPARISONS = {
 
 
 def runs_of(figure):
-    """Return {(system, size): table}: the table of results that each run of a figure stands in.
+    """Return {(system, setting): table}: the table of results that each run of a figure stands in.
 
     Later figures are not asked, and earlier ones only for the systems of this one: so no table
     depends on the params of others.
@@ -27,19 +27,19 @@ def runs_of(figure):
     for table, other in RESULTS.items():
         systems = CHECKED[other]
         for system in [s for s in CHECKED[figure] if s in systems]:
-            for size in CHECKED[figure][system]:
-                if size in systems[system]:
-                    found.setdefault((system, size), table)
+            for setting in CHECKED[figure][system]:
+                if setting in systems[system]:
+                    found.setdefault((system, setting), table)
         if other == figure:
             return found
 
 
 def held(table):
-    """Return {system: sizes}: what a table of results holds."""
+    """Return {system: settings}: what a table of results holds."""
     found = {}
-    for (system, size), own in runs_of(RESULTS[table]).items():
+    for (system, setting), own in runs_of(RESULTS[table]).items():
         if own == table:
-            found.setdefault(system, []).append(size)
+            found.setdefault(system, []).append(setting)
     return found
 
 

@@ -58,16 +58,16 @@ rule distill:
         queries="data/{dataset}/star/queries.npy",
         index=start_of,
     output:
-        index="data/{dataset}/systems/{system}/{size}/index.faiss",
-        curve="data/{dataset}/systems/{system}/{size}/training.csv",
+        index="data/{dataset}/systems/{system}/{setting}/index.faiss",
+        curve="data/{dataset}/systems/{system}/{setting}/training.csv",
     log:
-        "logs/{dataset}/{system}/{size}.log",
+        "logs/{dataset}/{system}/{setting}.log",
     benchmark:
-        "logs/{dataset}/{system}/{size}.tsv"
+        "logs/{dataset}/{system}/{setting}.tsv"
     wildcard_constraints:
         dataset=any_of(VECTORS),
         system=any_of(SYSTEMS.of_method("jpq")),
-        size=r"M\d+",
+        setting=r"M\d+",
     priority: 10
     conda:
         "../../environment.yml"
@@ -78,7 +78,7 @@ rule distill:
     params:
         training=options(config["distill"]),
         validation=validation,
-        scratch="data/{dataset}/scratch/{system}-{size}",
+        scratch="data/{dataset}/scratch/{system}-{setting}",
     shell:
         "jointir distill --collection {input.collection} --docs {input.docs}"
         " --train-queries {input.train} --queries {input.queries} --index {input.index}"
