@@ -8,6 +8,7 @@ import pytest
 
 from conftest import ROOT
 from jointir.cli import STAGES
+from jointir.methods.known import fitted, trained
 
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 from sources import sources
@@ -24,7 +25,11 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("module", sorted({where.split(":")[0] for where in STAGES.values()}))
+MODULES = {where.split(":")[0] for where in STAGES.values()} | {"jointir.joint.stage"}
+MODULES |= {f"jointir.methods.{name.replace('-', '_')}" for name in [*fitted(), *trained()]}
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
 def test_they_are_those_that_the_whole_syntax_tree_imports(module):
     found = [Path(path) for path in sources(str(ROOT / "src"), module)]
     files = {p: ".".join(p.relative_to(ROOT / "src").with_suffix("").parts) for p in found}
