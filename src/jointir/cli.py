@@ -70,7 +70,7 @@ STAGES = {
     "compare-runs": "jointir.measure.two_runs:compare_runs",
     "asi-results": "jointir.measure.identifiers:asi_results",
     "cold-start": "jointir.measure.cold_start:cold_start",
-    "asi-table1": "jointir.report.asi_tables:asi_table1",
+    "asi-table1": "jointir.report.asi_table1:asi_table1",
     "asi-table3": "jointir.report.asi_tables:asi_table3",
     "asi-table4": "jointir.report.asi_tables:asi_table4",
     "asi-figure3": "jointir.report.asi_figures:asi_figure3",

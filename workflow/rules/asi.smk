@@ -53,10 +53,12 @@ use rule measure as measure_baseline with:
 
 rule asi_table1:
     input:
-        code=source_files("report.asi_tables"),
+        code=source_files("report.asi_table1"),
         results=rules.asi_results.output.table,
         made=rules.asi_results.output.made,
         baselines=of_baselines(BASELINE),
+        meta=of_baselines("data/{dataset}/runs/{system}/flat/meta.json"),
+        encoder=f"data/{config['asi']['dataset']}/{entry('brute-force')['start']}/model",
     output:
         table="reports/asi_table1.md",
     log:
@@ -71,9 +73,10 @@ rule asi_table1:
         runtime=10,
     params:
         baselines=lambda w, input: repeat("baseline", input.baselines),
+        meta=lambda w, input: repeat("meta", input.meta),
     shell:
         "jointir asi-table1 --results {input.results} --out {output.table} {params.baselines}"
-        " 2>&1 | tee {log}"
+        " {params.meta} --encoder {input.encoder} 2>&1 | tee {log}"
 
 
 rule asi_table4:
