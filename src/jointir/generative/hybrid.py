@@ -1,7 +1,7 @@
 """The `hybrid` decoding: the beam finds identifiers, inner products rank their documents.
 
-As in RIPOR (Zeng et al. 2024) and others, the dense encoder has the last word. So the documents'
-embeddings have to be kept beside the model.
+As in LIGER (Yang et al. 2024), the dense encoder has the last word. So the documents' embeddings
+have to be kept beside the model.
 """
 
 import numpy as np
