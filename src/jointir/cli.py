@@ -73,6 +73,7 @@ STAGES = {
     "asi-table1": "jointir.report.asi_table1:asi_table1",
     "asi-table3": "jointir.report.asi_tables:asi_table3",
     "asi-table4": "jointir.report.asi_tables:asi_table4",
+    "asi-table7": "jointir.report.asi_table7:asi_table7",
     "asi-figure3": "jointir.report.asi_figures:asi_figure3",
     "asi-figure5": "jointir.report.asi_figure5:asi_figure5",
     "asi-figure6": "jointir.report.asi_figures:asi_figure6",

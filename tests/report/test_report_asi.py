@@ -6,12 +6,14 @@ import pytest
 
 from jointir.errors import InputError
 from jointir.files import write_json
+from jointir.generative.ids import write_ids
 from jointir.measure.cold_start import categories, cold_start
 from jointir.measure.identifiers import asi_results, id_statistics
 from jointir.report.asi_figure5 import branches, telling_words
 from jointir.report.asi_figures import asi_figure3, asi_figure6, sharing
 from jointir.report.asi_paper import TABLE1
 from jointir.report.asi_table1 import asi_table1
+from jointir.report.asi_table7 import asi_table7, drawn, shared
 from jointir.report.asi_tables import asi_table3, asi_table4
 
 
@@ -178,6 +180,32 @@ def test_branches_go_down_the_tree():
     assert [line[1] for line in lines if line[0] == 0] == [(1,), (7,)]
     counts = {prefix: count for depth, prefix, _, count in lines if depth < 3}
     assert counts[(1,)] == 3 and counts[(1, 2)] == 2 and counts[(1, 2, 3)] == 1
+
+
+def test_table7_shows_documents_that_share_an_identifier(tmp_path):
+    titles = ["inverse of a matrix", "a matrix | its inverse", "plot an axis", "", "alone", "other"]
+    texts = ["numpy", "numpy linalg", "matplotlib axis", "plot " * 30, "alone", "other"]
+    corpus = pd.DataFrame({"doc_id": [f"d{i}" for i in range(6)], "title": titles, "text": texts})
+    corpus.to_parquet(tmp_path / "corpus.parquet")
+    codes = np.array([[1, 2], [1, 2], [0, 3], [0, 3], [1, 3], [0, 2]])
+    write_ids(tmp_path / "ids.parquet", corpus["doc_id"], codes)
+    asi_table7(tmp_path, tmp_path / "ids.parquet", tmp_path / "t.md")
+    rows = [line for line in (tmp_path / "t.md").read_text().splitlines() if line[:2] == "| "]
+    assert rows[2:] == [
+        "| 0-3 | 2 | plot | plot an axis; d3 |",
+        "| 1-2 | 2 | inverse, matrix, numpy | inverse of a matrix; a matrix \\| its inverse |",
+    ]
+    assert "2 of the 2 identifiers" in (tmp_path / "t.md").read_text()
+
+
+def test_table7_draws_five_identifiers_and_none_of_one_document():
+    ids = np.repeat(np.arange(40), 2)[:, None]  # 40 pairs
+    groups = shared(np.concatenate([ids, [[40], [41]]]))
+    assert [rows.tolist() for rows in groups] == [[2 * i, 2 * i + 1] for i in range(40)]
+    first = [rows[0] for rows in drawn(groups)]
+    assert len(first) == 5 and first == sorted(first) != [0, 2, 4, 6, 8]
+    assert [rows[0] for rows in drawn(groups)] == first
+    assert shared(np.arange(5)[:, None]) == []
 
 
 def test_categories_of_the_cold_start():

@@ -155,6 +155,19 @@ def test_table_1_shows_the_baselines_and_every_system(folder, table):
         assert f"| {name} | documents, hybrid (beam 50, rescored) |" in text
 
 
+def test_table_7_shows_documents_that_share_an_identifier(folder):
+    ids = pd.read_parquet(trained(folder, "asi++") / "ids.parquet")
+    group = Counter(keys(ids))
+    lines = (folder / "reports/asi_table7.md").read_text().splitlines()
+    rows = [
+        line.strip("| ").split(" | ") for line in lines if line[:3] != "| -" and line[:2] == "| "
+    ]
+    assert len(rows) == 6  # the heading, five identifiers
+    for identifier, number, _, documents in rows[1:]:
+        assert group[identifier] == int(number) > 1
+        assert len(documents.split("; ")) == min(4, int(number))
+
+
 def test_figures_and_meta_are_there(folder):
     for name in ("asi_figure3", "asi_figure5", "asi_figure6"):
         assert (folder / f"reports/{name}.pdf").read_bytes().startswith(b"%PDF")

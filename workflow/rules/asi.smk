@@ -58,7 +58,7 @@ rule asi_table1:
         made=rules.asi_results.output.made,
         baselines=of_baselines(BASELINE),
         meta=of_baselines("data/{dataset}/runs/{system}/flat/meta.json"),
-        encoder=f"data/{config['asi']['dataset']}/{entry('brute-force')['start']}/model",
+        encoder=dense_encoder,
     output:
         table="reports/asi_table1.md",
     log:
@@ -147,6 +147,29 @@ rule asi_table3:
         asi_plus=lambda w, input: repeat("asi-plus", input.asi_plus),
     shell:
         "jointir asi-table3 {params.asi} {params.asi_plus} --out {output.table} 2>&1 | tee {log}"
+
+
+rule asi_table7:
+    input:
+        code=source_files("report.asi_table7"),
+        collection=f"data/{config['asi']['dataset']}/collection",
+        ids=of_variant(rules.assign_ids.output.ids, "asi++")[0],
+        drawn=needed("asi", "ASI's table 7", "asi++"),
+    output:
+        table="reports/asi_table7.md",
+    log:
+        "logs/asi-table7.log",
+    benchmark:
+        "logs/asi-table7.tsv"
+    localrule: True  # seconds
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "jointir asi-table7 --collection {input.collection} --ids {input.ids} --out {output.table}"
+        " 2>&1 | tee {log}"
 
 
 rule asi_figure3:

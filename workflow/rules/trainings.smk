@@ -22,6 +22,11 @@ def own_docs(wildcards):
     return own if given(wildcards.variant) else f"{TRAINED}/docs.npy"
 
 
+def dense_encoder(wildcards):
+    """Return the folder of the encoder that brute force searches with, beside the generative."""
+    return f"data/{config['asi']['dataset']}/{entry('brute-force')['start']}/model"
+
+
 def training_options(wildcards):
     """Return the options of `jointir asi` that a variant's settings give."""
     return options({k: v for k, v in VARIANTS[wildcards.variant].items() if k not in OWN})
