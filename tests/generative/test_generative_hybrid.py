@@ -10,11 +10,13 @@ import tiny as tiny_data
 from jointir.data.trec import read_run
 from jointir.errors import InputError
 from jointir.generative import hybrid
-from jointir.generative.controls import fixed_ids
+from jointir.generative.asi import asi
+from jointir.generative.assign import assign_ids
 from jointir.generative.generate import generate
 from jointir.generative.hybrid import DEPTH, Rescorer, rescore
 from jointir.generative.ids import read_ids, write_ids
 from jointir.generative.model import GenerativeRetriever
+from test_generative_training import SETTINGS
 
 N, D, L, V = 40, 8, 3, 4
 SPLITS = ("dev", "test")
@@ -95,26 +97,30 @@ def test_at_most_a_hundred_documents_and_none_of_an_unknown_identifier(monkeypat
 
 @pytest.fixture(scope="module")
 def field(tmp_path_factory):
-    """A tiny collection and a model with random identifiers, of which some are shared."""
+    """A tiny collection, a model, its embeddings, and identifiers of which some are shared."""
     folder = tmp_path_factory.mktemp("hybrid")
     tiny = tiny_data.make(folder)
-    paths = {"out": folder / "model", "ids": folder / "ids.parquet"}
-    settings = {"kind": "random", "length": L, "vocabulary": 16, "layers": 1, "seed": 1}
-    fixed_ids(tiny.collection, tiny.encoder, tiny.docs, **paths, **settings)
-    doc_ids, codes = read_ids(paths["ids"])
+    paths = {"out": folder / "model", "scratch": folder / "scratch"}
+    inputs = {"collection": tiny.collection, "encoder": tiny.encoder, "docs": tiny.docs}
+    tiny_data.flat(asi)(**inputs, **paths, **SETTINGS)
+    ids, docs = folder / "ids.parquet", folder / "e.npy"
+    with tiny_data.on_processor(""):
+        assign_ids(tiny.collection, paths["out"], ids, docs)
+    doc_ids, _ = read_ids(ids)
+    codes = np.random.default_rng(1).integers(0, 16, (tiny_data.N, L))
     codes = codes[np.arange(tiny_data.N) - (np.arange(tiny_data.N) % 4 == 1)]
-    write_ids(paths["ids"], pd.Series(doc_ids), codes)
-    return tiny, paths["out"], paths["ids"]
+    write_ids(ids, pd.Series(doc_ids), codes)
+    return tiny.collection, paths["out"], ids, docs
 
 
 def generated(field, out, **changed):
     """Run `generate` into `out`; return the runs by split and the facts of meta.json."""
-    tiny, model, ids = field
+    collection, model, ids, docs = field
     out.mkdir()
     runs = [out / f"{split}.trec.gz" for split in SPLITS]
     about = {"dataset": "tiny", "system": "random-ids", "seed": 1}
     paths = {"out": out / "answers.parquet", "runs": runs, "meta": out / "meta.json"}
-    inputs = {"collection": tiny.collection, "model": model, "ids": ids, "docs": tiny.docs}
+    inputs = {"collection": collection, "model": model, "ids": ids, "docs": docs}
     generate(**(inputs | paths | about | changed))
     found = dict(zip(SPLITS, map(read_run, runs), strict=True))
     return found, json.loads(paths["meta"].read_text())
@@ -124,11 +130,11 @@ def brute_force(field, split):
     """Return each query's documents by inner product of the model's own embeddings."""
     from jointir.data.store import read_queries
 
-    tiny, model, ids = field
-    topics = read_queries(tiny.collection, split)
+    collection, model, ids, docs = field
+    topics = read_queries(collection, split)
     encoder = GenerativeRetriever.load(model).encoder
     e = encoder(encoder.tokenize(topics["text"].tolist(), "query")).detach().numpy()
-    scores = e.astype(np.float64) @ np.load(tiny.docs).astype(np.float64).T
+    scores = e.astype(np.float64) @ np.load(docs).astype(np.float64).T
     doc_ids = np.array(read_ids(ids)[0])
     return {q: (doc_ids, row) for q, row in zip(topics["query_id"], scores, strict=True)}
 
@@ -166,18 +172,22 @@ def test_answers_are_the_documents_of_the_beams_identifiers(field, tmp_path):
 def test_bytes_and_milliseconds_are_told_of_each_decoding(field, tmp_path):
     _, facts = generated(field, tmp_path / "facts")
     assert facts["beam"] == {"free": 10, "constrained": 10, "hybrid": 50}
-    parts = {"model": 4 * facts["parameters"], "identifiers": tiny_data.N * L}
-    embeddings = {"free": 0, "constrained": 0, "hybrid": tiny_data.N * tiny_data.D * 4}
+    model = GenerativeRetriever.load(field[1])
+    weights = dict(model.named_parameters(remove_duplicate=False))
+    others = [t for name, t in model.state_dict().items() if name not in weights]
+    size = 4 * facts["parameters"] + sum(t.numel() * t.element_size() for t in others)
+    parts = {"model": size, "identifiers": tiny_data.N * L}
+    embeddings = {"free": 0, "constrained": 0, "hybrid": tiny_data.N * tiny_data.D * 2}
     assert facts["bytes"] == {d: parts | {"embeddings": n} for d, n in embeddings.items()}
     assert set(facts["ms_per_query"]) == set(embeddings) and min(facts["ms_per_query"].values()) > 0
 
 
 def test_embeddings_of_others_are_refused(field, tmp_path):
     few = tmp_path / "few.npy"
-    np.save(few, np.load(field[0].docs)[:5])
+    np.save(few, np.load(field[3])[:5])
     with pytest.raises(InputError, match=r"few\.npy: holds 5 embeddings, the collection 320"):
         generated(field, tmp_path / "few", docs=few)
-    np.save(few, np.load(field[0].docs)[:, :8])
+    np.save(few, np.load(field[3])[:, :8])
     with pytest.raises(InputError, match=r"few\.npy: has 8 dimensions, the encoder 32"):
         generated(field, tmp_path / "narrow", docs=few)
     assert not list(tmp_path.glob("*/*"))

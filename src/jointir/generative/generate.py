@@ -82,10 +82,11 @@ def generate(
 def sizes(model: GenerativeRetriever, docs: np.ndarray, decoding: str) -> dict[str, int]:
     """Return the bytes that a decoding needs: model, identifiers, and for HYBRID embeddings.
 
-    The model is encoder, indexing module and decoder as they are saved. A token of an identifier
-    takes a byte, two where V is above 256.
+    The model is encoder, indexing module and decoder, and whatever else is saved with them. A token
+    of an identifier takes a byte, two where V is above 256.
     """
-    weights = sum(t.numel() * t.element_size() for t in model.parameters())
+    saved = {t.data_ptr(): t for t in model.state_dict().values()}  # a shared weight once
+    weights = sum(t.numel() * t.element_size() for t in saved.values())
     token = np.min_scalar_type(model.indexer.V - 1).itemsize
     embeddings = docs.size * docs.itemsize if decoding == HYBRID else 0
     identifiers = len(docs) * model.indexer.L * token
