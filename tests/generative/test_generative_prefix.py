@@ -5,6 +5,7 @@ import torch
 
 from jointir.errors import InputError
 from jointir.generative.decoder import make_decoder
+from jointir.generative.indexers import make_indexer
 from jointir.generative.prefix import PrefixDecoder, fitted_books
 
 D, L, V = 8, 3, 5
@@ -46,7 +47,7 @@ def test_what_is_new_is_not_learned():
 
 def test_a_loaded_decoder_is_the_saved_one():
     saved, loaded = decoder(), decoder()
-    saved.begin(IDS, torch.randn(4, D))
+    saved.begin(IDS, torch.randn(4, D), None)
     for own in saved.own:
         own.data.normal_()
     loaded.load_state_dict(saved.state_dict())
@@ -64,6 +65,17 @@ def test_it_begins_as_inner_products_with_codebooks():
     e = torch.randn(4, D)
     logits = 1.5 * D**0.5 * e @ books[0].T
     torch.testing.assert_close(found(e, IDS)[:, 0], logits.log_softmax(1))
+
+
+def test_it_begins_as_the_indexing_module_whatever_the_prefix():
+    indexer, docs = make_indexer("mlp", D, L, V, unit=4.0).eval(), 2 * torch.randn(4, D)
+    indexer.start(docs, seed=1)
+    found = PrefixDecoder(D, L, V, width=D + 3, unit=4.0)
+    found.begin(IDS, docs, indexer)
+    torch.testing.assert_close(found(docs, IDS), indexer.log_p(docs))
+    torch.testing.assert_close(found(docs, 4 - IDS), indexer.log_p(docs))
+    with pytest.raises(InputError, match=r"asi\.width: 6 units for embeddings of 8"):
+        decoder().begin(IDS, docs, indexer)
 
 
 def test_fitted_codebooks_are_means_of_what_is_left():

@@ -20,6 +20,7 @@ from jointir.generative.warm import residual_codes
 from jointir.train.checkpoint import Checkpoint
 
 N, L, V = tiny_data.N, 3, 16
+WIDTH = 64
 SETTINGS = {
     "steps": 8,
     "batch": 20,
@@ -45,7 +46,7 @@ def given(tiny, tmp_path_factory):
     def make(kind="residual", name="a", decoder="prefix"):
         paths = {"out": folder / f"{kind}-{name}", "ids": folder / f"{kind}-{name}.parquet"}
         inputs = {"collection": tiny.collection, "encoder": tiny.encoder, "docs": tiny.docs}
-        shape = {"length": L, "vocabulary": V, "decoder": decoder, "layers": 1, "width": 16}
+        shape = {"length": L, "vocabulary": V, "decoder": decoder, "layers": 1, "width": WIDTH}
         fixed_ids(**inputs, **paths, kind=kind, **shape, seed=1)
         return paths["out"], paths["ids"]
 
@@ -271,6 +272,6 @@ def test_bad_input_is_named(tiny, given, tmp_path):
         )
     with pytest.raises(InputError, match=r"few\.npy.*holds 5 embeddings"):
         options = {"kind": "random", "length": L, "vocabulary": V, "decoder": "prefix"}
-        options |= {"layers": 1, "width": 16, "seed": 1}
+        options |= {"layers": 1, "width": WIDTH, "seed": 1}
         fixed_ids(tiny.collection, tiny.encoder, few, tmp_path / "m", tmp_path / "i", **options)
     assert not any((tmp_path / name).exists() for name in ("m", "i"))

@@ -6,6 +6,7 @@ from transformers import BartConfig
 from transformers.models.bart.modeling_bart import BartDecoder
 
 from jointir.errors import InputError
+from jointir.generative.indexers import SemanticIndexer
 from jointir.generative.prefix import PrefixDecoder
 
 DECODERS = ("prefix", "bart")
@@ -61,7 +62,7 @@ class BartIdDecoder(nn.Module):
         """Begin with the codebooks float[L, V, D] of residual codes as the tokens' vectors."""
         self.layers.embed_tokens.weight[: self.L * self.V] = books.flatten(0, 1) / self.unit**0.5
 
-    def begin(self, ids: torch.Tensor, docs: torch.Tensor) -> None:
+    def begin(self, ids: torch.Tensor, docs: torch.Tensor, indexer: SemanticIndexer | None) -> None:
         """Go on from the joint training, whatever the final identifiers are."""
 
     def log_p(self, e: torch.Tensor, prefix: torch.Tensor) -> torch.Tensor:

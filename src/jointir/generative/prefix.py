@@ -4,16 +4,19 @@ import torch
 from torch import nn
 from torch.nn.functional import embedding
 
+from jointir.errors import InputError
+from jointir.generative.indexers import MLPIndexer, SemanticIndexer
+
 SHARP = 1.5  # of `start`: with sqrt(D) = 20 about the scale of a dense encoder's inner products
 
 
 class PrefixDecoder(nn.Module):
     """A state of embedding and prefix, a network for each position, tied token vectors.
 
-    At position i, with x = e sqrt(D / unit) and the prefix's vector p, the logit of a token is the
-    inner product of its vector with sharp_i (x + p) + network_i(x, p). p is the sum of a vector of
-    each token that was chosen and, for a prefix that `know` was told of, one of its own. A new
-    prefix, such as that of a new document, has the first part alone.
+    At position i, with x = e sqrt(D / unit) and the prefix's vector p, the logit of a token is its
+    bias and the inner product of its vector with sharp_i x + p + network_i(x, p). p is the sum of a
+    vector of each token that was chosen and, for a prefix that `know` was told of, one of its own.
+    A new prefix, such as that of a new document, has the first part alone.
 
     NCI's prefix-aware adaptive decoder (Wang et al. 2022) has the same aim by other means: there
     the token vectors depend on the prefix, here the state does.
@@ -24,10 +27,11 @@ class PrefixDecoder(nn.Module):
         super().__init__()
         self.D, self.L, self.V, self.unit = D, L, V, unit
         self.tokens = nn.Parameter(torch.randn(L, V, D) * 0.02)
+        self.bias = nn.Parameter(torch.zeros(L, V))
         self.chosen = nn.Parameter(torch.zeros(L, V, D))
         self.sharp = nn.Parameter(torch.ones(L))
         self.networks = nn.ModuleList(
-            nn.Sequential(nn.Linear(2 * D, width), nn.GELU(), nn.Linear(width, D)) for _ in range(L)
+            nn.Sequential(nn.Linear(2 * D, width), nn.ReLU(), nn.Linear(width, D)) for _ in range(L)
         )
         self.own = nn.ParameterList()  # [n_i + 1, D], the last for what is new: it stays zero
         for i in range(L):
@@ -40,10 +44,39 @@ class PrefixDecoder(nn.Module):
         self.tokens.copy_(books / self.unit**0.5)
         self.sharp.fill_(SHARP)
 
-    def begin(self, ids: torch.Tensor, docs: torch.Tensor) -> None:
-        """Begin with what the final identifiers int64[n, L] say of documents float[n, D]."""
-        self.start(fitted_books(ids, docs, self.V))
+    def begin(self, ids: torch.Tensor, docs: torch.Tensor, indexer: SemanticIndexer | None) -> None:
+        """Begin with what gave the final identifiers int64[n, L] of documents float[n, D].
+
+        indexer: that module; where it is no network, or None because nothing gave them, codebooks
+        are fitted to the identifiers.
+        """
+        if isinstance(indexer, MLPIndexer):
+            self._begin_as(indexer)
+        else:
+            self.start(fitted_books(ids, docs, self.V))
         self.know(ids)
+
+    @torch.no_grad()
+    def _begin_as(self, indexer: MLPIndexer) -> None:
+        """Give what the indexing module gives, whatever the prefix.
+
+        Raises:
+            InputError: the networks here are narrower than there.
+        """
+        D = self.D
+        if self.networks[0][0].out_features < D:
+            found = f"{self.networks[0][0].out_features} units for embeddings of {D} dimensions"
+            raise InputError("asi.width", found, f"Choose {D} or more, or an indexer of its own")
+        self.sharp.zero_()
+        for i, ((first, _, second), (hidden, _, _, out)) in enumerate(
+            zip(self.networks, indexer.networks, strict=True)
+        ):
+            first.weight[:D] = torch.cat([hidden.weight, torch.zeros_like(hidden.weight)], 1)
+            first.bias[:D] = hidden.bias
+            second.weight.zero_()
+            second.weight[:, :D] = torch.eye(D)
+            second.bias.zero_()
+            self.tokens[i], self.bias[i] = out.weight, out.bias
 
     def know(self, ids: torch.Tensor) -> None:
         """Give each prefix of the identifiers int64[n, L] a vector, zero at first."""
@@ -83,8 +116,8 @@ class PrefixDecoder(nn.Module):
         """Return log p(id_i | id_<i, e), float[B, V], of int64[B, i]."""
         i = prefix.shape[1]
         x, p = e * (self.D / self.unit) ** 0.5, self._vectors(prefix)
-        state = self.sharp[i] * (x + p) + self.networks[i](torch.cat([x, p], 1))
-        return (state @ self.tokens[i].T).float().log_softmax(1)
+        state = self.sharp[i] * x + p + self.networks[i](torch.cat([x, p], 1))
+        return (state @ self.tokens[i].T + self.bias[i]).float().log_softmax(1)
 
     def log_p(self, e: torch.Tensor, prefix: torch.Tensor) -> torch.Tensor:
         """Return log p of the token after a prefix int64[B, t], t < L: float[B, 1, V].
