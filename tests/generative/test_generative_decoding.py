@@ -18,10 +18,9 @@ D, L, V, B = 64, 3, 5, 4
 def scene(request):
     """A decoder of random weights and some embeddings."""
     torch.manual_seed(0)
-    decoder = make_decoder(request.param, D, L, V, layers=2, width=32).eval()
-    decoder.begin(
-        torch.tensor([[1, 3, 0], [1, 3, 2], [0, 0, 4]]), normalize(torch.randn(3, D)), None
-    )
+    decoder = make_decoder(request.param, D, L, V, layers=2, width=32, K=2).eval()
+    ids = torch.tensor([[1, 3, 0], [1, 3, 2], [0, 0, 4]])
+    decoder.begin(ids, normalize(torch.randn(3, D)), 5.0)
     for p in decoder.parameters():
         p.data += 0.05 * torch.randn_like(p)  # so that positions and queries differ
     return decoder, normalize(torch.randn(B, D))

@@ -26,7 +26,7 @@ from jointir.generative.pairs import Pairs
 N, L, V = tiny_data.N, 3, 16
 SETTINGS = {
     **{"indexer": "mlp", "length": L, "vocabulary": V, "steps": 6, "batch": 12},
-    **{"decoder": "prefix", "layers": 1, "width": 16},
+    **{"decoder": "prefix", "layers": 1, "width": 16, "prototypes": 2},
     **{
         "fresh": 4,
         "encode_every": 1,
@@ -127,7 +127,7 @@ def objective(tiny, **criteria):
     values = {"density": True, "bottleneck": True, "information": True}
     values |= SETTINGS | criteria
     chosen = Criteria(**{name: values[name] for name in names})
-    model = GenerativeRetriever(dual, Shape("mlp", L, V, "prefix", 1, 16))
+    model = GenerativeRetriever(dual, Shape("mlp", L, V, "prefix", 1, 16, 2))
     pairs = Pairs(tiny.collection, dual, np.arange(N), 1)
     whole = make_objective(model, np.load(tiny.docs), pairs, chosen)
     whole.documents.refresh(model.indexer)

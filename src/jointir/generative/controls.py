@@ -33,13 +33,14 @@ def fixed_ids(
     decoder: str,
     layers: int,
     width: int,
+    prototypes: int,
     seed: int,
 ) -> None:
     """Write an untrained model around `encoder` to `out`, and identifiers of one of KINDS.
 
     docs: the collection's embeddings by `encoder`. length, vocabulary: L and V. decoder,
-    layers, width: as in methods/asi.py. With residual codes the decoder's vocabulary begins as
-    their codebooks, as after ASI++'s warm start.
+    layers, width, prototypes: as in methods/asi.py. With residual codes the decoder's vocabulary
+    begins as their codebooks, as after ASI++'s warm start.
 
     Raises:
         InputError: the kind is unknown, or `docs` is of another collection.
@@ -48,7 +49,7 @@ def fixed_ids(
     torch.manual_seed(seed)
     dual = DualEncoder.load(encoder)
     unit = mean_squared_norm(dual, collection)
-    shape = Shape("mlp", length, vocabulary, decoder, layers, width)
+    shape = Shape("mlp", length, vocabulary, decoder, layers, width, prototypes)
     model = GenerativeRetriever(dual, shape, unit)
     if kind == "random":
         codes = np.random.default_rng([seed, 5]).integers(0, vocabulary, (len(matrix), length))

@@ -6,7 +6,6 @@ from transformers import BartConfig
 from transformers.models.bart.modeling_bart import BartDecoder
 
 from jointir.errors import InputError
-from jointir.generative.indexers import SemanticIndexer
 from jointir.generative.prefix import PrefixDecoder
 
 DECODERS = ("prefix", "bart")
@@ -62,7 +61,7 @@ class BartIdDecoder(nn.Module):
         """Begin with the codebooks float[L, V, D] of residual codes as the tokens' vectors."""
         self.layers.embed_tokens.weight[: self.L * self.V] = books.flatten(0, 1) / self.unit**0.5
 
-    def begin(self, ids: torch.Tensor, docs: torch.Tensor, indexer: SemanticIndexer | None) -> None:
+    def begin(self, ids: torch.Tensor, docs: torch.Tensor, scale: float) -> None:
         """Go on from the joint training, whatever the final identifiers are."""
 
     def log_p(self, e: torch.Tensor, prefix: torch.Tensor) -> torch.Tensor:
@@ -96,15 +95,15 @@ Decoder = PrefixDecoder | BartIdDecoder
 
 
 def make_decoder(
-    kind: str, D: int, L: int, V: int, layers: int, width: int, unit: float = 1.0
+    kind: str, D: int, L: int, V: int, layers: int, width: int, K: int, unit: float = 1.0
 ) -> Decoder:
-    """Return a fresh decoder: `prefix`, of networks of such a width, or `bart`, of such layers.
+    """Return a fresh decoder: `prefix`, of a width and K prototypes, or `bart`, of so many layers.
 
     Raises:
         InputError: the kind is unknown.
     """
     if kind == "prefix":
-        return PrefixDecoder(D, L, V, width, unit)
+        return PrefixDecoder(D, L, V, width, K, unit)
     if kind == "bart":
         return BartIdDecoder(D, L, V, layers, unit)
     raise InputError("asi.decoder", f"{kind!r} is unknown", f"Choose one of {DECODERS}")

@@ -7,16 +7,14 @@ from the first embeddings, `balance` what it does now and then to use all tokens
 
 from abc import ABC, abstractmethod
 
-import faiss
-import numpy as np
 import torch
 from torch import nn
 
 from jointir.errors import InputError
 from jointir.generative.sinkhorn import prices
+from jointir.quantize.clusters import k_means
 
-SPREAD = 3.0  # of an MLP's first logits
-ROUNDS = 20  # of k-means
+SPREAD = 2.0  # of an MLP's first logits
 SAMPLE = 4096  # embeddings that `balance` looks at
 
 
@@ -148,13 +146,6 @@ class Quantizer(SemanticIndexer):
         chosen = log_p.argmax(2)  # [B, L]
         parts = self.centroids[torch.arange(self.L, device=e.device), chosen]  # [B, L, width]
         return (e - self._decode(parts)).square().sum(1).mean() / self.unit
-
-
-def k_means(x: torch.Tensor, K: int, seed: int) -> torch.Tensor:
-    """Return K centroids float[K, w] of float[n, w], by faiss."""
-    clusters = faiss.Kmeans(x.shape[1], K, niter=ROUNDS, seed=seed, min_points_per_centroid=1)
-    clusters.train(np.ascontiguousarray(x.cpu().numpy()))
-    return torch.from_numpy(clusters.centroids).to(x)
 
 
 def squared_distances(x: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:

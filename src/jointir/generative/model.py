@@ -26,6 +26,7 @@ class Shape:
     decoder: str
     layers: int  # of `bart`
     width: int  # of `prefix`
+    prototypes: int  # K, of `prefix`
 
     @classmethod
     def of(cls, settings: object) -> "Shape":
@@ -42,7 +43,9 @@ class GenerativeRetriever(nn.Module):
         self.shape, self.encoder, self.unit = shape, encoder, unit
         D, L, V = encoder.dim, shape.length, shape.vocabulary
         self.indexer: SemanticIndexer = make_indexer(shape.indexer, D, L, V, unit)
-        self.decoder = make_decoder(shape.decoder, D, L, V, shape.layers, shape.width, unit)
+        self.decoder = make_decoder(
+            shape.decoder, D, L, V, shape.layers, shape.width, shape.prototypes, unit
+        )
 
     def save(self, out: Path) -> None:
         """Write a folder: `encoder/` that sentence-transformers loads, the rest as safetensors."""

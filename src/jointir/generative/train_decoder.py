@@ -40,7 +40,6 @@ from jointir.train.training import Training
 SCORES = 2**27  # of examples against documents, in memory at a time
 NEAR = 64  # documents near an example that are in its targets
 A_DOCUMENT = 2  # sentences that are embedded, at most
-MOST = 0.9  # of the tokens: the embeddings on disk are rounded to float16
 NONE = np.empty(0, np.int64)
 
 
@@ -156,9 +155,7 @@ def train_decoder(
     ids_of, e_d = (torch.tensor(a[kept], device=device) for a in (codes, matrix))
     examples = _examples(collection, retriever, ids_of, e_d, kept, settings)
     decoder = retriever.decoder
-    # identifiers that nobody learned are not those of the model's own module
-    own = (retriever.indexer.ids(e_d) == ids_of).float().mean() > MOST
-    decoder.begin(ids_of, e_d, retriever.indexer if own else None)
+    decoder.begin(ids_of, e_d, settings.scale)
     bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:

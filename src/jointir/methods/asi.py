@@ -26,6 +26,9 @@ class Settings(Trained):
     ]
     layers: Annotated[int, Option("layers of the decoder bart", least=1)]
     width: Annotated[int, Option("hidden units of the decoder prefix", least=1)]
+    prototypes: Annotated[
+        int, Option("vectors a token at the first position, of the decoder prefix", least=1)
+    ]
     batch: Annotated[int, Option("pairs a batch", least=2)]
     fresh: Annotated[
         int,
