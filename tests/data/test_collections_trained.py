@@ -296,23 +296,29 @@ def test_a_document_alone_under_its_identifier_is_no_generated_answer(field, tmp
     codes = np.arange(N)[:, None] // [1, 16, 256] % 16  # all apart
     codes[doc_ids.index("d61")] = codes[doc_ids.index("d60")]
     write_ids(ids, pd.Series(doc_ids), codes)
-    about = {"dataset": "field", "system": "asi", "seed": 1, "split": ["test"], "beam": N}
+    about = {"dataset": "field", "system": "asi", "seed": 1, "beam": N, "hybrid_beam": N}
     plain = collection(tmp_path / "plain", {"d0": ["d1"]}, drop=False)
-    answers = {}
+    answers, hybrid = {}, {}
     for data in (field.odd, plain):
-        out = tmp_path / "answers.parquet"
-        generate(data, model, ids, out, tmp_path / "m.json", **about)
+        out, runs = tmp_path / "answers.parquet", [tmp_path / "test.trec.gz"]
+        paths = {"docs": tmp_path / "e.npy", "out": out, "runs": runs, "meta": tmp_path / "m.json"}
+        generate(data, model, ids, **paths, **about)
+        hybrid[data] = {q: list(found) for q, found in read_run(runs[0]).items()}
         found = pd.read_parquet(out).query("decoding == 'constrained'")
         found["key"] = keys(found)
         answers[data] = found.groupby("query_id")["key"].agg(list).to_dict()
         assert found.groupby("query_id")["rank"].agg(list).map(lambda r: r[0] == 1).all()
-        measure_ids(out, ids, data, tmp_path / f"{data.name}.parquet")
+        measure_ids(out, runs, ids, data, tmp_path / f"{data.name}.parquet")
     key = dict(zip(doc_ids, keys(pd.read_parquet(ids)), strict=True))
     for query in (f"d{i}" for i in CHAIN["test"]):
         own = {key[query]} - {key["d60"]}  # which is d61's, too, and so an answer
         every = answers[plain][query]
         assert key[query] in every
         assert answers[field.odd][query] == [k for k in every if k not in own]
+        others = [d for d in hybrid[plain][query] if d != query]
+        assert hybrid[field.odd][query][: len(others)] == others
+        assert query not in hybrid[field.odd][query]
+    assert any(query in found for query, found in hybrid[plain].items())
 
 
 def test_an_option_that_is_set_later_counts(field, tmp_path):

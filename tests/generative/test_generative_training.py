@@ -90,9 +90,9 @@ def test_every_module_trains_assigns_and_answers(tiny, tmp_path, kind, decoder):
     doc_ids, found = read_ids(ids)
     assert doc_ids == [f"d{i}" for i in range(N)]
     assert found.shape == (N, 4) and found.min() >= 0 and found.max() < V
-    about = {"dataset": "tiny", "system": "asi++", "seed": 1, "split": ["dev", "test"]}
-    out = tmp_path / "answers.parquet"
-    generate(tiny.collection, model, ids, out, tmp_path / "meta.json", **about)
+    about = {"dataset": "tiny", "system": "asi++", "seed": 1, "meta": tmp_path / "meta.json"}
+    out, runs = tmp_path / "answers.parquet", [tmp_path / f"{s}.trec.gz" for s in ("dev", "test")]
+    generate(tiny.collection, model, ids, tmp_path / "docs.npy", out, runs, **about)
     answers = pd.read_parquet(out)
     lists = answers.groupby(["split", "decoding", "query_id"])
     assert len(lists) == 40 and lists["rank"].agg(list).map(lambda r: r == [*range(1, 11)]).all()

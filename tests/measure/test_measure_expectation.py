@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jointir.data.store import About, write_about
+from jointir.data.trec import write_run
 from jointir.errors import InputError
 from jointir.measure.expectation import (
     expected_recall,
@@ -63,7 +64,13 @@ def test_one_identifier_for_all_is_perfect_in_one_reading_only():
 def test_identifiers_of_no_document_take_a_rank_but_no_place():
     values = query_values(["none", "a"], Counter(a=1), Counter(a=1))
     assert values["R@1 correct id"] == 0 and values["RR@10 correct id"] == 0.5
-    assert values["R@1 expectation"] == 1
+    assert values["R@1 expectation"] == 1 and values["documents a query"] == 1
+
+
+def test_documents_a_query_are_those_of_its_identifiers_a_thousand_at_most():
+    group = Counter(a=700, b=299, c=2)
+    assert query_values(["a", "b"], group, Counter(a=1))["documents a query"] == 999
+    assert query_values(["a", "b", "c"], group, Counter(a=1))["documents a query"] == 1000
 
 
 def test_a_querys_own_document_is_no_answer():
@@ -77,22 +84,22 @@ def test_a_querys_own_document_is_no_answer():
 
 
 def test_what_is_not_in_the_corpus_counts_as_not_found(tmp_path):
-    answers, ids, collection = write(tmp_path)
+    answers, runs, ids, collection = write(tmp_path)
     (collection / "qrels" / "test.trec").write_text("q1 0 x 1\nq1 0 nowhere 1\nq1 0 q1 1\n")
-    measure_ids(answers, ids, collection, tmp_path / "values.parquet")
+    measure_ids(answers, runs, ids, collection, tmp_path / "values.parquet")
     values = pd.read_parquet(tmp_path / "values.parquet").set_index("measure")["value"]
     assert values["R@10 correct id"] == values["R@10 expectation"] == pytest.approx(1 / 3)
 
 
 def test_a_relevant_document_that_is_the_query_itself_counts_as_not_found(tmp_path):
-    answers, ids, collection = write(tmp_path)
+    answers, runs, ids, collection = write(tmp_path)
     (collection / "qrels" / "test.trec").write_text("q1 0 x 1\nq1 0 q1 1\n")
     documents = pd.read_parquet(ids).replace("z", "q1")  # whose identifier came first
     documents.to_parquet(ids)
     found = {}
     for drop in (False, True):
         write_about(collection, About(drop_identical_ids=drop))
-        measure_ids(answers, ids, collection, tmp_path / "values.parquet")
+        measure_ids(answers, runs, ids, collection, tmp_path / "values.parquet")
         values = pd.read_parquet(tmp_path / "values.parquet").set_index("measure")["value"]
         found[drop] = values["R@10 expectation"], values["RR@10 expectation"]
     # x and y share an identifier, which came second, or first where q1's is no answer
@@ -109,25 +116,36 @@ def write(folder):
         | {"score": [-2.0, -0.1], "id_1": [1, 2], "id_2": [0, 5]}
     )
     answers.to_parquet(folder / "answers.parquet")
+    found = [["y", "x", ""], ["x", "y", "z"]]
+    write_run(folder / "test.trec.gz", ["q1", "q3"], found, np.array([[3, 2, 1]] * 2), "asi")
     (folder / "qrels").mkdir()
     (folder / "qrels" / "test.trec").write_text("q1 0 x 1\nq1 0 z 0\nq2 0 z 1\n")
-    return folder / "answers.parquet", folder / "ids.parquet", folder
+    runs = [folder / "test.trec.gz"]
+    return folder / "answers.parquet", runs, folder / "ids.parquet", folder
 
 
 def test_measure_ids_reads_files_and_counts_unanswered_queries(tmp_path):
     measure_ids(*write(tmp_path), tmp_path / "values.parquet")
     values = pd.read_parquet(tmp_path / "values.parquet")
-    assert values["split"].eq("test").all() and values["decoding"].eq("free").all()
+    assert values["split"].eq("test").all() and set(values["decoding"]) == {"free", "hybrid"}
+    hybrid = values[values["decoding"].eq("hybrid")].set_index(["query_id", "measure"])["value"]
+    values = values[values["decoding"].eq("free")]
     values = values.set_index(["query_id", "measure"])["value"]
     assert values["q1", "R@1 correct id"] == 0  # z came first, and is not relevant
     assert values["q1", "RR@10 correct id"] == 0.5
     assert values["q1", "RR@10 expectation"] == pytest.approx((1 / 2 + 1 / 3) / 2)
+    assert values["q1", "documents a query"] == 3
     assert values["q2"].eq(0).all()
+    names = ["R@1", "R@5", "R@10", "R@100", "RR@10"]
+    assert hybrid.index.tolist() == [(q, f"{m} documents") for m in names for q in ("q1", "q2")]
+    assert hybrid["q1", "R@1 documents"] == 0  # y came first, and is not relevant
+    assert hybrid["q1", "R@5 documents"] == 1 and hybrid["q1", "RR@10 documents"] == 0.5
+    assert hybrid["q2"].eq(0).all()
 
 
 def test_answers_to_other_queries_are_refused(tmp_path):
-    answers, ids, collection = write(tmp_path)
+    answers, runs, ids, collection = write(tmp_path)
     (collection / "qrels" / "test.trec").write_text("other 0 x 1\n")
     with pytest.raises(InputError, match="no query of 'test' is judged"):
-        measure_ids(answers, ids, collection, tmp_path / "values.parquet")
+        measure_ids(answers, runs, ids, collection, tmp_path / "values.parquet")
     assert not (tmp_path / "values.parquet").exists()

@@ -75,6 +75,17 @@ def test_codes_are_those_of_faiss(index):
     assert codebook_size(whole) == K[index.stem] > found.codes.max()
 
 
+@pytest.mark.parametrize("m", [1, 2, 8])  # sub-vectors of 32, 16 and 4 numbers
+def test_codes_of_small_tables_are_those_of_one_large_table(m, monkeypatch):
+    rows = matrix(1000)  # three whole tables and a part of one
+    whole = opq(D, m, 2)
+    train(whole, rows)
+    ours = whole.sa_encode(rows)
+    assert faiss.cvar.product_quantizer_compute_codes_bs < len(rows) / 3
+    monkeypatch.setattr(faiss.cvar, "product_quantizer_compute_codes_bs", len(rows))
+    assert np.array_equal(ours, whole.sa_encode(rows))
+
+
 def test_decoded_documents_are_those_of_faiss(index):
     whole = faiss.read_index(str(index))
     found = read_pq(index)

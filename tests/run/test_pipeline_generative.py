@@ -10,7 +10,9 @@ import pytest
 from safetensors.numpy import load_file
 
 from conftest import N
-from jointir.data.store import read_qrels
+from jointir.data.store import read_qrels, read_queries
+from jointir.data.trec import read_run
+from jointir.encode.encoder import DualEncoder
 from jointir.generative.ids import keys, read_ids
 
 DATA, L, V = "data/apidocs-ci", 4, 256
@@ -70,6 +72,35 @@ def test_expectations_are_those_of_ids_and_answers(folder, table, system, decodi
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
+def test_hybrid_answers_are_the_encoders_order_of_the_beams_documents(folder, table, system):
+    own = trained(folder, system)
+    doc_ids, ids = read_ids(own / "ids.parquet")
+    key_of = dict(zip(doc_ids, map(tuple, ids.tolist()), strict=True))
+    docs = own / "docs.npy" if (own / "docs.npy").exists() else folder / DATA / "star/docs.npy"
+    vector = dict(zip(doc_ids, np.load(docs).astype(np.float64), strict=True))
+    run = read_run(own / "hybrid/test.trec.gz")
+    qrels = read_qrels(folder / DATA / "collection/qrels/test.trec")
+    relevant = dict(zip(qrels["query_id"], qrels["doc_id"], strict=True))
+    assert set(run) == set(relevant)
+    topics = read_queries(folder / DATA / "collection", "test")
+    encoder = DualEncoder.load(own / "model/encoder")
+    e = encoder(encoder.tokenize(topics["text"].tolist(), "query")).detach().double().numpy()
+    for query, embedding in zip(topics["query_id"], e, strict=True):
+        found = list(run[query])
+        assert len({key_of[doc] for doc in found}) <= 50
+        scores = np.array([vector[doc] @ embedding for doc in found])
+        np.testing.assert_allclose(list(run[query].values()), scores, atol=0.01)  # bfloat16
+        assert (np.diff(scores) < 0.01).all()
+        if len(found) < 100:  # all documents of each identifier
+            known = {key_of[doc] for doc in found}
+            assert {doc for doc, key in key_of.items() if key in known} == set(found)
+    rows = table[table["system"].eq(system) & table["setting"].eq("hybrid")]
+    value = rows[rows["split"].eq("test")].set_index("measure")["value"]["R@10 documents"]
+    hits = [doc in list(run[query])[:10] for query, doc in relevant.items()]
+    assert float(value) == pytest.approx(np.mean(hits), abs=1e-6)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_the_table_counts_the_ids(folder, table, system):
     _, ids = read_ids(trained(folder, system) / "ids.parquet")
     assert ids.shape == (N, L) and ids.min() >= 0 and ids.max() < V
@@ -121,6 +152,20 @@ def test_table_1_shows_the_baselines_and_every_system(folder, table):
         assert f"| {value:.3f} |" in row and value > 0.3
     for name in ("ASI", "ASI++", "residual codes, fixed"):
         assert f"| {name} | expectation, prefix tree |" in text
+        assert f"| {name} | documents, hybrid (beam 50, rescored) |" in text
+
+
+def test_table_7_shows_documents_that_share_an_identifier(folder):
+    ids = pd.read_parquet(trained(folder, "asi++") / "ids.parquet")
+    group = Counter(keys(ids))
+    lines = (folder / "reports/asi_table7.md").read_text().splitlines()
+    rows = [
+        line.strip("| ").split(" | ") for line in lines if line[:3] != "| -" and line[:2] == "| "
+    ]
+    assert len(rows) == 6  # the heading, five identifiers
+    for identifier, number, _, documents in rows[1:]:
+        assert group[identifier] == int(number) > 1
+        assert len(documents.split("; ")) == min(4, int(number))
 
 
 def test_figures_and_meta_are_there(folder):
@@ -130,4 +175,7 @@ def test_figures_and_meta_are_there(folder):
     for system in SYSTEMS:
         facts = json.loads((trained(folder, system) / "meta.json").read_text())
         assert facts["system"] == system and facts["parameters"] > 22_000_000
-        assert set(facts["ms_per_query"]) == {"free", "constrained"}
+        assert set(facts["ms_per_query"]) == {"free", "constrained", "hybrid"}
+        assert facts["beam"] == {"free": 10, "constrained": 10, "hybrid": 50}
+        assert facts["bytes"]["hybrid"]["embeddings"] == N * 384 * 2
+        assert facts["bytes"]["free"]["embeddings"] == 0

@@ -85,6 +85,7 @@ def test_dev_may_be_a_part_of_train(params, dataset):
         ),
         (of("asi++", seeds=[1, 2**31]), ["2147483648 is greater than the maximum", "seeds"]),
         (of("asi++", beam=9), ["9 is less than the minimum of 10", "beam"]),
+        (of("asi++", hybrid_beam=9), ["9 is less than the minimum of 10", "hybrid_beam"]),
         (of("star", batch=1), ["1 is less than the minimum of 2", "batch"]),
         ({"embed": {"dtype": "int8"}}, ["'int8' is not one of ['float16', 'float32']", "dtype"]),
         ({"sweep": {"M": []}}, ["[]", "M"]),

@@ -48,9 +48,8 @@ JOBS = {
     "late_search": 1,
     "retriever_table": 2,
     "figure1": 1,
-    **{
-        f"asi_{name}": 1 for name in ("table1", "table3", "table4", "figure3", "figure5", "figure6")
-    },
+    **{f"asi_table{number}": 1 for number in (1, 3, 4, 7)},
+    **{f"asi_figure{number}": 1 for number in (3, 5, 6)},
     "brute_force": 7,
     "build": 25,  # 3 x 6, 4, and 3 for OPQ 4-bit
     "jpq": 9,  # with codes of 8 bits, and of 4

@@ -53,10 +53,12 @@ use rule measure as measure_baseline with:
 
 rule asi_table1:
     input:
-        code=source_files("report.asi_tables"),
+        code=source_files("report.asi_table1"),
         results=rules.asi_results.output.table,
         made=rules.asi_results.output.made,
         baselines=of_baselines(BASELINE),
+        meta=of_baselines("data/{dataset}/runs/{system}/flat/meta.json"),
+        encoder=dense_encoder,
     output:
         table="reports/asi_table1.md",
     log:
@@ -71,9 +73,10 @@ rule asi_table1:
         runtime=10,
     params:
         baselines=lambda w, input: repeat("baseline", input.baselines),
+        meta=lambda w, input: repeat("meta", input.meta),
     shell:
         "jointir asi-table1 --results {input.results} --out {output.table} {params.baselines}"
-        " 2>&1 | tee {log}"
+        " {params.meta} --encoder {input.encoder} 2>&1 | tee {log}"
 
 
 rule asi_table4:
@@ -144,6 +147,29 @@ rule asi_table3:
         asi_plus=lambda w, input: repeat("asi-plus", input.asi_plus),
     shell:
         "jointir asi-table3 {params.asi} {params.asi_plus} --out {output.table} 2>&1 | tee {log}"
+
+
+rule asi_table7:
+    input:
+        code=source_files("report.asi_table7"),
+        collection=f"data/{config['asi']['dataset']}/collection",
+        ids=of_variant(rules.assign_ids.output.ids, "asi++")[0],
+        drawn=needed("asi", "ASI's table 7", "asi++"),
+    output:
+        table="reports/asi_table7.md",
+    log:
+        "logs/asi-table7.log",
+    benchmark:
+        "logs/asi-table7.tsv"
+    localrule: True  # seconds
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    shell:
+        "jointir asi-table7 --collection {input.collection} --ids {input.ids} --out {output.table}"
+        " 2>&1 | tee {log}"
 
 
 rule asi_figure3:

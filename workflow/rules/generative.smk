@@ -94,7 +94,7 @@ rule train_decoder:
         collection="data/{dataset}/collection",
         model=f"{TRAINED}/joint",
         ids=f"{TRAINED}/ids.parquet",
-        docs=lambda w: start(w.variant, "docs.npy") if given(w.variant) else f"{TRAINED}/docs.npy",
+        docs=own_docs,
     output:
         model=directory(f"{TRAINED}/model"),
     log:
@@ -126,8 +126,10 @@ rule generate:
         collection="data/{dataset}/collection",
         model=rules.train_decoder.output.model,
         ids=rules.assign_ids.output.ids,
+        docs=own_docs,
     output:
         answers=f"{TRAINED}/answers.parquet",
+        runs=expand(f"{TRAINED}/hybrid/{{split}}.trec.gz", split=SPLITS, allow_missing=True),
         meta=f"{TRAINED}/meta.json",
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}-generate.log",
@@ -136,16 +138,17 @@ rule generate:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000, docs=1),
         runtime=240,
     params:
         beam=lambda w: VARIANTS[w.variant]["beam"],
-        splits=repeat("split", SPLITS),
+        hybrid_beam=lambda w: VARIANTS[w.variant]["hybrid_beam"],
+        runs=lambda w, output: repeat("runs", output.runs),
     shell:
         "jointir generate --collection {input.collection} --model {input.model} --ids {input.ids}"
-        " --out {output.answers} --meta {output.meta} --dataset {wildcards.dataset}"
-        " --system {wildcards.variant} --seed {wildcards.seed} {params.splits}"
-        " --beam {params.beam} 2>&1 | tee {log}"
+        " --docs {input.docs} --out {output.answers} {params.runs} --meta {output.meta}"
+        " --dataset {wildcards.dataset} --system {wildcards.variant} --seed {wildcards.seed}"
+        " --beam {params.beam} --hybrid-beam {params.hybrid_beam} 2>&1 | tee {log}"
 
 
 rule measure_ids:
@@ -154,6 +157,7 @@ rule measure_ids:
         collection="data/{dataset}/collection",
         ids=rules.assign_ids.output.ids,
         answers=rules.generate.output.answers,
+        runs=rules.generate.output.runs,
     output:
         values=f"{TRAINED}/values.parquet",
     log:
@@ -165,6 +169,8 @@ rule measure_ids:
     resources:
         mem_mb=1000,
         runtime=30,
+    params:
+        runs=lambda w, input: repeat("runs", input.runs),
     shell:
-        "jointir measure-ids --answers {input.answers} --ids {input.ids}"
+        "jointir measure-ids --answers {input.answers} {params.runs} --ids {input.ids}"
         " --collection {input.collection} --out {output.values} 2>&1 | tee {log}"

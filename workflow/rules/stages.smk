@@ -74,6 +74,7 @@ STAGES = {
         *rules.asi_table1.output,
         *(rules.asi_table3.output if {"asi-unseen", "asi++-unseen"} <= set(VARIANTS) else []),
         *rules.asi_table4.output,
+        *rules.asi_table7.output,
         *rules.asi_figure3.output,
         *rules.asi_figure5.output,
         *rules.asi_figure6.output,

@@ -3,7 +3,7 @@ VARIANTS = Lazy(lambda: config["asi"]["systems"], entry)
 TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
 BASELINE = "data/{dataset}/generative/baselines/{system}/{split}.parquet"
 # of an entry: not options of the training
-OWN = {"train_decoder", "seeds", "start", "beam", "given"}
+OWN = {"train_decoder", "seeds", "start", "beam", "hybrid_beam", "given"}
 
 
 def given(variant):
@@ -14,6 +14,17 @@ def given(variant):
 def start(variant, name):
     """Return the pattern of what the encoder that a variant starts from left under `name`."""
     return f"data/{{dataset}}/{VARIANTS[variant]['start']}/{name}"
+
+
+def own_docs(wildcards):
+    """Return the file of the documents' embeddings by a variant's own encoder."""
+    own = start(wildcards.variant, "docs.npy")
+    return own if given(wildcards.variant) else f"{TRAINED}/docs.npy"
+
+
+def dense_encoder(wildcards):
+    """Return the folder of the encoder that brute force searches with, beside the generative."""
+    return f"data/{config['asi']['dataset']}/{entry('brute-force')['start']}/model"
 
 
 def training_options(wildcards):

@@ -1,4 +1,8 @@
-"""The `generate` stage: the identifiers that the decoder writes for each query, best first."""
+"""The `generate` stage: the identifiers that the decoder writes for each query, best first.
+
+Decodings: `free`, as in the paper; `constrained` to existing identifiers by a prefix tree;
+`hybrid`, a wider constrained beam whose documents are ranked by the encoder.
+"""
 
 import time
 from pathlib import Path
@@ -7,18 +11,21 @@ import numpy as np
 import pandas as pd
 import torch
 
-from jointir.data.store import read_about, read_queries
+from jointir.data.store import own_rows, read_about, read_queries
+from jointir.data.trec import write_run
 from jointir.encode.encoder import best_device
+from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import autocast, has_bf16
 from jointir.files import atomic, write_json
 from jointir.generative.beam import beam_search
+from jointir.generative.hybrid import Rescorer, rescore
 from jointir.generative.ids import columns, read_ids
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.tree import PrefixTree
 from jointir.progress import progress
 
 BATCH = 64
-DECODINGS = ("free", "constrained")  # as in the paper; existing identifiers only
+FREE, CONSTRAINED, HYBRID = "free", "constrained", "hybrid"
 
 
 @torch.inference_mode()
@@ -26,45 +33,118 @@ def generate(
     collection: Path,
     model: Path,
     ids: Path,
+    docs: Path,
     out: Path,
+    runs: list[Path],
     meta: Path,
     dataset: str,
     system: str,
     seed: int,
-    split: list[str],
     beam: int = 10,
+    hybrid_beam: int = 50,
 ) -> None:
-    """Write split, decoding, query_id, rank (from 1), score and id_1 ... id_L as parquet.
+    """Write split, decoding, query_id, rank (from 1), score and id_1 ... id_L as parquet, and runs.
 
-    Every query of the splits is decoded freely, as in the paper, and constrained to the identifiers
-    of `ids` by a prefix tree. meta: a JSON that says what this was, with parameters and decode
-    milliseconds a query, encoder included, queries in batches of 64.
+    docs: float[N, D], the collection's embeddings by the model's own encoder. runs: files named
+    {split}.trec.gz, of each split's hybrid answers. meta: a JSON that says what this was; of each
+    decoding its beam, its bytes, and its milliseconds a query, encoder included, queries in batches
+    of 64.
+
+    Raises:
+        InputError: `docs` is of another collection or encoder.
     """
     retriever = GenerativeRetriever.load(model).to(best_device())
     documents = read_ids(ids)
-    trees = {"free": None, "constrained": PrefixTree(documents[1], retriever.indexer.V)}
-    own = own_ids(collection, *documents)
-    seconds, parts = dict.fromkeys(DECODINGS, 0.0), []
-    queries = {s: read_queries(collection, s) for s in split}
-    for name, topics in queries.items():
-        for decoding in DECODINGS:
-            begun = time.perf_counter()
-            texts = topics["text"].tolist()
-            wider = beam + bool(own)
-            found = _decode(retriever, texts, wider, trees[decoding], f"{name}, {decoding}")
-            seconds[decoding] += time.perf_counter() - begun
-            if own:
-                found = without_own(*found, topics["query_id"], own, beam)
-            parts.append(_frame(topics["query_id"].to_numpy(), *found))
-            parts[-1].insert(0, "split", name)
-            parts[-1].insert(1, "decoding", decoding)
+    matrix = read_embeddings(docs, collection, retriever.encoder.dim)
+    decoding = _Decoding(collection, retriever, *documents, matrix)
+    beams = {FREE: beam, CONSTRAINED: beam, HYBRID: hybrid_beam}
+    parts, answered = [], 0
+    for path in runs:
+        split = path.name.removesuffix(".trec.gz")
+        topics = read_queries(collection, split)
+        query_ids = topics["query_id"].to_numpy()
+        e = decoding.encode(topics["text"].tolist(), split)
+        for name in (FREE, CONSTRAINED):
+            parts.append(_frame(query_ids, *decoding.identifiers(e, query_ids, name, beam)))
+            parts[-1].insert(0, "split", split)
+            parts[-1].insert(1, "decoding", name)
+        write_run(path, query_ids, *decoding.documents(e, query_ids, hybrid_beam), system)
+        answered += len(topics)
     with atomic(out) as scratch:
         pd.concat(parts).to_parquet(scratch, index=False)
-    answered = sum(map(len, queries.values()))
-    facts = {"dataset": dataset, "system": system, "seed": seed, "beam": beam}
+    facts = {"dataset": dataset, "system": system, "seed": seed, "beam": beams}
     facts["parameters"] = sum(p.numel() for p in retriever.parameters())
-    facts["ms_per_query"] = {d: 1000 * s / answered for d, s in seconds.items()}
+    facts["bytes"] = {name: sizes(retriever, matrix, name) for name in beams}
+    facts["ms_per_query"] = {name: 1000 * decoding.seconds(name) / answered for name in beams}
     write_json(meta, facts | {"threads": torch.get_num_threads()})
+
+
+def sizes(model: GenerativeRetriever, docs: np.ndarray, decoding: str) -> dict[str, int]:
+    """Return the bytes that a decoding needs: model, identifiers, and for HYBRID embeddings.
+
+    The model is encoder, indexing module and decoder, and whatever else is saved with them. A token
+    of an identifier takes a byte, two where V is above 256.
+    """
+    saved = {t.data_ptr(): t for t in model.state_dict().values()}  # a shared weight once
+    weights = sum(t.numel() * t.element_size() for t in saved.values())
+    token = np.min_scalar_type(model.indexer.V - 1).itemsize
+    embeddings = docs.size * docs.itemsize if decoding == HYBRID else 0
+    identifiers = len(docs) * model.indexer.L * token
+    return {"model": weights, "identifiers": identifiers, "embeddings": embeddings}
+
+
+class _Decoding:
+    """The decodings of one model, and the seconds that each has taken."""
+
+    def __init__(
+        self,
+        collection: Path,
+        model: GenerativeRetriever,
+        doc_ids: list[str],
+        ids: np.ndarray,
+        docs: np.ndarray,
+    ):
+        self.collection, self.model, V = collection, model, model.indexer.V
+        self.doc_ids, self.own = np.array([*doc_ids, ""], object), own_ids(collection, doc_ids, ids)
+        self.tree, self.rescorer = PrefixTree(ids, V), Rescorer(ids, docs, V)
+        self.spent = dict.fromkeys(("encode", FREE, CONSTRAINED, HYBRID), 0.0)
+
+    def seconds(self, decoding: str) -> float:
+        """Return what a decoding took, with the encoder, which works once for all of them."""
+        return self.spent["encode"] + self.spent[decoding]
+
+    def encode(self, texts: list[str], split: str) -> torch.Tensor:
+        """Return the queries' embeddings, float32[Q, D]."""
+        begun, encoder = time.perf_counter(), self.model.encoder
+        tokens, bf16, parts = encoder.tokenize(texts, "query"), has_bf16(encoder.device), []
+        for at in progress(range(0, len(texts), BATCH), f"encode {split}", unit="batches"):
+            with autocast(encoder.device, bf16):
+                parts.append(encoder(tokens[at : at + BATCH]).float())
+        e = torch.cat(parts)
+        self.spent["encode"] += time.perf_counter() - begun
+        return e
+
+    def identifiers(
+        self, e: torch.Tensor, query_ids: np.ndarray, decoding: str, beam: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return identifiers int64[Q, k, L] and scores float32[Q, k] without the queries' own."""
+        begun, parts = time.perf_counter(), []
+        tree = None if decoding == FREE else self.tree
+        for some in progress(e.split(BATCH), f"decode {decoding}", unit="batches"):
+            parts.append(beam_search(self.model.decoder, some, beam + bool(self.own), tree))
+        ids, scores = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
+        self.spent[decoding] += time.perf_counter() - begun
+        return without_own(ids, scores, query_ids, self.own, beam) if self.own else (ids, scores)
+
+    def documents(
+        self, e: torch.Tensor, query_ids: np.ndarray, beam: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return doc_ids [Q, DEPTH], "" where fewer are found, and their scores, best first."""
+        ids, scores = self.identifiers(e, query_ids, HYBRID, beam)
+        own, begun = own_rows(self.collection, query_ids), time.perf_counter()
+        rows, products = rescore(self.rescorer, e.cpu().numpy(), ids, scores, own)
+        self.spent[HYBRID] += time.perf_counter() - begun
+        return self.doc_ids[rows], products
 
 
 def own_ids(collection: Path, doc_ids: list[str], ids: np.ndarray) -> dict[str, np.ndarray]:
@@ -81,7 +161,7 @@ def own_ids(collection: Path, doc_ids: list[str], ids: np.ndarray) -> dict[str, 
 
 
 def without_own(
-    ids: np.ndarray, scores: np.ndarray, query_ids: pd.Series, own: dict[str, np.ndarray], k: int
+    ids: np.ndarray, scores: np.ndarray, query_ids: np.ndarray, own: dict[str, np.ndarray], k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return int64[Q, k, L] and float32[Q, k]: the first k that are not a query's own.
 
@@ -102,18 +182,3 @@ def _frame(query_ids: np.ndarray, ids: np.ndarray, scores: np.ndarray) -> pd.Dat
     frame.insert(1, "rank", np.tile(np.arange(1, k + 1), Q))
     frame.insert(2, "score", scores.ravel())
     return frame[np.isfinite(frame["score"])]
-
-
-def _decode(
-    model: GenerativeRetriever, texts: list[str], beam: int, tree: PrefixTree | None, name: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return identifiers int64[Q, k, L] and scores float32[Q, k]."""
-    tokens = model.encoder.tokenize(texts, "query")
-    bf16 = has_bf16(model.encoder.device)
-    parts = []
-    for at in progress(range(0, len(texts), BATCH), f"decode {name}", unit="batches"):
-        with autocast(model.encoder.device, bf16):
-            e = model.encoder(tokens[at : at + BATCH]).float()
-        parts.append(beam_search(model.decoder, e, beam, tree))
-    ids, scores = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
-    return ids, scores

@@ -23,7 +23,13 @@ class PrefixTree:
         keys = torch.zeros(len(prefixes), dtype=torch.long)
         for i in range(prefixes.shape[1]):
             keys = keys * self.V + prefixes[:, i].cpu()
-        wanted = keys[:, None] * self.V + torch.arange(self.V)  # [B, V]
-        level = self.levels[prefixes.shape[1]]
-        at = torch.searchsorted(level, wanted).clamp(max=len(level) - 1)
-        return (level[at] == wanted).to(prefixes.device)
+        level, first = self.levels[prefixes.shape[1]], keys * self.V
+        # of each prefix, what continues it stands together: two searches in place of V
+        begin = torch.searchsorted(level, first)
+        count = torch.searchsorted(level, first + self.V) - begin
+        rows = torch.arange(len(keys)).repeat_interleave(count)
+        before = (count.cumsum(0) - count)[rows]
+        at = begin[rows] + torch.arange(len(rows)) - before
+        allowed = torch.zeros(len(keys), self.V, dtype=torch.bool)
+        allowed[rows, level[at] - first[rows]] = True
+        return allowed.to(prefixes.device)

@@ -8,9 +8,9 @@ from jointir.data.store import read_qrels
 from jointir.files import atomic
 from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import keys
+from jointir.measure.expectation import VALUES
 from jointir.readers import read_parquet
 
-VALUES = ["split", "decoding", "query_id", "measure", "value"]  # of `measure-ids`
 CATEGORIES = ("existing", "new content", "new semantic")
 
 

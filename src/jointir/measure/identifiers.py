@@ -8,7 +8,7 @@ import pandas as pd
 from jointir.errors import InputError
 from jointir.files import atomic, read_json
 from jointir.generative.ids import read_ids
-from jointir.measure.cold_start import VALUES
+from jointir.measure.expectation import VALUES
 from jointir.measure.significance import bootstrap_interval, means
 from jointir.readers import read_parquet
 
@@ -62,14 +62,12 @@ def asi_results(
     for id_file, meta_file, values_file in zip(ids, meta, per_query, strict=True):
         facts = _read_facts(meta_file)
         dataset, system, seed_of_run = (facts[key] for key in ("dataset", "system", "seed"))
-        about = id_statistics(read_ids(id_file)[1], vocabulary) | {
-            "parameters": facts["parameters"]
-        }
+        about = id_statistics(read_ids(id_file)[1], vocabulary)
+        about["parameters"] = facts["parameters"]
         values = read_parquet(values_file, VALUES)
-        for decoding, ms in facts["ms_per_query"].items():
+        for decoding, own in _of_decodings(facts).items():
             run = (dataset, "", system, decoding, seed_of_run)
-            known = about | {"ms a query": ms}
-            rows += [(*run, name, value, "", "") for name, value in known.items()]
+            rows += [(*run, name, value, "", "") for name, value in (about | own).items()]
         for (decoding, split), own in values.groupby(["decoding", "split"]):
             run = (dataset, split, system, decoding, seed_of_run)
             rows += [(*run, *row) for row in intervals(own, samples, seed)]
@@ -80,12 +78,22 @@ def asi_results(
 
 def _read_facts(path: Path) -> dict:
     facts = read_json(path)
-    kinds = {"dataset": str, "system": str, "seed": int, "parameters": int, "ms_per_query": dict}
+    kinds = {"dataset": str, "system": str, "seed": int, "parameters": int}
+    kinds |= dict.fromkeys(("beam", "bytes", "ms_per_query"), dict)
     for key, kind in kinds.items():
         if not isinstance(facts.get(key), kind):
             found = f"{key!r} is {facts.get(key)!r}"
             raise InputError(path, found, "Rerun the stage that wrote it")
     return facts
+
+
+def _of_decodings(facts: dict) -> dict[str, dict[str, float]]:
+    """Return of each decoding its beam, the bytes of each part of it, and its time."""
+    return {
+        decoding: {"beam": facts["beam"][decoding], "ms a query": ms}
+        | {f"{part} bytes": size for part, size in facts["bytes"][decoding].items()}
+        for decoding, ms in facts["ms_per_query"].items()
+    }
 
 
 def intervals(values: pd.DataFrame, samples: int, seed: int) -> list[tuple]:

@@ -1,40 +1,47 @@
-"""The tables of ASI++ (Liu et al. 2024) from this project's runs: 1, 3 and 4."""
+"""Tables 3 and 4 of ASI++ (Liu et al. 2024) from this project's runs, and what table 1 shares."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from jointir.errors import InputError
 from jointir.measure.cold_start import CATEGORIES
 from jointir.measure.identifiers import COLUMNS
-from jointir.readers import of_types, read_csv, read_parquet
+from jointir.readers import of_types, read_csv
 from jointir.report.formats import Page, write_lines
-from jointir.report.styles import in_order, label
+from jointir.report.styles import label
 
-NUMBERS = {  # of the identifiers, and with how many digits
-    "unique ids": 0,
-    "documents an id, mean": 2,
-    "documents an id, max": 0,
-    "alone": 3,
-    "empty share": 8,
-    "parameters": 0,
-    "ms a query": 1,
-}
+DECODINGS = {"free": "free", "constrained": "prefix tree"}  # of identifiers
+OF_CORPUS = ("unique ids", "documents an id, mean")  # their product: its documents
 READINGS = ("correct id", "expectation")
+MEASURES = ("R@1", "R@5", "R@10", "RR@10")
 NOTE = (
     "{corpus}Test split; mean over {seeds} seed(s), ± standard deviation; without ±, one seed. "
     "*Correct id*: a document counts as found where its identifier was generated, however many "
     "share it. *Expectation*: those that share an identifier are retrieved in random order; the "
     "mean over that order, computed exactly. It is the reading that counts."
 )
-
-ALONE = "*alone*: the share of documents whose identifier no other document has."
+HYBRID = (
+    "*Documents*: they are ranked themselves, and there is nothing to expect. *Hybrid*: a wider "
+    "beam with the prefix tree finds identifiers, and the inner product of the encoder's "
+    "embeddings ranks their documents."
+)
 COLD = (
     "A share of the documents, with their queries, was kept from training ({seeds} seed(s)); their "
     "identifiers come from the indexing module, without retraining. *existing*: seen in training; "
     "*new content*: not seen, but with the identifier of a seen one; *new semantic*: not seen, and "
     "with an identifier that no seen one has."
 )
+
+
+class Row(NamedTuple):
+    """What one system reaches in one reading, with one decoding; cells of MEASURES."""
+
+    system: str
+    decoding: str
+    kind: str
+    cells: list[str]
 
 
 def cell(values: pd.Series, digits: int = 3) -> str:
@@ -68,71 +75,22 @@ def read_asi(results: Path) -> pd.DataFrame:
 def corpus(rows: pd.DataFrame) -> str:
     """Return what was searched, as a sentence."""
     first = rows[rows["system"].eq(rows["system"].iloc[0])]
-    unique, share = (pick(first, first["system"].iloc[0], m).iloc[0] for m in list(NUMBERS)[:2])
+    unique, share = (pick(first, first["system"].iloc[0], m).iloc[0] for m in OF_CORPUS)
     return f"Dataset {rows['dataset'].iloc[0]}, {unique * share:,.0f} documents. "
 
 
-def _effectiveness(rows: pd.DataFrame, systems: list[str]) -> list[list[str]]:
-    body = []
+def effectiveness(rows: pd.DataFrame, systems: list[str]) -> list[Row]:
+    """Return a row for each system, reading and decoding that was measured."""
+    found = []
     for system in systems:
-        for reading in READINGS:
-            for decoding in ("free", "constrained"):
-                values = [
-                    pick(rows, system, f"{m} {reading}", decoding)
-                    for m in ("R@1", "R@5", "R@10", "RR@10")
-                ]
-                if not values[0].empty:
-                    kind = f"{reading}, {'prefix tree' if decoding != 'free' else 'free'}"
-                    body.append([label(system), kind, *map(cell, values)])
-    return body
-
-
-def baselines(measures: list[Path]) -> list[list[str]]:
-    """Return rows of systems that rank documents, from `measure` files {system}/{split}.parquet."""
-    body = []
-    for path in measures:
-        values = read_parquet(path, ["measure", "value"]).groupby("measure")["value"].mean()
-        shown = [f"{values[m]:.3f}" for m in ("R@1", "R@5", "R@10", "RR@10")]
-        body.append([label(path.parent.name), "documents", *shown])
-    return body
-
-
-def use_of_space(rows: pd.DataFrame, systems: list[str]) -> Page:
-    """Return the table of what each model's identifiers are like."""
-    body = [
-        [label(s), *(cell(pick(rows, s, name), digits) for name, digits in NUMBERS.items())]
-        for s in systems
-    ]
-    return Page("## The identifiers", ["system", *NUMBERS], body)
-
-
-def entropies(rows: pd.DataFrame, systems: list[str]) -> Page:
-    """Return the table of how evenly each position's tokens are used."""
-    measured = rows["measure"].unique()
-    positions = [i for i in range(1, 8) if f"entropy {i}" in measured]
-    body = [[label(s), *(_entropy(rows, s, i) for i in positions)] for s in systems]
-    heading = "## Entropy in bits (perplexity) of each position"
-    return Page(heading, ["system", *map(str, positions)], body)
-
-
-def _entropy(rows: pd.DataFrame, system: str, position: int) -> str:
-    bits = cell(pick(rows, system, f"entropy {position}"), 2)
-    return f"{bits} ({pick(rows, system, f'perplexity {position}').mean():.0f})"
-
-
-def asi_table1(results: Path, out: Path, baseline: list[Path] | None = None) -> None:
-    """Write effectiveness in both readings, and how each model uses the space of identifiers.
-
-    baseline: files of `measure` on test, each in a folder named after its system.
-    """
-    rows = read_asi(results)
-    systems = [s for s in in_order(rows["system"]) if not s.endswith("unseen")]
-    header = ["system", "reading, decoding", "R@1", "R@5", "R@10", "MRR@10"]
-    body = baselines(baseline or []) + _effectiveness(rows, systems)
-    note = NOTE.format(corpus=corpus(rows), seeds=rows["seed"].nunique())
-    lines = [*Page("# ASI and ASI++", header, body).lines(1), note, ""]
-    lines += [*use_of_space(rows, systems).lines(1), ALONE, ""]
-    write_lines([*lines, *entropies(rows, systems).lines(1)[:-1]], out)
+        kinds = [(d, r, f"{r}, {name}") for r in READINGS for d, name in DECODINGS.items()]
+        for beam in pick(rows, system, "beam", "hybrid").unique():
+            kinds.append(("hybrid", "documents", f"documents, hybrid (beam {beam:.0f}, rescored)"))
+        for decoding, reading, kind in kinds:
+            own = [pick(rows, system, f"{m} {reading}", decoding) for m in MEASURES]
+            if not own[0].empty:
+                found.append(Row(system, decoding, kind, [*map(cell, own)]))
+    return found
 
 
 def asi_table4(results: Path, out: Path) -> None:
@@ -141,10 +99,11 @@ def asi_table4(results: Path, out: Path) -> None:
     wanted = ("asi++", "asi++-pq", "asi++-rq")
     systems = [s for s in wanted if s in set(rows["system"])]
     header = ["module", "reading, decoding", "R@1", "R@5", "R@10", "MRR@10"]
-    body = _effectiveness(rows, systems)
-    body = [[row[0].replace("ASI++ with ", "").replace("ASI++", "MLP"), *row[1:]] for row in body]
+    modules = {s: label(s).replace("ASI++ with ", "").replace("ASI++", "MLP") for s in systems}
+    body = [[modules[r.system], r.kind, *r.cells] for r in effectiveness(rows, systems)]
     note = NOTE.format(corpus=corpus(rows), seeds=rows["seed"].nunique())
-    write_lines([*Page("# Semantic indexing modules", header, body).lines(1), note], out)
+    lines = Page("# Semantic indexing modules", header, body).lines(2)
+    write_lines([*lines, note, "", HYBRID], out)
 
 
 def asi_table3(asi: list[Path], asi_plus: list[Path], out: Path) -> None:
@@ -163,8 +122,11 @@ def asi_table3(asi: list[Path], asi_plus: list[Path], out: Path) -> None:
                     own[own["measure"].eq(f"{m} {reading}")]["value"]
                     for m in ("R@1", "R@5", "R@10")
                 ]
+                found = own[own["measure"].eq("documents a query")]["value"]
                 count = "0" if own.empty else f"{queries:,.0f}"
-                body.append([name, category, count, reading, *map(cell, values)])
+                cells = [*map(cell, values), cell(found, 1)]
+                body.append([name, category, count, reading, *cells])
     notes = [COLD.format(seeds=len(asi)), "", NOTE.format(corpus="", seeds=len(asi))]
     header = ["system", "documents", "queries", "reading", "R@1", "R@5", "R@10"]
+    header.append("documents a query")
     write_lines([*Page("# Cold start: new documents", header, body).lines(1), *notes], out)
