@@ -39,7 +39,7 @@ from jointir.train.training import Training
 
 SCORES = 2**27  # of examples against documents, in memory at a time
 NEAR = 64  # documents near an example that are in its targets
-A_DOCUMENT = 2  # sentences that are embedded, at most
+A_DOCUMENT = 1  # sentences that are embedded, at most
 NONE = np.empty(0, np.int64)
 
 
