@@ -8,17 +8,19 @@ import torch
 from torch.nn.functional import normalize
 
 from jointir.generative.beam import beam_search
-from jointir.generative.decoder import IdDecoder
+from jointir.generative.decoder import DECODERS, make_decoder
 from jointir.generative.tree import PrefixTree
 
 D, L, V, B = 64, 3, 5, 4
 
 
-@pytest.fixture
-def scene():
+@pytest.fixture(params=DECODERS)
+def scene(request):
     """A decoder of random weights and some embeddings."""
     torch.manual_seed(0)
-    decoder = IdDecoder(D, L, V, layers=2).eval()
+    decoder = make_decoder(request.param, D, L, V, layers=2, width=32, K=2).eval()
+    ids = torch.tensor([[1, 3, 0], [1, 3, 2], [0, 0, 4]])
+    decoder.begin(ids, normalize(torch.randn(3, D)), 5.0)
     for p in decoder.parameters():
         p.data += 0.05 * torch.randn_like(p)  # so that positions and queries differ
     return decoder, normalize(torch.randn(B, D))

@@ -30,7 +30,9 @@ def indexer(request):
 
 @pytest.mark.parametrize("balance", [False, True])
 def test_log_p_holds_L_distributions_over_V_tokens(indexer, balance):
-    log_p = indexer.log_p(embeddings(), balance)
+    if balance:
+        indexer.balance(embeddings(), seed=1)
+    log_p = indexer.log_p(embeddings())
     assert log_p.shape == (200, L, V)
     torch.testing.assert_close(log_p.exp().sum(2), torch.ones(200, L))
 
@@ -51,22 +53,63 @@ def test_ids_of_new_documents_do_not_depend_on_their_batch(indexer):
 
 def test_gradients_reach_the_module_and_the_embedding(indexer):
     e = embeddings().requires_grad_()
-    log_p = indexer.log_p(e, balance=True)
+    log_p = indexer.log_p(e)
     (log_p.exp()[:, :, 0].sum() + indexer.penalty(e, log_p)).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in indexer.parameters())
     assert e.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize("kind", ["pq", "rq"])
-def test_balance_uses_the_tokens_more_evenly(kind):
+def test_balance_uses_the_tokens_more_evenly_in_new_documents_too(kind):
     module = make_indexer(kind, D, L, V)
-    e = embeddings(800)
+    e, new = embeddings(1600).split(800)
     module.start(e, seed=1)
-    used = [
-        torch.bincount(module.log_p(e, balance)[:, 0].argmax(1), minlength=V).float().std()
-        for balance in (False, True)
-    ]
-    assert used[1] < 0.5 * used[0]
+
+    def spread(of):
+        return torch.stack(
+            [torch.bincount(column, minlength=V).float().std() for column in module.ids(of).T]
+        )
+
+    before = spread(e), spread(new)
+    module.balance(e, seed=1)
+    assert spread(e).mean() < 0.5 * before[0].mean()
+    assert spread(new).mean() < 0.7 * before[1].mean()
+
+
+def test_a_network_begins_as_a_hash_that_uses_all_tokens_alike():
+    module, e = make_indexer("mlp", D, L, V, unit=4.0), 2 * embeddings(1600)
+
+    def perplexities():
+        shares = [torch.bincount(column, minlength=V) / len(e) for column in module.ids(e).T]
+        return torch.stack([torch.special.entr(share).sum().exp() for share in shares])
+
+    before, fresh = perplexities(), module.log_p(e).exp()
+    module.start(e, seed=1)
+    assert module.training and fresh.amax(2).mean() < 2 / V
+    module.eval()
+    assert module.log_p(e).exp().amax(2).mean() > 0.4
+    assert (perplexities() > 0.85 * V).all() and before.mean() < 0.75 * V
+
+
+def test_a_network_needs_no_balance():
+    module, e = make_indexer("mlp", D, L, V), embeddings()
+    before = module.ids(e)
+    module.balance(e, seed=1)
+    assert torch.equal(module.ids(e), before)
+
+
+@pytest.mark.parametrize("kind", ["pq", "rq"])
+def test_codebooks_start_as_those_of_k_means(kind):
+    """Their error is far below that of centroids drawn from the data."""
+    module, e = make_indexer(kind, D, L, V), embeddings(400)
+    module.start(e, seed=1)
+    x = e[:, : D // L] if kind == "pq" else e
+    own = torch.cdist(x, module.centroids[0]).square().amin(1).mean().item()
+    drawn = [torch.cdist(x, x[torch.randperm(400)[:V]]).square().amin(1).mean() for _ in range(20)]
+    assert own < 0.95 * min(drawn).item()
+    nearest = torch.cdist(x, module.centroids[0]).argmin(1)
+    means = torch.stack([x[nearest == j].mean(0) for j in range(V)])
+    assert (means - module.centroids[0]).norm() < 0.05 * means.norm()  # a fixed point, nearly
 
 
 @pytest.mark.parametrize("kind", ["pq", "rq"])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from jointir.generative import losses
-from jointir.generative.sinkhorn import balanced_log_p, column_potentials
+from jointir.generative.sinkhorn import potentials, prices
 
 A, B, L, V, D = 3, 5, 2, 4, 6
 
@@ -128,11 +128,11 @@ def test_inverse_distance_of_duplicates_is_finite():
 def test_information_is_the_divergence_of_two_gaussians(drawn):
     *_, e_a, e_b, _ = drawn
     divergences = []
+    covariance = torch.diag(e_b.var(0))
+    prior = torch.distributions.MultivariateNormal(e_b.mean(0), covariance)
     for a in range(A):
-        for j in range(D):
-            prior = torch.distributions.Normal(e_b[:, j].mean(), e_b[:, j].std())
-            own = torch.distributions.Normal(e_a[a, j], e_b[:, j].std())
-            divergences.append(torch.distributions.kl_divergence(own, prior).item())
+        own = torch.distributions.MultivariateNormal(e_a[a], covariance)
+        divergences.append(torch.distributions.kl_divergence(own, prior).item())
     assert losses.information(e_a, e_b).item() == pytest.approx(np.mean(divergences), rel=1e-4)
 
 
@@ -143,7 +143,7 @@ def test_information_pulls_alike_for_every_fixed_variance(drawn, s):
     losses.information(ours, e_b).backward()
     prior = torch.distributions.Normal(e_b.mean(0), e_b.std(0))
     own = torch.distributions.Normal(other, s)
-    torch.distributions.kl_divergence(own, prior).mean().backward()
+    torch.distributions.kl_divergence(own, prior).sum(1).mean().backward()
     torch.testing.assert_close(ours.grad, other.grad)
 
 
@@ -157,10 +157,16 @@ def reference_plan(cost, epsilon, iterations):
     return u[:, None] * K * v
 
 
+def plan_of(cost, g, epsilon):
+    """Return each row's assignment, rows summing to 1."""
+    return ((g - cost) / epsilon).softmax(1)
+
+
 def test_sinkhorn_agrees_with_the_textbook_in_float64():
     cost = np.random.default_rng(0).random((12, 4))
     plan = reference_plan(cost, 0.1, 50)
-    found = balanced_log_p(torch.from_numpy(cost), 0.1, 50).exp().numpy()
+    g = potentials(torch.from_numpy(cost), 0.1, 50)
+    found = plan_of(torch.from_numpy(cost), g, 0.1).numpy()
     np.testing.assert_allclose(found, plan / plan.sum(1, keepdims=True), rtol=1e-9)
 
 
@@ -170,15 +176,28 @@ def test_sinkhorn_uses_every_column_alike_where_exp_underflows():
     x, c = x / x.norm(dim=1, keepdim=True), c / c.norm(dim=1, keepdim=True)
     cost = torch.cdist(x, c).square()
     assert (torch.exp(-cost / 0.003) == 0).float().mean() > 0.9  # float32 sees nothing
-    p = balanced_log_p(cost, 0.003, 2000).exp()
+    p = plan_of(cost, potentials(cost, 0.003, 2000), 0.003)
     torch.testing.assert_close(p.sum(1), torch.ones(64))
     torch.testing.assert_close(p.sum(0), torch.full((4,), 16.0), atol=0.2, rtol=0)
     unbalanced = torch.bincount(cost.argmin(1), minlength=4).float()
     assert (unbalanced - 16).abs().max() > 2  # else the balance would be no work
 
 
-def test_potentials_are_constants_and_costs_are_not():
-    cost = torch.rand(8, 3, requires_grad=True)
-    assert not column_potentials(cost, 0.1, 5).requires_grad
-    balanced_log_p(cost, 0.1, 5)[0, 0].backward()
-    assert cost.grad[0].abs().sum() > 0
+@pytest.mark.parametrize(("factor", "shift"), [(1, 0), (100, 0), (1, 7)])
+def test_prices_do_not_know_how_large_distances_are(factor, shift):
+    cost = torch.rand(64, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    chosen = (cost - prices(cost, 0.003, 200)).argmin(1)
+    assert torch.bincount(chosen, minlength=4).tolist() == pytest.approx([16] * 4, abs=1)
+    other = factor * cost + shift
+    assert torch.equal((other - prices(other, 0.003, 200)).argmin(1), chosen)
+
+
+def test_prices_are_constants():
+    assert not prices(torch.rand(8, 3, requires_grad=True), 0.1, 5).requires_grad
+
+
+def test_cross_entropy_is_generation_where_one_token_is_meant():
+    log_p = torch.randn(5, 3, 7, generator=torch.Generator().manual_seed(0)).log_softmax(2)
+    ids = torch.tensor([[0, 1, 2], [6, 5, 4], [3, 3, 3], [1, 0, 6], [2, 2, 2]])
+    single = torch.nn.functional.one_hot(ids, 7).float()
+    torch.testing.assert_close(losses.cross_entropy(log_p, single), losses.generation(log_p, ids))

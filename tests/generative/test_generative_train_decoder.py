@@ -5,6 +5,8 @@ import pytest
 import torch
 
 import tiny as tiny_data
+from jointir.data.store import document_texts, read_corpus
+from jointir.encode.encoder import DualEncoder
 from jointir.errors import InputError
 from jointir.files import sha256
 from jointir.generative import losses
@@ -12,13 +14,23 @@ from jointir.generative.controls import fixed_ids
 from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import read_ids
 from jointir.generative.model import GenerativeRetriever
-from jointir.generative.train_decoder import Examples, train_decoder
+from jointir.generative.pairs import Pairs
+from jointir.generative.train_decoder import Examples, Sentences, train_decoder
 from jointir.generative.warm import residual_codes
 from jointir.train.checkpoint import Checkpoint
 
 N, L, V = tiny_data.N, 3, 16
-SETTINGS = {"steps": 8, "batch": 20, "lr": 1e-2, "warmup": 1, "nearby": 0.5, "scale": 20.0}
-SETTINGS |= {"holdout": 0.0, "seed": 1, "checkpoint_minutes": 0}
+WIDTH = 64
+SETTINGS = {
+    "steps": 8,
+    "batch": 20,
+    "lr": 1e-2,
+    "warmup": 1,
+    "nearby": 0.5,
+    "scale": 20.0,
+    "sentences": 4,
+}
+SETTINGS |= {"sentences": 4, "holdout": 0.0, "seed": 1, "checkpoint_minutes": 0}
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +43,18 @@ def given(tiny, tmp_path_factory):
     """Return a function that gives identifiers of a kind: model folder and parquet."""
     folder = tmp_path_factory.mktemp("given")
 
-    def make(kind="residual", name="a"):
+    def make(kind="residual", name="a", decoder="prefix"):
         paths = {"out": folder / f"{kind}-{name}", "ids": folder / f"{kind}-{name}.parquet"}
         inputs = {"collection": tiny.collection, "encoder": tiny.encoder, "docs": tiny.docs}
-        fixed_ids(**inputs, **paths, kind=kind, length=L, vocabulary=V, layers=1, seed=1)
+        shape = {
+            "length": L,
+            "vocabulary": V,
+            "decoder": decoder,
+            "layers": 1,
+            "width": WIDTH,
+            "prototypes": 2,
+        }
+        fixed_ids(**inputs, **paths, kind=kind, **shape, seed=1)
         return paths["out"], paths["ids"]
 
     return make
@@ -54,11 +74,12 @@ def test_fixed_ids_are_what_they_say(tiny, given, kind):
     doc_ids, found = read_ids(ids)
     assert doc_ids == [f"d{i}" for i in range(N)] and found.shape == (N, L)
     docs = np.load(tiny.docs).astype(np.float32)
-    books = GenerativeRetriever.load(model).decoder.layers.embed_tokens.weight[: L * V]
+    retriever = GenerativeRetriever.load(model)
+    books = retriever.decoder.tokens / retriever.decoder._factor(30.0)
     codes, expected = residual_codes(docs, L, V, 1)
     if kind == "residual":
         assert found.tolist() == codes.tolist()
-        np.testing.assert_array_equal(books.detach(), expected.reshape(L * V, -1))
+        np.testing.assert_allclose(books.detach(), expected, rtol=1e-5)
     else:
         share = np.bincount(found.ravel(), minlength=V) / found.size
         assert abs(share - 1 / V).max() < 4 * (1 / V / found.size) ** 0.5
@@ -74,14 +95,15 @@ def examples(n=40, queries=24, **changed):
         docs[:queries] + 0.2 * torch.randn(queries, 8, generator=generator), dim=1
     )
     settings = {"nearby": 0.0, "scale": 10.0, "seed": 3} | changed
-    return Examples(e_q, relevant, docs, torch.arange(n)[:, None], **settings)
+    return Examples(e_q, relevant, docs, torch.arange(n)[:, None], n, **settings)
 
 
 def test_without_neighbours_every_target_is_relevant():
     drawn = examples()
     for step in range(20):
-        e, target = drawn(step, 12)
-        assert e.shape == (12, 8) and target.shape == (12, 1)
+        e, target, soft = drawn(step, 12)
+        assert e.shape == (12, 8) and target.shape == (12, 1) and soft.shape == (12, 1, 40)
+        assert torch.equal(soft.argmax(2), target) and (soft.amax(2) == 1).all()
         torch.testing.assert_close(e.norm(dim=1), torch.ones(12))
         for own, found in zip(e[:6], target[:6, 0].tolist(), strict=True):
             query = (drawn.queries - own).norm(dim=1).argmin().item()
@@ -94,7 +116,7 @@ def test_documents_move_along_the_way_to_a_query():
         (drawn.queries[q] - drawn.docs[d]) for q, rows in enumerate(drawn.relevant) for d in rows
     ]
     for step in range(5):
-        e, target = drawn(step, 12)
+        e, target, _ = drawn(step, 12)
         for moved, row in zip(e[6:], target[6:, 0], strict=True):
             start = drawn.docs[row]
             ends = torch.stack([start + way for way in ways])
@@ -106,11 +128,26 @@ def test_documents_move_along_the_way_to_a_query():
     assert seen > 25
 
 
-def test_neighbours_are_drawn_from_the_softmax():
+def test_targets_are_the_softmax_over_the_documents_near(monkeypatch):
+    monkeypatch.setattr("jointir.generative.train_decoder.NEAR", 5)
+    drawn = examples(nearby=0.7)
+    for step in range(5):
+        e, _, soft = drawn(step, 12)
+        scores = 10.0 * e @ drawn.docs.T
+        for row, found in zip(scores, soft[:, 0], strict=True):
+            best = row.topk(5)
+            expected = torch.zeros(40)
+            expected[best.indices] = 0.7 * best.values.softmax(0)
+            own = (found - expected).argmax()  # the one with .3 more
+            expected[own] += 0.3
+            torch.testing.assert_close(found, expected)
+
+
+def test_paths_are_drawn_from_the_softmax():
     drawn, counts = examples(nearby=1.0), torch.zeros(40)
     expected, at = torch.zeros(40), 0
     for step in range(1500):
-        e, target = drawn(step, 12)
+        e, target, _ = drawn(step, 12)
         counts += torch.bincount(target[:, 0], minlength=40)
         expected += (10.0 * e @ drawn.docs.T).softmax(1).sum(0)
         at += len(e)
@@ -123,8 +160,9 @@ def test_what_is_barred_is_no_target_near_a_query():
     seen, free = 0, examples(nearby=1.0, scale=50.0)
     for step in range(50):
         drawn = examples(nearby=1.0, scale=50.0, barred=barred)
-        e, target = drawn(step, 12)
-        for own, found in zip(e[:6], target[:6, 0].tolist(), strict=True):
+        e, target, soft = drawn(step, 12)
+        for own, found, p in zip(e[:6], target[:6, 0].tolist(), soft[:6, 0], strict=True):
+            assert p[barred[(drawn.queries - own).norm(dim=1).argmin().item()]].sum() == 0
             assert found not in barred[(drawn.queries - own).norm(dim=1).argmin().item()]
         plain = free(step, 12)[1]
         assert torch.equal(target[6:], plain[6:])  # documents' neighbours are as they were
@@ -150,9 +188,13 @@ def test_a_batch_is_a_function_of_seed_and_step():
     assert not torch.equal(a[0], examples(seed=4)(7, 12)[0])
 
 
-@pytest.mark.parametrize("instructions", ["", "amx_bf16"])
-def test_only_the_decoder_learns_and_it_learns_the_ids(tiny, given, tmp_path, instructions):
-    model, ids = given()
+@pytest.mark.parametrize(
+    ("decoder", "instructions"), [("prefix", ""), ("prefix", "amx_bf16"), ("bart", "")]
+)
+def test_only_the_decoder_learns_and_it_learns_the_ids(
+    tiny, given, tmp_path, decoder, instructions
+):
+    model, ids = given("residual", decoder, decoder)
     with tiny_data.on_processor(instructions):
         run(tiny, model, ids, tmp_path, steps=150, nearby=0.0)
     before, after = GenerativeRetriever.load(model), GenerativeRetriever.load(tmp_path / "model")
@@ -164,6 +206,29 @@ def test_only_the_decoder_learns_and_it_learns_the_ids(tiny, given, tmp_path, in
     with torch.inference_mode():
         loss = [losses.generation(m.decoder(e, codes), codes).item() for m in (before, after)]
     assert loss[1] < loss[0] - 1  # nats; uniform would be 8.3
+
+
+def test_sentences_are_asked_for_their_documents():
+    rows = np.array([30, 31, 35])
+    sentences = Sentences(torch.eye(8)[:3], rows)
+    e, target, _ = examples(sentences=sentences)(0, 12, 4)
+    assert e.shape == (12, 8)
+    for own, found in zip(e[8:], target[8:, 0].tolist(), strict=True):
+        assert rows[own.argmax()] == found and own.sum() == 1
+    plain = examples()(0, 12)
+    assert torch.equal(plain[0][:6], e[:6])  # the queries are the same
+
+
+def test_a_training_draws_sentences_of_the_documents_it_sees(tiny):
+    kept = np.arange(0, N, 2)
+    pairs = Pairs(tiny.collection, DualEncoder.load(tiny.encoder), kept, 1)
+    texts, rows = pairs.sentences(60)
+    whole = document_texts(read_corpus(tiny.collection))
+    assert len(texts) == 60 and rows.max() < len(kept) and len(set(rows)) > 20
+    assert all(
+        text in " ".join(whole[kept[row]].split()) for text, row in zip(texts, rows, strict=True)
+    )
+    assert pairs.sentences(60)[0] == texts
 
 
 def test_killed_and_resumed_is_uninterrupted(tiny, given, tmp_path, monkeypatch, capsys):
@@ -214,6 +279,7 @@ def test_bad_input_is_named(tiny, given, tmp_path):
             tiny.collection, model, ids, few, tmp_path / "m", tmp_path / "s", **SETTINGS
         )
     with pytest.raises(InputError, match=r"few\.npy.*holds 5 embeddings"):
-        options = {"kind": "random", "length": L, "vocabulary": V, "layers": 1, "seed": 1}
+        options = {"kind": "random", "length": L, "vocabulary": V, "decoder": "prefix"}
+        options |= {"layers": 1, "width": WIDTH, "prototypes": 2, "seed": 1}
         fixed_ids(tiny.collection, tiny.encoder, few, tmp_path / "m", tmp_path / "i", **options)
     assert not any((tmp_path / name).exists() for name in ("m", "i"))

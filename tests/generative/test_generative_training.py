@@ -19,15 +19,17 @@ from jointir.generative.bank import DocumentBank
 from jointir.generative.generate import generate
 from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import read_ids
-from jointir.generative.model import GenerativeRetriever
+from jointir.generative.model import GenerativeRetriever, Shape
 from jointir.generative.objective import Criteria, Indexed, Objective, nearest
 from jointir.generative.pairs import Pairs
 
 N, L, V = tiny_data.N, 3, 16
 SETTINGS = {
-    **{"indexer": "mlp", "length": L, "vocabulary": V, "layers": 1, "steps": 6, "batch": 12},
+    **{"indexer": "mlp", "length": L, "vocabulary": V, "steps": 6, "batch": 12},
+    **{"decoder": "prefix", "layers": 1, "width": 16, "prototypes": 2},
     **{
         "fresh": 4,
+        "encode_every": 1,
         "pool": 40,
         "decoded": 10,
         "nearest": 3,
@@ -78,9 +80,11 @@ def test_killed_and_resumed_is_uninterrupted(tiny, tmp_path, monkeypatch, capsys
     assert not (tmp_path / "b" / "scratch").exists()
 
 
-@pytest.mark.parametrize("kind", ["mlp", "pq", "rq"])
-def test_every_module_trains_assigns_and_answers(tiny, tmp_path, kind):
-    train_asi(tiny, tmp_path, indexer=kind, length=4)
+@pytest.mark.parametrize(
+    ("kind", "decoder"), [("mlp", "prefix"), ("mlp", "bart"), ("pq", "prefix"), ("rq", "prefix")]
+)
+def test_every_module_trains_assigns_and_answers(tiny, tmp_path, kind, decoder):
+    train_asi(tiny, tmp_path, indexer=kind, decoder=decoder, length=4)
     model, ids = tmp_path / "model", tmp_path / "ids.parquet"
     assign_ids(tiny.collection, model, ids, tmp_path / "docs.npy")
     doc_ids, found = read_ids(ids)
@@ -123,7 +127,7 @@ def objective(tiny, **criteria):
     values = {"density": True, "bottleneck": True, "information": True}
     values |= SETTINGS | criteria
     chosen = Criteria(**{name: values[name] for name in names})
-    model = GenerativeRetriever(dual, "mlp", L, V, 1)
+    model = GenerativeRetriever(dual, Shape("mlp", L, V, "prefix", 1, 16, 2))
     pairs = Pairs(tiny.collection, dual, np.arange(N), 1)
     whole = make_objective(model, np.load(tiny.docs), pairs, chosen)
     whole.documents.refresh(model.indexer)
@@ -209,6 +213,30 @@ def test_the_banks_begin_with_all_embeddings(tiny):
     tokens = whole.pairs.query_tokens(np.arange(len(whole.queries)))
     torch.testing.assert_close(whole.queries.embeddings, whole.model.encoder(tokens))
     assert len(whole.documents) == N
+
+
+@tiny_data.on_processor("")
+def test_with_nothing_fresh_the_indexing_module_learns_alone(tiny):
+    whole = objective(tiny).train()
+    banks = [bank.embeddings.detach().clone() for bank in (whole.documents, whole.queries)]
+    whole.loss(1, 12, 0).backward()
+    assert all(p.grad is None for p in whole.model.encoder.parameters())
+    assert all(p.grad is None for p in whole.model.decoder.parameters())
+    assert all(p.grad.abs().sum() > 0 for p in whole.model.indexer.parameters())
+    assert torch.equal(whole.documents.embeddings, banks[0])
+    assert torch.equal(whole.queries.embeddings, banks[1])
+
+
+def test_pairs_are_encoded_every_so_many_steps(tiny, tmp_path, monkeypatch):
+    found, right = [], Objective.loss
+
+    def spy(self, step, batch, fresh):
+        found.append(fresh)
+        return right(self, step, batch, fresh)
+
+    monkeypatch.setattr(Objective, "loss", spy)
+    train_asi(tiny, tmp_path, encode_every=3)
+    assert found == [4, 0, 0, 4, 0, 0]
 
 
 def test_lambda_grows_over_the_first_epoch(tiny):

@@ -80,11 +80,11 @@ rule fixed_ids:
         kind=lambda w: VARIANTS[w.variant]["given"],
         length=lambda w: VARIANTS[w.variant]["length"],
         vocabulary=lambda w: VARIANTS[w.variant]["vocabulary"],
-        layers=lambda w: VARIANTS[w.variant]["layers"],
+        decoder=lambda w: options({k: VARIANTS[w.variant][k] for k in ("decoder", "layers", "width", "prototypes")}),
     shell:
         "jointir fixed-ids --collection {input.collection} --encoder {input.model}"
         " --docs {input.docs} --out {output.model} --ids {output.ids} --kind {params.kind}"
-        " --length {params.length} --vocabulary {params.vocabulary} --layers {params.layers}"
+        " --length {params.length} --vocabulary {params.vocabulary} {params.decoder}"
         " --seed {wildcards.seed} 2>&1 | tee {log}"
 
 

@@ -13,7 +13,7 @@ from jointir.encode.precision import has_bf16
 from jointir.errors import InputError
 from jointir.generative.bank import Bank, DocumentBank
 from jointir.generative.holdout import seen_documents
-from jointir.generative.model import GenerativeRetriever
+from jointir.generative.model import GenerativeRetriever, Shape
 from jointir.generative.objective import Criteria, Objective
 from jointir.generative.pairs import Pairs
 from jointir.generative.warm import distil
@@ -46,9 +46,8 @@ def asi(
     matrix = read_embeddings(docs, collection, dual.dim)
     kept = seen_documents(len(matrix), settings.holdout, seed)
     _check(len(kept), settings)
-    shape = (settings.indexer, settings.length, settings.vocabulary, settings.layers)
     unit = mean_squared_norm(dual, collection)
-    model = GenerativeRetriever(dual, *shape, unit).to(dual.device)
+    model = GenerativeRetriever(dual, Shape.of(settings), unit).to(dual.device)
     pairs = Pairs(collection, dual, kept, seed)
     objective = make_objective(model, matrix[kept], pairs, Criteria.of(settings))
     begin(objective, settings.warm_start, seed)
@@ -57,7 +56,12 @@ def asi(
         {"params": [*model.indexer.parameters(), *model.decoder.parameters()], "lr": head_lr},
     ]
     batch, fresh, every = settings.batch, settings.fresh, settings.refresh
-    loss_of = refreshed(objective, lambda s: objective.loss(s, batch, fresh), every)
+    apart = settings.encode_every
+
+    def loss(step: int) -> torch.Tensor:
+        return objective.loss(step, batch, 0 if step % apart else fresh)
+
+    loss_of = refreshed(objective, loss, every)
     weights = list(model.parameters())
     # saved where the next step begins with a refresh alone: a resumed training repeats it
     training.run(objective, groups, loss_of, weights, lambda: model.save(out), every=every)
@@ -98,11 +102,12 @@ def _check(documents: int, settings: Settings) -> None:
 def refreshed(
     objective: Objective, loss_of: Callable[[int], torch.Tensor], every: int
 ) -> Callable[[int], torch.Tensor]:
-    """Return `loss_of`, with new identifiers for all documents before every so many steps."""
+    """Return `loss_of`, with balanced tokens and new identifiers before every so many steps."""
 
     def with_refresh(step: int) -> torch.Tensor:
         documents = objective.documents
         if step % every == 0:
+            objective.model.indexer.balance(documents.embeddings.detach(), step)
             unique = documents.refresh(objective.model.indexer)
             say(f"asi: step {step}, {unique} unique ids for {len(documents)} documents")
         return loss_of(step)

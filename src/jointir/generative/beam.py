@@ -2,13 +2,13 @@
 
 import torch
 
-from jointir.generative.decoder import IdDecoder
+from jointir.generative.decoder import Decoder
 from jointir.generative.tree import PrefixTree
 
 
 @torch.inference_mode()
 def beam_search(
-    decoder: IdDecoder, e: torch.Tensor, beam: int, tree: PrefixTree | None = None
+    decoder: Decoder, e: torch.Tensor, beam: int, tree: PrefixTree | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return ids int64[B, k, L] and their log-probabilities float[B, k], best first, all distinct.
 

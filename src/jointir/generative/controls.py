@@ -14,7 +14,7 @@ from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.errors import InputError
 from jointir.generative.ids import write_ids
-from jointir.generative.model import GenerativeRetriever
+from jointir.generative.model import GenerativeRetriever, Shape
 from jointir.generative.warm import residual_codes
 from jointir.train.norm import mean_squared_norm
 
@@ -30,13 +30,17 @@ def fixed_ids(
     kind: str,
     length: int,
     vocabulary: int,
+    decoder: str,
     layers: int,
+    width: int,
+    prototypes: int,
     seed: int,
 ) -> None:
     """Write an untrained model around `encoder` to `out`, and identifiers of one of KINDS.
 
-    docs: the collection's embeddings by `encoder`. length, vocabulary: L and V. With residual codes
-    the decoder's vocabulary begins as their codebooks, as after ASI++'s warm start.
+    docs: the collection's embeddings by `encoder`. length, vocabulary: L and V. decoder,
+    layers, width, prototypes: as in methods/asi.py. With residual codes the decoder's vocabulary
+    begins as their codebooks, as after ASI++'s warm start.
 
     Raises:
         InputError: the kind is unknown, or `docs` is of another collection.
@@ -45,7 +49,8 @@ def fixed_ids(
     torch.manual_seed(seed)
     dual = DualEncoder.load(encoder)
     unit = mean_squared_norm(dual, collection)
-    model = GenerativeRetriever(dual, "mlp", length, vocabulary, layers, unit)
+    shape = Shape("mlp", length, vocabulary, decoder, layers, width, prototypes)
+    model = GenerativeRetriever(dual, shape, unit)
     if kind == "random":
         codes = np.random.default_rng([seed, 5]).integers(0, vocabulary, (len(matrix), length))
     elif kind == "residual":

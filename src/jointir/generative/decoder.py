@@ -1,13 +1,20 @@
-"""The autoregressive decoder of identifiers, trained from scratch (ASI++, section 3.1)."""
+"""The decoders of identifiers: the paper's, and which kinds there are."""
 
 import torch
 from torch import nn
 from transformers import BartConfig
 from transformers.models.bart.modeling_bart import BartDecoder
 
+from jointir.errors import InputError
+from jointir.generative.prefix import PrefixDecoder
 
-class IdDecoder(nn.Module):
-    """BART's decoder over L x V + 2 tokens: position i has [i V, (i + 1) V), then bos and eos.
+DECODERS = ("prefix", "bart")
+
+
+class BartIdDecoder(nn.Module):
+    """The paper's, trained from scratch (ASI++, section 3.1).
+
+    BART's decoder over L x V + 2 tokens: position i has [i V, (i + 1) V), then bos and eos.
 
     Every identifier is L tokens long and position i only ever holds a token of its own range, so
     the softmax runs over that range: no probability is lost on what cannot be, and eos is never
@@ -54,6 +61,9 @@ class IdDecoder(nn.Module):
         """Begin with the codebooks float[L, V, D] of residual codes as the tokens' vectors."""
         self.layers.embed_tokens.weight[: self.L * self.V] = books.flatten(0, 1) / self.unit**0.5
 
+    def begin(self, ids: torch.Tensor, docs: torch.Tensor, scale: float) -> None:
+        """Go on from the joint training, whatever the final identifiers are."""
+
     def log_p(self, e: torch.Tensor, prefix: torch.Tensor) -> torch.Tensor:
         """Return log p(id_i | id_<i, e), float[B, t + 1, V], after each part of a prefix.
 
@@ -79,3 +89,21 @@ class IdDecoder(nn.Module):
     def forward(self, e: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
         """Return float[B, L, V] for whole identifiers int64[B, L]: teacher forcing."""
         return self.log_p(e, ids[:, :-1])
+
+
+Decoder = PrefixDecoder | BartIdDecoder
+
+
+def make_decoder(
+    kind: str, D: int, L: int, V: int, layers: int, width: int, K: int, unit: float = 1.0
+) -> Decoder:
+    """Return a fresh decoder: `prefix`, of a width and K prototypes, or `bart`, of so many layers.
+
+    Raises:
+        InputError: the kind is unknown.
+    """
+    if kind == "prefix":
+        return PrefixDecoder(D, L, V, width, K, unit)
+    if kind == "bart":
+        return BartIdDecoder(D, L, V, layers, unit)
+    raise InputError("asi.decoder", f"{kind!r} is unknown", f"Choose one of {DECODERS}")

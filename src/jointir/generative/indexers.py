@@ -2,7 +2,7 @@
 
 ASI++ (Liu et al. 2024), section 2.1 and appendix B.1. One contract: `log_p` gives the distributions
 p(id_i | e), `ids` their argmax, `penalty` what the module adds to the loss, `start` what it takes
-from the first embeddings.
+from the first embeddings, `balance` what it does now and then to use all tokens alike.
 """
 
 from abc import ABC, abstractmethod
@@ -11,7 +11,11 @@ import torch
 from torch import nn
 
 from jointir.errors import InputError
-from jointir.generative.sinkhorn import balanced_log_p
+from jointir.generative.sinkhorn import prices
+from jointir.quantize.clusters import k_means
+
+SPREAD = 2.0  # of an MLP's first logits
+SAMPLE = 4096  # embeddings that `balance` looks at
 
 
 class SemanticIndexer(nn.Module, ABC):
@@ -27,16 +31,12 @@ class SemanticIndexer(nn.Module, ABC):
         self.D, self.L, self.V = D, L, V
 
     @abstractmethod
-    def log_p(self, e: torch.Tensor, balance: bool = False) -> torch.Tensor:
-        """Return log p(id_i | e), float[B, L, V].
-
-        balance: documents in training; a quantizer then spreads the batch evenly over its tokens.
-        Without it, a row does not depend on the other rows: new documents need no batch.
-        """
+    def log_p(self, e: torch.Tensor) -> torch.Tensor:
+        """Return log p(id_i | e), float[B, L, V]; no row depends on the others."""
 
     @torch.no_grad()
     def ids(self, e: torch.Tensor) -> torch.Tensor:
-        """Return int64[B, L], each position in [0, V), as in inference: no dropout, no balance."""
+        """Return int64[B, L], each position in [0, V), as in inference: no dropout."""
         training = self.training
         self.eval()
         found = self.log_p(e).argmax(2)
@@ -48,7 +48,10 @@ class SemanticIndexer(nn.Module, ABC):
         return e.new_zeros(())
 
     def start(self, e: torch.Tensor, seed: int) -> None:
-        """Take initial codebooks from embeddings float[n, D]; a network needs none."""
+        """Begin with what embeddings float[n, D] say."""
+
+    def balance(self, e: torch.Tensor, seed: int) -> None:
+        """Let the tokens be used alike by embeddings float[n, D]; a network has losses for that."""
 
 
 class MLPIndexer(SemanticIndexer):
@@ -61,36 +64,88 @@ class MLPIndexer(SemanticIndexer):
             for _ in range(L)
         )
 
-    def log_p(self, e: torch.Tensor, balance: bool = False) -> torch.Tensor:
+    def log_p(self, e: torch.Tensor) -> torch.Tensor:
         """Return float[B, L, V]."""
         # a fresh network wants components of about 1; those of unit embeddings are 1/sqrt(D)
         scaled = e * (self.D / self.unit) ** 0.5
         return torch.stack([network(scaled) for network in self.networks], 1).log_softmax(2)
 
+    @torch.no_grad()
+    def start(self, e: torch.Tensor, seed: int) -> None:
+        """Let each token's logits have mean 0 and standard deviation SPREAD over float[n, D].
+
+        So the networks, which are as random as before, begin as hash functions that use all tokens
+        alike. With their own small logits every token is about as likely: some positions stayed so,
+        because eq. 1's margin can be met by the others, and few tokens were used (reports/LOG.md).
+        """
+        training = self.training
+        self.eval()
+        scaled = e * (self.D / self.unit) ** 0.5
+        for network in self.networks:
+            logits, last = network(scaled), network[-1]
+            factor = SPREAD / logits.std(0).clamp(min=1e-6)
+            last.weight *= factor[:, None]
+            last.bias.copy_((last.bias - logits.mean(0)) * factor)
+        self.train(training)
+
 
 class Quantizer(SemanticIndexer):
-    """What PQ and RQ share: p(id_i | e) is a softmax over squared distances to centroids."""
+    """What PQ and RQ share: p(id_i | e) is a softmax over squared distances to centroids.
+
+    RepCONC balances the codes of each batch in training and takes the nearest centroids in
+    inference, so that a part of the codes differs (a third here). Here each token has a price,
+    taken off its distance, which `balance` sets for all documents: those in training, in inference
+    and new ones are coded by one rule.
+    """
 
     def __init__(self, D: int, L: int, V: int, width: int, epsilon: float, iterations: int):
         super().__init__(D, L, V)
         self.epsilon, self.iterations = epsilon, iterations
         self.centroids = nn.Parameter(torch.empty(L, V, width).normal_(std=D**-0.5))
+        self.register_buffer("prices", torch.zeros(L, V))
 
-    def _log_p(self, cost: torch.Tensor, balance: bool) -> torch.Tensor:
-        epsilon = self.epsilon * self.unit
-        if balance:
-            return balanced_log_p(cost, epsilon, self.iterations)
-        return torch.log_softmax(-cost / epsilon, 1)
+    @abstractmethod
+    def _rest(self, e: torch.Tensor, i: int, before: list[torch.Tensor]) -> torch.Tensor:
+        """Return what position i quantizes, float[B, width]; before: the chosen centroids."""
+
+    @abstractmethod
+    def _decode(self, parts: torch.Tensor) -> torch.Tensor:
+        """Return e^q, float[B, D], of the chosen centroids float[B, L, width]."""
+
+    def log_p(self, e: torch.Tensor) -> torch.Tensor:
+        """Return float[B, L, V]."""
+        found, chosen = [], []
+        for i in range(self.L):
+            cost = squared_distances(self._rest(e, i, chosen), self.centroids[i]) - self.prices[i]
+            found.append(torch.log_softmax(-cost / (self.epsilon * self.unit), 1))
+            chosen.append(self.centroids[i][found[-1].argmax(1)])
+        return torch.stack(found, 1)
+
+    @torch.no_grad()
+    def balance(self, e: torch.Tensor, seed: int) -> None:
+        """Set the prices by Sinkhorn's algorithm over at most SAMPLE of embeddings float[n, D]."""
+        generator = torch.Generator().manual_seed(seed)
+        e = e[torch.randperm(len(e), generator=generator)[:SAMPLE].to(e.device)]
+        chosen: list[torch.Tensor] = []
+        for i in range(self.L):
+            cost = squared_distances(self._rest(e, i, chosen), self.centroids[i])
+            self.prices[i] = prices(cost, self.epsilon, self.iterations)
+            chosen.append(self.centroids[i][(cost - self.prices[i]).argmin(1)])
+
+    @torch.no_grad()
+    def start(self, e: torch.Tensor, seed: int) -> None:
+        """Take the centroids of k-means, one position after the other."""
+        chosen: list[torch.Tensor] = []
+        for i in range(self.L):
+            rest = self._rest(e, i, chosen)
+            self.centroids[i] = k_means(rest, self.V, seed + i)
+            chosen.append(self.centroids[i][squared_distances(rest, self.centroids[i]).argmin(1)])
 
     def penalty(self, e: torch.Tensor, log_p: torch.Tensor) -> torch.Tensor:
         """Return the mean of ||e - e^q||^2 for the tokens that `log_p` chose."""
         chosen = log_p.argmax(2)  # [B, L]
         parts = self.centroids[torch.arange(self.L, device=e.device), chosen]  # [B, L, width]
         return (e - self._decode(parts)).square().sum(1).mean() / self.unit
-
-    @abstractmethod
-    def _decode(self, parts: torch.Tensor) -> torch.Tensor:
-        """Return e^q, float[B, D], of the chosen centroids float[B, L, width]."""
 
 
 def squared_distances(x: torch.Tensor, centroids: torch.Tensor) -> torch.Tensor:
@@ -106,20 +161,11 @@ class PQIndexer(Quantizer):
             raise InputError("asi.L", f"{L} does not divide the dimension {D}", "Choose a divisor")
         super().__init__(D, L, V, D // L, epsilon, iterations)
 
-    def log_p(self, e: torch.Tensor, balance: bool = False) -> torch.Tensor:
-        """Return float[B, L, V]."""
-        costs = map(squared_distances, e.chunk(self.L, 1), self.centroids)
-        return torch.stack([self._log_p(cost, balance) for cost in costs], 1)
+    def _rest(self, e: torch.Tensor, i: int, before: list[torch.Tensor]) -> torch.Tensor:
+        return e.chunk(self.L, 1)[i]
 
     def _decode(self, parts: torch.Tensor) -> torch.Tensor:
         return parts.flatten(1)
-
-    @torch.no_grad()
-    def start(self, e: torch.Tensor, seed: int) -> None:
-        """Take V documents' own sub-vectors as centroids."""
-        generator = torch.Generator().manual_seed(seed)
-        for i, part in enumerate(e.chunk(self.L, 1)):
-            self.centroids[i] = part[torch.randperm(len(e), generator=generator)[: self.V]]
 
 
 class RQIndexer(Quantizer):
@@ -128,26 +174,11 @@ class RQIndexer(Quantizer):
     def __init__(self, D: int, L: int, V: int, epsilon: float = 0.003, iterations: int = 100):
         super().__init__(D, L, V, D, epsilon, iterations)
 
-    def log_p(self, e: torch.Tensor, balance: bool = False) -> torch.Tensor:
-        """Return float[B, L, V]."""
-        rest, found = e, []
-        for codebook in self.centroids:
-            found.append(self._log_p(squared_distances(rest, codebook), balance))
-            rest = rest - codebook[found[-1].argmax(1)]
-        return torch.stack(found, 1)
+    def _rest(self, e: torch.Tensor, i: int, before: list[torch.Tensor]) -> torch.Tensor:
+        return e - sum(before) if before else e
 
     def _decode(self, parts: torch.Tensor) -> torch.Tensor:
         return parts.sum(1)
-
-    @torch.no_grad()
-    def start(self, e: torch.Tensor, seed: int) -> None:
-        """Take V documents' own residuals as each codebook, one codebook after the other."""
-        generator = torch.Generator().manual_seed(seed)
-        rest = e
-        for i in range(self.L):
-            self.centroids[i] = rest[torch.randperm(len(e), generator=generator)[: self.V]]
-            nearest = squared_distances(rest, self.centroids[i]).argmin(1)
-            rest = rest - self.centroids[i][nearest]
 
 
 INDEXERS = {"mlp": MLPIndexer, "pq": PQIndexer, "rq": RQIndexer}

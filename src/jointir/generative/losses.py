@@ -51,6 +51,11 @@ def generation(log_p: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     return -log_p.gather(2, ids[..., None]).sum((1, 2)).mean()
 
 
+def cross_entropy(log_p: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
+    """Return eq. 2 where several documents are meant: p float[B, L, V] in place of one token."""
+    return -(p * log_p).sum((1, 2)).mean()
+
+
 def density(
     log_p: torch.Tensor, ids: torch.Tensor, apart: torch.Tensor, mask: torch.Tensor
 ) -> torch.Tensor:
@@ -97,11 +102,12 @@ def inverse_distance(
 def information(e: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
     """Return the KL divergence of eq. 9 (without beta): E_d KL[N(e_d, s^2) || N(mu, sigma^2)].
 
-    mu and sigma are those of `prior` float[n, D], a Monte-Carlo sample, dimension by dimension,
-    and constants: how long embeddings are does not matter. The paper does not give s^2, the
-    variance of p(e | d). As long as no weight moves it, s adds a constant, log(sigma / s) +
-    (s^2 / sigma^2 - 1) / 2, and no gradient, so there is nothing to tune: here s = sigma, which
-    leaves half the squared Mahalanobis distance to the prior, a mean over dimensions.
+    Both are Gaussians with a diagonal covariance, whose KL is the sum over dimensions. mu and sigma
+    are those of `prior` float[n, D], a Monte-Carlo sample, and constants: how long embeddings are
+    does not matter. The paper does not give s^2, the variance of p(e | d). As long as no weight
+    moves it, s adds a constant, log(sigma / s) + (s^2 / sigma^2 - 1) / 2 a dimension, and no
+    gradient, so there is nothing to tune: here s = sigma, which leaves half the squared Mahalanobis
+    distance to the prior.
     """
     mu, variance = prior.detach().mean(0), prior.detach().var(0).clamp(min=1e-6)
-    return 0.5 * ((e - mu).square() / variance).mean()
+    return 0.5 * ((e - mu).square() / variance).sum(1).mean()

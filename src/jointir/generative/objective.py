@@ -4,6 +4,8 @@ Decisions where the paper is silent:
 - of a batch, the first `fresh` queries and the next `fresh` documents are encoded with gradient;
   all others come from banks of all training queries and documents. Never both of one pair: a fresh
   document among stale ones would be told by its freshness (reports/LOG.md);
+- that happens every `encode_every` steps. Between them, where a step costs a third, the indexing
+  module learns from the banks alone: it starts from nothing, the encoder does not;
 - eq. 6 contrasts fresh queries with documents, and fresh documents with queries;
 - negatives (eq. 1) and neighbours (eq. 4 to 6) are the batch's documents and a pool drawn from the
   bank, those that collide with a document of the batch first;
@@ -98,11 +100,11 @@ class Objective(nn.Module):
         self.pairs, self.criteria, self.bf16 = pairs, criteria, bf16
 
     def loss(self, step: int, batch: int, fresh: int) -> torch.Tensor:
-        """Return the total loss of one step."""
+        """Return the total loss of one step; with `fresh` 0 that of the indexing module alone."""
         drawn = self.pairs(step, batch)
         x = self.encode(drawn, fresh, np.random.default_rng([self.pairs.seed, 3, step]))
         indexer = self.model.indexer
-        log_pool = indexer.log_p(x.e_pool, balance=True)
+        log_pool = indexer.log_p(x.e_pool)
         y = Indexed(indexer.log_p(x.e_q), log_pool, indexer.ids(x.e_q))
         epoch = max(1, len(self.documents) // len(x.e_pool))
         weight = self.criteria.coefficient(step, epoch)
@@ -112,11 +114,7 @@ class Objective(nn.Module):
         """Encode the fresh pairs, renew the banks with them, draw the pool."""
         F, device = min(fresh, len(batch.docs) // 2), self.model.encoder.device
         queries, docs = torch.from_numpy(batch.queries), torch.from_numpy(batch.docs)
-        with autocast(device, self.bf16):
-            e_q = self.model.encoder(self.pairs.query_tokens(batch.queries[:F])).float()
-            e_d = self.model.encoder(self.pairs.document_tokens(batch.docs[F : 2 * F])).float()
-        self.queries.update(queries[:F], e_q)
-        self.documents.update(docs[F : 2 * F], e_d)
+        e_q, e_d = self._fresh(queries[:F], docs[F : 2 * F])
         pool = self.documents.neighbours(docs.unique(), self.criteria.pool, rng)
         rows = torch.cat([docs, pool])
         stale = self.documents.rows(rows).to(device)
@@ -131,6 +129,20 @@ class Objective(nn.Module):
             different=(docs[:, None] != rows).to(device),
         )
 
+    def _fresh(
+        self, queries: torch.Tensor, docs: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encode queries int64[F] and documents int64[F], and renew the banks with them."""
+        device = self.model.encoder.device
+        if not len(queries):
+            return self.queries.rows(queries).to(device), self.documents.rows(docs).to(device)
+        with autocast(device, self.bf16):
+            e_q = self.model.encoder(self.pairs.query_tokens(queries.numpy())).float()
+            e_d = self.model.encoder(self.pairs.document_tokens(docs.numpy())).float()
+        self.queries.update(queries, e_q)
+        self.documents.update(docs, e_d)
+        return e_q, e_d
+
     def generation(self, x: Encoded) -> torch.Tensor:
         """Return L_CE, eq. 2, from queries and from documents."""
         A = len(x.e_q)
@@ -144,22 +156,22 @@ class Objective(nn.Module):
         return total
 
     def asi(self, x: Encoded, y: Indexed) -> torch.Tensor:
-        """Return eq. 3: L_c (with ASI's collision loss) + L_CE."""
+        """Return eq. 3: L_c (with ASI's collision loss) + L_CE, where there is something fresh."""
         A = len(x.e_q)
         p_pool = y.log_pool.exp()
         apart = losses.distances(y.log_q.exp(), p_pool)  # [A, P]
         L_c = losses.contrastive(apart.diagonal(), apart, x.irrelevant, self.criteria.alpha)
         collide = losses.sequence_reverse_cross_entropy(y.log_pool[:A], x.ids_pool, x.different)
-        return L_c + collide + self.generation(x)
+        return L_c + collide + (self.generation(x) if x.fresh else 0)
 
     def plus(self, x: Encoded, y: Indexed) -> torch.Tensor:
         """Return L_di + L_bot + L_ib, those that are switched on."""
         total = x.e_q.new_zeros(())
         if self.criteria.density:
             total = total + self._density(x, y)
-        if self.criteria.bottleneck:
+        if self.criteria.bottleneck and x.fresh:
             total = total + self._bottleneck(x)
-        if self.criteria.information:
+        if self.criteria.information and x.fresh:
             e_d = x.e_pool[x.fresh : 2 * x.fresh]
             total = total + self.criteria.beta * losses.information(e_d, x.e_pool)
         return total

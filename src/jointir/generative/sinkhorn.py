@@ -1,33 +1,36 @@
-"""Balanced soft assignments by entropic optimal transport, in the log domain."""
+"""Balanced assignments by entropic optimal transport, in the log domain."""
 
 import torch
 
 
 @torch.no_grad()
-def column_potentials(cost: torch.Tensor, epsilon: float, iterations: int) -> torch.Tensor:
-    """Return float64[V]: what to subtract from each column's cost so that all V are used alike.
+def potentials(cost: torch.Tensor, epsilon: float, iterations: int) -> torch.Tensor:
+    """Return float[V]: what to subtract from each column's cost so that all V are used alike.
 
     cost: [n, V]. The plan exp((f_i + g_j - cost_ij) / epsilon) has row sums 1/n and column sums
-    1/V after enough `iterations`; g is returned, f follows from it. In float64 and in logarithms:
-    with the paper's epsilon of 0.003, exp(-cost / epsilon) is 0 in float32 for most pairs.
+    1/V after enough `iterations`; g is returned, f follows from it. In logarithms: with the paper's
+    epsilon of 0.003, exp(-cost / epsilon) is 0 in float32 for most pairs.
 
     Source: Cuturi, Sinkhorn Distances (2013); its use for codes: RepCONC, Zhan et al. (2022).
     """
-    scaled = -cost.double() / epsilon  # [n, V]
+    scaled = -cost / epsilon  # [n, V]
     n, V = scaled.shape
     g = scaled.new_zeros(V)
-    row, column = -torch.tensor([n, V], dtype=torch.float64, device=cost.device).log()
+    row, column = -torch.tensor([n, V], dtype=cost.dtype, device=cost.device).log()
     for _ in range(iterations):
         f = row - torch.logsumexp(scaled + g, 1)
         g = column - torch.logsumexp(scaled + f[:, None], 0)
     return g * epsilon
 
 
-def balanced_log_p(cost: torch.Tensor, epsilon: float, iterations: int) -> torch.Tensor:
-    """Return log p(j | i), float[n, V]: the plan of `column_potentials`, each row summing to 1.
+@torch.no_grad()
+def prices(cost: torch.Tensor, epsilon: float, iterations: int) -> torch.Tensor:
+    """Return `potentials` of costs that are centred and scaled first, in units of the costs.
 
-    Gradients flow through `cost`; the potentials are constants (they depend on the batch, and the
-    optimum does not move with them to first order).
+    As RepCONC's code has it: the middle of the range becomes 0 and its half 1, so that epsilon
+    means the same for large distances and for small ones.
     """
-    g = column_potentials(cost, epsilon, iterations).to(cost.dtype)
-    return torch.log_softmax((g - cost) / epsilon, 1)
+    most, least = cost.max(), cost.min()
+    middle = (most + least) / 2
+    half = most - middle + 1e-5
+    return potentials((cost - middle) / half, epsilon, iterations) * half

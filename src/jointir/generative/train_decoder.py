@@ -8,12 +8,16 @@ The paper's decoder sees ten generated queries a document (docT5query). In their
 on dev (reports/LOG.md):
 - a document's embedding moves a random part of the way that leads from some other relevant document
   to its query: towards where this document's queries would be;
-- an example's target is its own document, or, with probability `nearby`, one drawn from
-  softmax(scale <e, e_d>) over all documents, inner products being divided by the starting
-  encoder's mean squared norm: what else a query there could have meant.
+- sentences of documents, embedded as queries;
+- an example's target is its own document and, with the weight `nearby`, those near it, by
+  softmax(scale <e, e_d>), inner products being divided by the starting encoder's mean squared norm:
+  what else a query there could have meant. The decoder learns the distribution of tokens that these
+  documents have together (targets.py).
 """
 
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,15 +33,25 @@ from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import read_ids
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.pairs import Pairs
+from jointir.generative.targets import soft_targets
 from jointir.methods.train_decoder import Settings
 from jointir.train.training import Training
 
 SCORES = 2**27  # of examples against documents, in memory at a time
+NEAR = 64  # documents near an example that are in its targets
+A_DOCUMENT = 1  # sentences that are embedded, at most
 NONE = np.empty(0, np.int64)
 
 
+class Sentences(NamedTuple):
+    """e: float[S, D], sentences embedded as queries; rows: int64[S], the document of each."""
+
+    e: torch.Tensor
+    rows: np.ndarray
+
+
 class Examples:
-    """What the decoder learns from: half queries, half documents, with identifiers."""
+    """What the decoder learns from: queries, documents and sentences of documents."""
 
     def __init__(
         self,
@@ -45,48 +59,61 @@ class Examples:
         relevant: list[np.ndarray],
         docs: torch.Tensor,
         ids: torch.Tensor,
+        V: int,
         nearby: float,
         scale: float,
         seed: int,
         barred: list[np.ndarray] | None = None,
+        sentences: Sentences | None = None,
     ):
         """queries: float[Q, D], with the rows of their documents. docs: float[N, D]; ids: [N, L].
 
-        nearby: the probability of a document near an example, drawn by `scale`, as its target.
-        barred: of each query, rows that are no targets near it.
+        nearby: the weight of the documents near an example, by `scale`, in its targets. barred: of
+        each query, rows that are no targets near it.
         """
-        self.queries, self.relevant, self.docs, self.ids = queries, relevant, docs, ids
+        self.queries, self.relevant, self.docs, self.ids, self.V = queries, relevant, docs, ids, V
         self.barred = barred or [NONE] * len(queries)
-        self.nearby, self.scale, self.seed = nearby, scale, seed
+        self.nearby, self.scale, self.seed, self.sentences = nearby, scale, seed, sentences
 
-    def __call__(self, step: int, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return embeddings float[batch, D] and identifiers [batch, L], by (seed, step) alone."""
+    def __call__(self, step: int, batch: int, S: int = 0) -> tuple[torch.Tensor, ...]:
+        """Return embeddings float[batch, D], a path int64[batch, L] and targets [batch, L, V].
+
+        Half are queries, S sentences, the rest documents; by (seed, step) alone. Targets are the
+        distributions of `soft_targets`.
+        """
         rng = np.random.default_rng([self.seed, 6, step])
         q = rng.integers(0, len(self.queries), batch // 2)
-        d = rng.integers(0, len(self.docs), batch - len(q))
-        own = np.concatenate([self._relevant(q, rng), d])
-        e = torch.cat([self.queries[q], self._moved(d, rng)])
-        drawn = torch.from_numpy(rng.random((batch, 1), np.float32)).to(e.device)
+        d = rng.integers(0, len(self.docs), batch - len(q) - S)
+        own, e = [self._relevant(q, rng), d], [self.queries[q], self._moved(d, rng)]
+        if S:
+            s = rng.integers(0, len(self.sentences.rows), S)
+            own.append(self.sentences.rows[s])
+            e.append(self.sentences.e[s])
+        return self._targets(torch.cat(e), np.concatenate(own), q, rng)
+
+    def _targets(
+        self, e: torch.Tensor, own: np.ndarray, q: np.ndarray, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, ...]:
+        drawn = torch.from_numpy(rng.random((len(e), 1), np.float32)).to(e.device)
+        barred = [self.barred[i] for i in q] + [NONE] * (len(e) - len(q))
         rows = max(1, SCORES // len(self.docs))
-        barred = [self.barred[i] for i in q] + [NONE] * len(d)
-        part = [barred[at : at + rows] for at in range(0, batch, rows)]
-        parts = map(self._near, e.split(rows), drawn.split(rows), part)
-        keep = torch.from_numpy(rng.random(batch) >= self.nearby).to(e.device)
-        target = torch.where(keep, torch.from_numpy(own).to(e.device), torch.cat([*parts]))
-        return e, self.ids[target]
+        part = [barred[at : at + rows] for at in range(0, len(e), rows)]
+        found = [self._near(*pair) for pair in zip(e.split(rows), part, strict=True)]
+        p, near = (torch.cat(column) for column in zip(*found, strict=True))
+        rows = torch.from_numpy(own).to(e.device)[:, None]
+        p = torch.cat([torch.full_like(p[:, :1], 1 - self.nearby), self.nearby * p], 1)
+        return e, *soft_targets(p, self.ids[torch.cat([rows, near], 1)], drawn, self.V)
 
-    def _near(self, e: torch.Tensor, drawn: torch.Tensor, barred: list[np.ndarray]) -> torch.Tensor:
-        """Return documents int64[n] near float[n, D], by uniform numbers float[n, 1] in [0, 1).
+    def _near(self, e: torch.Tensor, barred: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return p float[n, k] and rows int64[n, k] of the NEAR documents nearest to float[n, D].
 
-        Inverse transform sampling: the same draw on every device. barred: of each, the rows that
-        are not drawn.
+        barred: of each, the rows that are none of them.
         """
         scores = self.scale * e @ self.docs.T  # [n, N]
         at = torch.from_numpy(np.repeat(np.arange(len(barred)), [len(b) for b in barred]))
         scores[at, torch.from_numpy(np.concatenate(barred))] = -torch.inf
-        near = scores.softmax(1).cumsum(1)
-        found = torch.searchsorted(near, drawn * near[:, -1:])
-        return found[:, 0].clamp(max=len(self.docs) - 1)
+        best, rows = scores.topk(min(NEAR, scores.shape[1]), 1)
+        return best.softmax(1), rows
 
     def _relevant(self, q: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return np.array([rng.choice(self.relevant[i]) for i in q], np.int64)
@@ -121,26 +148,49 @@ def train_decoder(
     if len(codes) != len(matrix):
         found = f"holds {len(matrix)} embeddings, {ids} {len(codes)} identifiers"
         raise InputError(docs, found, "Assign identifiers again")
-    seed, nearby = settings.seed, settings.nearby
+    seed = settings.seed
     torch.manual_seed(seed)
     retriever = GenerativeRetriever.load(model).to(best_device())
     device, kept = retriever.encoder.device, seen_documents(len(codes), settings.holdout, seed)
-    pairs = Pairs(collection, retriever.encoder, kept, seed)
-    bf16 = has_bf16(device)
-    queries = embed_texts(retriever.encoder, pairs.queries, "query", BATCH_TOKENS, bf16)
-    tensors = (torch.tensor(a, device=device) for a in (queries, matrix[kept], codes[kept]))
-    e_q, e_d, targets = tensors
-    barred = [np.setdiff1d(*rows) for rows in zip(pairs.never, pairs.relevant, strict=True)]
-    factor = settings.scale / retriever.unit
-    examples = Examples(e_q, pairs.relevant, e_d, targets, nearby, factor, seed, barred)
+    ids_of, e_d = (torch.tensor(a[kept], device=device) for a in (codes, matrix))
+    examples = _examples(collection, retriever, ids_of, e_d, kept, settings)
     decoder = retriever.decoder
+    decoder.begin(ids_of, e_d, settings.scale)
+    bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:
-        e, target = examples(step, settings.batch)
+        e, path, soft = examples(step, settings.batch, settings.sentences)
         with autocast(device, bf16):
-            log_p = decoder(e, target)
-        return losses.generation(log_p, target)
+            log_p = decoder(e, path)
+        return losses.cross_entropy(log_p, soft)
 
     weights = list(decoder.parameters())
     groups = [{"params": weights}]
     training.run(decoder, groups, loss_of, weights, lambda: retriever.save(out))
+
+
+def _examples(
+    collection: Path,
+    retriever: GenerativeRetriever,
+    ids: torch.Tensor,
+    docs: torch.Tensor,
+    kept: np.ndarray,
+    settings: Settings,
+) -> Examples:
+    """Return the examples of a training that sees the documents `kept`, int64[n].
+
+    ids: int64[n, L] and docs: float[n, D], of these.
+    """
+    encoder, seed = retriever.encoder, settings.seed
+    pairs = Pairs(collection, encoder, kept, seed)
+    embedded = partial(embed_texts, encoder, batch_tokens=BATCH_TOKENS, bf16=has_bf16(docs.device))
+    queries = torch.tensor(embedded(pairs.queries, "query"), device=docs.device)
+    sentences = None
+    if settings.sentences:
+        wanted = min(settings.steps * settings.sentences, A_DOCUMENT * len(kept))
+        texts, rows = pairs.sentences(wanted)
+        e = torch.tensor(embedded(texts, "query"), device=docs.device)
+        sentences = Sentences(e, rows)
+    barred = [np.setdiff1d(*rows) for rows in zip(pairs.never, pairs.relevant, strict=True)]
+    given = (queries, pairs.relevant, docs, ids, retriever.indexer.V, settings.nearby)
+    return Examples(*given, settings.scale / retriever.unit, seed, barred, sentences)

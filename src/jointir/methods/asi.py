@@ -17,13 +17,31 @@ class Settings(Trained):
     indexer: Annotated[str, Option("semantic indexing module", among=("mlp", "pq", "rq"))]
     length: Annotated[int, Option("L, positions of an identifier", least=1, most=7)]
     vocabulary: Annotated[int, Option("V, tokens of a position", least=2, most=256)]
-    layers: Annotated[int, Option("layers of the decoder", least=1)]
+    decoder: Annotated[
+        str,
+        Option(
+            "prefix: it has a vector for each prefix of an identifier; bart: the paper's",
+            among=("prefix", "bart"),
+        ),
+    ]
+    layers: Annotated[int, Option("layers of the decoder bart", least=1)]
+    width: Annotated[int, Option("hidden units of the decoder prefix", least=1)]
+    prototypes: Annotated[
+        int, Option("vectors a token at the first position, of the decoder prefix", least=1)
+    ]
     batch: Annotated[int, Option("pairs a batch", least=2)]
     fresh: Annotated[
         int,
         Option(
             "queries, and as many documents, of a batch encoded with gradient; the others come"
             " from the banks",
+            least=1,
+        ),
+    ]
+    encode_every: Annotated[
+        int,
+        Option(
+            "steps between two that encode; between them the indexing module learns alone",
             least=1,
         ),
     ]

@@ -12,10 +12,15 @@ class Settings(Trained):
     """Of a training; `holdout` and `seed` are those of the model's own."""
 
     steps: Annotated[int, Option("batches trained on", least=1)]
-    batch: Annotated[int, Option("half queries, half documents", least=2)]
+    batch: Annotated[
+        int, Option("half queries; the others are documents and sentences of documents", least=2)
+    ]
+    sentences: Annotated[
+        int, Option("of a batch, sentences of documents, embedded as queries", least=0)
+    ]
     nearby: Annotated[
         float,
-        Option("probability that a document near an example is its target", least=0, most=1),
+        Option("weight of the documents near an example in its targets", least=0, most=1),
     ]
     scale: Annotated[
         float,

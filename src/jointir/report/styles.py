@@ -46,6 +46,8 @@ LABELS = {
     "colbert": "ColBERT",
     "bm25": "BM25",
     "random-ids": "random ids",
+    "random-ids-bart": "random ids, BART decoder",
+    "asi++-bart": "ASI++, BART decoder",
     "residual-ids": "residual codes, fixed",
     "asi": "ASI",
     "asi++": "ASI++",
