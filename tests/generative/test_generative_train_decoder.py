@@ -67,7 +67,7 @@ def run(tiny, model, ids, out, **changed):
     return sha256(out / "model")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "product"])  # 3 divides no 32
 def test_fixed_ids_are_what_they_say(tiny, given, kind):
     (model, ids), (again, same) = given(kind, "a"), given(kind, "b")
     assert sha256(model) == sha256(again) and sha256(ids) == sha256(same)
