@@ -106,10 +106,14 @@ def refreshed(
 
     def with_refresh(step: int) -> torch.Tensor:
         documents = objective.documents
-        if step % every == 0:
-            objective.model.indexer.balance(documents.embeddings.detach(), step)
-            unique = documents.refresh(objective.model.indexer)
-            say(f"asi: step {step}, {unique} unique ids for {len(documents)} documents")
-        return loss_of(step)
+        if step % every:
+            return loss_of(step)
+        objective.model.indexer.balance(documents.embeddings.detach(), step)
+        unique = documents.refresh(objective.model.indexer)
+        say(f"asi: step {step}, {unique} unique ids for {len(documents)} documents")
+        loss = loss_of(step)
+        shares = ", ".join(f"{name} {value:.3f}" for name, value in objective.terms.items())
+        say(f"asi: step {step}, {shares}")
+        return loss
 
     return with_refresh

@@ -98,6 +98,7 @@ class Objective(nn.Module):
         super().__init__()
         self.model, self.queries, self.documents = model, queries, documents
         self.pairs, self.criteria, self.bf16 = pairs, criteria, bf16
+        self.terms: dict[str, float] = {}  # of the last loss, as they are added
 
     def loss(self, step: int, batch: int, fresh: int) -> torch.Tensor:
         """Return the total loss of one step; with `fresh` 0 that of the indexing module alone."""
@@ -108,7 +109,10 @@ class Objective(nn.Module):
         y = Indexed(indexer.log_p(x.e_q), log_pool, indexer.ids(x.e_q))
         epoch = max(1, len(self.documents) // len(x.e_pool))
         weight = self.criteria.coefficient(step, epoch)
-        return self.asi(x, y) + weight * self.plus(x, y) + indexer.penalty(x.e_pool, log_pool)
+        terms = self.asi(x, y) | {name: weight * own for name, own in self.plus(x, y).items()}
+        terms["quantization"] = indexer.penalty(x.e_pool, log_pool)
+        self.terms = {name: term.item() for name, term in terms.items()}
+        return sum(terms.values())
 
     def encode(self, batch: Batch, fresh: int, rng: np.random.Generator) -> Encoded:
         """Encode the fresh pairs, renew the banks with them, draw the pool."""
@@ -155,26 +159,27 @@ class Objective(nn.Module):
             total = total + losses.generation(from_documents, x.ids_pool[part])
         return total
 
-    def asi(self, x: Encoded, y: Indexed) -> torch.Tensor:
-        """Return eq. 3: L_c (with ASI's collision loss) + L_CE, where there is something fresh."""
+    def asi(self, x: Encoded, y: Indexed) -> dict[str, torch.Tensor]:
+        """Return eq. 3: L_c, ASI's collision loss and, where there is something fresh, L_CE."""
         A = len(x.e_q)
         p_pool = y.log_pool.exp()
         apart = losses.distances(y.log_q.exp(), p_pool)  # [A, P]
         L_c = losses.contrastive(apart.diagonal(), apart, x.irrelevant, self.criteria.alpha)
         collide = losses.sequence_reverse_cross_entropy(y.log_pool[:A], x.ids_pool, x.different)
-        return L_c + collide + (self.generation(x) if x.fresh else 0)
+        found = {"L_c": L_c, "collisions": collide}
+        return found | ({"L_CE": self.generation(x)} if x.fresh else {})
 
-    def plus(self, x: Encoded, y: Indexed) -> torch.Tensor:
-        """Return L_di + L_bot + L_ib, those that are switched on."""
-        total = x.e_q.new_zeros(())
+    def plus(self, x: Encoded, y: Indexed) -> dict[str, torch.Tensor]:
+        """Return L_di, L_bot and L_ib, those that are switched on, for what is fresh."""
+        found = {}
         if self.criteria.density:
-            total = total + self._density(x, y)
+            found["L_di"] = self._density(x, y)
         if self.criteria.bottleneck and x.fresh:
-            total = total + self._bottleneck(x)
+            found["L_bot"] = self._bottleneck(x)
         if self.criteria.information and x.fresh:
             e_d = x.e_pool[x.fresh : 2 * x.fresh]
-            total = total + self.criteria.beta * losses.information(e_d, x.e_pool)
-        return total
+            found["L_ib"] = self.criteria.beta * losses.information(e_d, x.e_pool)
+        return found
 
     def _density(self, x: Encoded, y: Indexed) -> torch.Tensor:
         A, k = len(x.e_q), self.criteria.nearest

@@ -46,6 +46,8 @@ LABELS = {
     "colbert": "ColBERT",
     "bm25": "BM25",
     "random-ids": "random ids",
+    "product-ids": "product codes, fixed (as Ultron-PQ)",
+    "tree-ids": "k-means tree, fixed (as DSI)",
     "random-ids-bart": "random ids, BART decoder",
     "asi++-bart": "ASI++, BART decoder",
     "residual-ids": "residual codes, fixed",
