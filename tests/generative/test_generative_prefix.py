@@ -71,6 +71,13 @@ def test_gradients_reach_the_places_that_were_asked_for_alone():
     assert found.first.vectors.grad.abs().sum() > 0 and found.gap.grad[2] != 0
 
 
+def test_parts_give_the_same(monkeypatch):
+    found, docs = decoder(IDS)
+    whole = found(docs, IDS)
+    monkeypatch.setattr("jointir.generative.prefix.PART", 2)
+    torch.testing.assert_close(found(docs, IDS), whole)
+
+
 def test_a_loaded_decoder_is_the_saved_one():
     (saved, docs), (loaded, _) = decoder(IDS), decoder(seed=1)
     loaded.load_state_dict(saved.state_dict())

@@ -8,6 +8,7 @@ from torch.nn.functional import embedding
 
 from jointir.generative.prototypes import Prototypes
 
+PART = 2**16  # continuations whose vectors are in memory at a time
 GAP = 5.0  # nats, at first, between a token that continues a known prefix and one that does not
 
 
@@ -125,7 +126,9 @@ class PrefixDecoder(nn.Module):
         count = end - first
         row = torch.repeat_interleave(count)  # [n], of each continuation
         at = first[row] + torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]
-        logits = (state[row] * self.own[i][at]).sum(1) + self.own_bias[i][at]
+        parts = zip(row.split(PART), at.split(PART), strict=True)
+        scores = torch.cat([(state[r] * self.own[i][a]).sum(1) for r, a in parts])
+        logits = scores + self.own_bias[i][at]
         other = shared - self.gap[i] * (count > 0)[:, None]
         return other.index_put((row, known[at] - keys[row]), logits.to(other))
 
