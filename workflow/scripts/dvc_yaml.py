@@ -87,7 +87,7 @@ def pipeline(dag: Dag) -> str:
         "params": list(params()),
         "metrics": sorted(path for path in made if path.startswith("reports/metrics/")),
         "plots": [{"effectiveness": plot}],  # drawn by .dvc/plots/effectiveness.json
-        "artifacts": dag.models,
+        **({"artifacts": dag.models} if dag.models else {}),
     }
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=WIDTH)
     return HEADER + text
