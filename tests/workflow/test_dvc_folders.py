@@ -110,7 +110,7 @@ rule all:
 
 rule build:
     output: "data/d/a/M{M}/index", "data/d/a/M{M}/curve", directory("data/d/a/M{M}/model")
-    shell: "echo {wildcards.M} | tee {output[0]} {output[1]}; mkdir {output[2]}; date > {output[2]}/w"
+    shell: "echo 1 | tee {output[0]} {output[1]}; mkdir {output[2]}; date > {output[2]}/w"
 
 rule summary:
     input: "data/d/a/M16/index"
