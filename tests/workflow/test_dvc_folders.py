@@ -50,7 +50,9 @@ def test_params_are_named_by_an_entry_of_which_all_is_read():
     tree = {"systems": {"a": {"M": 1, "seed": 2}, "b": {"M": 1, "seed": 2}, "c": {"M": 1}}}
     named = ["systems.a.M", "systems.a.seed", "systems.b.M", "systems.c.M"]
     assert dvc_yaml.entries(named, tree) == ["systems.a", "systems.b.M", "systems.c.M"]
-    assert dvc_yaml.entries(["systems.a", "systems.b"], tree) == ["systems.a", "systems.b"]
+    every = ["systems.a", "systems.b", "systems.c"]
+    assert dvc_yaml.entries(every, tree) == every, "one more may be added"
+    assert dvc_yaml.entries(["tune.run", "tune.seed"], {"tune": {"run": 1, "seed": 2}}) == ["tune"]
 
 
 @pytest.fixture(scope="module")

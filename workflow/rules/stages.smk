@@ -166,7 +166,11 @@ STAGES = {
 }
 _own = FITTED | TRAINED_INDEXES | TRAINED_ENCODERS
 if _others := [s for s in _own if s in (*FIRST, "tune") or STAGES[s] is not _own[s]]:
-    refuse(f"systems.{_others[0]}", "is the name of another stage", "Choose another name")
+    refuse(
+        "figure4.systems",
+        f"the method {_others[0]} has the name of a stage",
+        "Choose another name for it",
+    )
 # the stages that `rule all` asks for; some need a dataset with text
 REPORTS = ["report", "speed", "scale", "ablation", "negatives", "retrievers", "asi_report"]
 if not TEXTS:

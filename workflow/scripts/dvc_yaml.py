@@ -20,7 +20,10 @@ def params() -> dict[str, dict]:
 
 
 def entries(keys: list[str], tree: dict, path: tuple = ()) -> list[str]:
-    """Return dotted params keys; those that are all that an entry has are named by the entry."""
+    """Return dotted params keys; those that are all that an entry has are named by the entry.
+
+    A list of entries, such as `systems`, is none: others may be added to it.
+    """
     found = []
     for name, value in tree.items():
         own = (*path, name)
@@ -29,8 +32,9 @@ def entries(keys: list[str], tree: dict, path: tuple = ()) -> list[str]:
             found += [dotted] if dotted in keys else []
             continue
         below = entries(keys, value, own)
-        whole = below == [f"{dotted}.{key}" for key in value] and len(below) > 1
-        found += [dotted] if whole and path else below
+        whole = len(below) > 1 and below == [f"{dotted}.{key}" for key in value]
+        listed = all(isinstance(each, dict) for each in value.values())
+        found += [dotted] if whole and not listed else below
     return found
 
 
