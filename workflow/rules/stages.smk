@@ -17,24 +17,19 @@ def by_method(systems):
     return found
 
 
-def sized(systems):
-    """Return {system: sizes}, which reads no other system's params."""
-    return {system: sizes(system) for system in systems}
-
-
 # A file belongs to the first stage that makes it: indexes that are fitted come before `tune`, which
 # needs one of them.
 FITTED = {
     stage: Stage(
         f"the index at each size: {', '.join(own)}",
-        lambda own=own: each_system(rules.build.output.index, sized(own)),
+        lambda own=own: each_system(rules.build.output.index, only(own)),
     )
     for stage, own in by_method(BUILT).items()
 }
 TRAINED_ENCODERS = {
     stage: Stage(
         f"the trained encoder and its queries: {', '.join(own)}",
-        lambda own=own: each_system("data/{dataset}/{system}/queries.npy", sized(own)),
+        lambda own=own: each_system("data/{dataset}/{system}/queries.npy", only(own)),
     )
     for stage, own in by_method(SYSTEMS.of_form(Form.ENCODER)).items()
 }
@@ -42,9 +37,9 @@ TRAINED_INDEXES = {
     stage: Stage(
         f"the index and its query encoder at each size: {', '.join(own)}",
         lambda own=own: each_system(
-            "data/{dataset}/systems/{system}/{size}/queries.npy", sized(own), TEXTS
+            "data/{dataset}/systems/{system}/{size}/queries.npy", only(own), TEXTS
         )
-        + each_system(rules.distill.output.index, sized(own), VECTORS),
+        + each_system(rules.distill.output.index, only(own), VECTORS),
     )
     for stage, own in by_method(JOINT).items()
 }
