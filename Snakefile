@@ -35,5 +35,5 @@ include: "workflow/rules/stages.smk"
 rule all:
     default_target: True
     input:
-        [STAGES[stage]() for stage in REPORTS],
+        [STAGES[stage].targets() for stage in REPORTS],
     localrule: True

@@ -9,14 +9,14 @@ import yaml
 from conftest import CI, ROOT, clone, run
 
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
-import dvc_yaml
+import dvc_dag
 
 
 def test_a_cluster_is_told_what_every_job_needs(monkeypatch):
     """Whatever uses a GPU where there is one asks for it; downloads and reports are no jobs."""
     monkeypatch.chdir(ROOT)
     profile = yaml.safe_load((ROOT / "profiles/slurm/profile.yaml").read_text())
-    jobs = {job.rule.name: job for mine in dvc_yaml.load().jobs.values() for job in mine}
+    jobs = {job.rule.name: job for mine in dvc_dag.load().jobs.values() for job in mine}
     local = {name for name in jobs if name in jobs[name].rule.workflow._localrules}
     reports = {name for name in jobs if all(o.startswith("reports/") for o in jobs[name].output)}
     assert local == {"download", "corpus", "checkpoint", "fits"} | reports

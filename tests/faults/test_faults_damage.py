@@ -12,8 +12,8 @@ from faults.harm import flip, largest, truncate, under_its_old_time
 from faults.part import DATA, OVERLAY, hashes, kill, start, told, until
 
 REPRO = ("dvc", "repro", "report")
-STAGES = ["corpus", "download", "embed", "jpq", "measure", "pretrained", "quantize", "report"]
-STAGES += ["search", "star"]
+STAGES = ["corpus", "download", "jpq", "measure", "opq", "pretrained", "report", "search", "star"]
+STAGES += ["tune"]
 RUN = DATA / "runs/jpq/M16/test.trec.gz"
 
 
@@ -85,7 +85,7 @@ def test_a_killed_dvc_repro_goes_on(folder, expected):
     """As it begins a stage, and in the middle of a job: the same command again."""
     for path in [folder / "data/apidocs-ci/runs/opq/M16/dev.trec.gz", folder / RUN]:
         path.unlink()
-    for moment in ("dvc_bridge.py clean search", "rule retrieve:"):
+    for moment in ("dvc_bridge.py run search", "rule retrieve:"):
         process = start(folder, *REPRO)
         until(lambda said=moment: said in told(folder), process, folder)
         kill(process, folder)

@@ -23,7 +23,7 @@ def test_the_second_pipeline_refuses_and_the_first_ends_well(faultless, expected
     os.killpg(first.pid, signal.SIGSTOP)  # or it may end before the second has begun
     try:
         assert refused in run(*command("reports/tables/sizes.csv"), cwd=folder, ok=False)
-        assert refused in bridge("clean star", folder, ok=False)
+        assert refused in bridge("run star", folder, ok=False)
     finally:
         os.killpg(first.pid, signal.SIGCONT)
     assert first.wait() == 0, told(folder)

@@ -234,7 +234,10 @@ def test_a_stage_refuses_while_dvc_yaml_is_stale(mine):
     assert "dvc.yaml is stale" in told
     params.write_text(yaml.safe_dump(yaml.safe_load(text) | {"sweep": {"M": [16, 32]}}))
     bridge("write", folder)
-    assert "systems/opq/M32/index.faiss" in (folder / "dvc.yaml").read_text()
+    made = json.loads((folder / ".snakemake/dvc-stages.json").read_text())["stages"]["opq"][
+        "outputs"
+    ]
+    assert "data/mine/systems/opq/M32/index.faiss" in made
 
 
 def test_dvc_sees_what_is_behind_a_link_and_verify_what_kept_its_time(mine):

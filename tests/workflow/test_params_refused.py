@@ -141,11 +141,11 @@ def test_a_report_that_cannot_be_made_is_refused_where_it_is_asked_for(target, o
 @pytest.mark.parametrize(
     ("command", "line"),
     [
-        ("", "dvc_bridge.py: no command ''. Choose of write, check, clean, sync, verify"),
-        ("chekc", "dvc_bridge.py: no command 'chekc'. Choose of write, check, clean, sync, verify"),
-        ("clean", "dvc_bridge.py clean: takes one stage, not ''"),
-        ("clean corpus star", "dvc_bridge.py clean: takes one stage, not 'corpus star'"),
-        ("clean corpse", "dvc_bridge.py clean: no stage 'corpse'. Choose of download, corpus, "),
+        ("", "dvc_bridge.py: no command ''. Choose of write, check, run, sync, verify"),
+        ("chekc", "dvc_bridge.py: no command 'chekc'. Choose of write, check, run, sync, verify"),
+        ("run", "dvc_bridge.py run: takes one stage, not ''"),
+        ("run corpus star", "dvc_bridge.py run: takes one stage, not 'corpus star'"),
+        ("run corpse", "dvc_bridge.py run: no stage 'corpse'. Choose of download, corpus, "),
         ("sync corpse", "dvc_bridge.py sync: no stage 'corpse'. Choose of download, corpus, "),
         ("verify all", "dvc_bridge.py verify: takes nothing, not 'all'"),
         ("write x", "dvc_bridge.py write: takes nothing, not 'x'"),
@@ -160,7 +160,7 @@ def test_the_bridge_tells_of_refused_params_in_one_line(tmp_path):
     folder = clone(tmp_path / "project")
     params = folder / "params/systems.yaml"
     params.write_text(params.read_text().replace("M: [16, 24, 32, 48, 64, 96]", "M: all"))
-    for command in ("check", "write", "clean corpus"):
+    for command in ("check", "write", "run corpus"):
         told = bridge(command, folder, ok=False)
         assert told.splitlines()[-1].startswith("sweep.M: 'all' is not of type 'array'. What it is")
         assert "Traceback" not in told

@@ -10,7 +10,7 @@ from conftest import ROOT, clone, run
 
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
-import dvc_yaml
+import dvc_dag
 from workflow.scripts.params import _settings, prepare
 from workflow.scripts.reads import Params, dotted, taken
 from workflow.scripts.schema import load
@@ -286,7 +286,7 @@ def added():
     """Return the DAG of the default params with ADDED, and its commands by output."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        dag = dvc_yaml.load(ADDED)
+        dag = dvc_dag.load(ADDED)
         jobs = [job for own in dag.jobs.values() for job in own]
         return dag, {str(path): job.shellcmd for job in jobs for path in job.output}
 
@@ -343,13 +343,14 @@ def test_a_training_reads_what_its_method_says(added, folder, read):
     assert f"--seed {4 if folder == 'mse/M16-seed4' else 1} " in command
 
 
-def test_a_system_that_is_added_has_a_stage_with_its_params(added):
+def test_a_system_that_is_added_is_in_the_stage_of_its_method_with_its_params(added):
     dag = added[0]
-    stages = {name for name, own in dag.jobs.items() if own}
-    assert {"my_jpq", "jpq_neg"} <= stages
-    told = dvc_yaml.params_of("my_jpq", dag)
-    assert {"systems.my-jpq", "systems.jpq"} <= set(told)
-    assert any(name.startswith("systems.my-ance") for name in dvc_yaml.params_of("retrievers", dag))
+    made = {path for job in dag.jobs["jpq"] for path in map(str, job.output)}
+    for folder in ("my-jpq/M16", "jpq-neg/M16-seed1"):
+        assert f"data/apidocs/systems/{folder}/index.faiss" in made
+    told = dvc_dag.params_of("jpq", dag)
+    assert {"systems.my-jpq", "systems.jpq-neg", "systems.jpq"} <= set(told)
+    assert any(name.startswith("systems.my-ance") for name in dvc_dag.params_of("retrievers", dag))
 
 
 def test_a_variant_of_several_seeds_is_no_other_way_to_search(added):

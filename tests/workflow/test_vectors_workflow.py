@@ -14,7 +14,7 @@ import yaml
 from conftest import ROOT, clone, run
 
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
-import dvc_yaml
+import dvc_dag
 
 from documented import blocks
 from test_distill import N, Q, vectors
@@ -147,10 +147,10 @@ def test_dvc_knows_every_job_and_what_it_reads(given, monkeypatch, datasets):
     overlay = yaml.safe_load((given / "mine.yaml").read_text())
     overlay["figure4"]["datasets"] = datasets
     del overlay["sweep"]
-    dag = dvc_yaml.load(overlay)  # which ends where a job belongs to no stage
+    dag = dvc_dag.load(overlay)  # which ends where a job belongs to no stage
     rules = {name: {job.rule.name for job in own} for name, own in dag.jobs.items()}
     assert "vectors" in rules["corpus"] and "distill" in rules["jpq"]
-    told = dvc_yaml.params_of("jpq", dag)
+    told = dvc_dag.params_of("jpq", dag)
     assert "distill" in told or "distill.map_lr" in told
     assert "fits_vectors" in rules["pretrained"]
     assert ("star" in rules["star"]) == ("apidocs" in datasets)

@@ -13,7 +13,7 @@ import yaml
 from conftest import ENV, ROOT, bridge, clone, run
 
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
-import dvc_yaml
+import dvc_dag
 
 from jointir.search.ann import registry
 
@@ -110,7 +110,7 @@ def test_dvc_yaml_is_current(folder):
 
 def test_jobs_of_the_default_params(inside):
     libraries = dict(registry.LIBRARIES)
-    jobs = dvc_yaml.load().jobs
+    jobs = dvc_dag.load().jobs
     assert registry.LIBRARIES == libraries  # only the DAG takes all for installed
     assert Counter(job.rule.name for mine in jobs.values() for job in mine) == JOBS
 
@@ -125,8 +125,8 @@ def test_dvc_never_sees_temporary_files_and_knows_the_code(inside):
         path for path, _ in outs if path.startswith("data/")
     }
     assert "params/sources/apidocs.txt" in stages["download"]["deps"]
-    assert "src/jointir/joint/jpq.py" in stages["jpq"]["deps"]
-    assert "src/jointir/joint/jpq.py" not in stages["search"]["deps"]
+    assert "src/jointir/joint" in stages["jpq"]["deps"]
+    assert "src/jointir/joint" not in stages["search"]["deps"]
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)

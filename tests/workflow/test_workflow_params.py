@@ -15,7 +15,7 @@ from dvc.repo import Repo
 from conftest import ROOT, bridge, clone, edit_params, merge, run
 
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
-import dvc_yaml
+import dvc_dag
 
 
 def leaves(tree: dict, path: tuple = ()) -> Iterator[tuple[tuple, object]]:
@@ -78,7 +78,7 @@ def nested(path: tuple, value: object) -> dict:
 
 def stages_now(overlays: list[dict]) -> dict[str, set]:
     """Return, for every stage, what its jobs make, read and do, with these changes of FEW."""
-    jobs = dvc_yaml.load(reduce(merge, overlays, FEW)).jobs
+    jobs = dvc_dag.load(reduce(merge, overlays, FEW)).jobs
     return {
         name: {
             (str(job.output), str(job.input), repr(sorted(job.params.items())), job.shellcmd)

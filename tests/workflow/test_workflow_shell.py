@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT, merge
 
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
-import dvc_yaml
+import dvc_dag
 
 MEASURES = ["RR(rel=2)@10", "nDCG(dcg='exp-log2')@10", "nDCG(gains={1:3})@10"]
 PROMPT = 'it\'s {a} $(b) "c" `d` \\ *'
@@ -30,7 +30,7 @@ def commands(tmp_path_factory):
     overlay = merge(OVERLAY, {"datasets": {"apidocs": {"requirements": str(pins)}}})
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        jobs = [job for own in dvc_yaml.load(overlay).jobs.values() for job in own]
+        jobs = [job for own in dvc_dag.load(overlay).jobs.values() for job in own]
         found: dict[str, list] = {}
         for job in jobs:
             if job.shellcmd:

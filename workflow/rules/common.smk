@@ -33,7 +33,10 @@ TEXTS = [d for d in DATASETS if d not in VECTORS]
 OF_TEXT = rf"(?!(?:{'|'.join(VECTORS)})/)[a-z0-9-]+" if VECTORS else "[a-z0-9-]+"
 
 # The file of packages of each dataset that has one: by these its queries are told apart.
-PACKAGES = {d: path for d in DATASETS if (path := config["datasets"][d].get("groups"))}
+PACKAGES = Lazy(
+    lambda: [d for d in DATASETS if config["datasets"][d].get("groups")],
+    lambda d: config["datasets"][d]["groups"],
+)
 
 
 def measures_of(dataset, split):

@@ -1,128 +1,198 @@
-def stage_of(system):
-    """Return the name of a system's stage."""
-    return system.replace("-", "_")
+from typing import Callable, NamedTuple
 
 
-# What figure 4 runs: what it shows, and what that starts from.
-_RUN = {*OF_FIGURE4, *(SYSTEMS[s]["start"] for s in OF_FIGURE4 if s in JOINT)}
-# A stage for each index of figure 4, and for each of its encoders beside STAR. A file belongs to the
-# first stage that makes it: those that are fitted come before `tune`, which needs one of them.
+class Stage(NamedTuple):
+    """A stage of DVC: what it leaves, in one line, and the files and folders that this is made of."""
+
+    says: str
+    targets: Callable
+
+
+def by_method(systems):
+    """Return {stage: systems} of those that figure 4 shows or starts from: a stage for each method."""
+    shown = {*OF_FIGURE4, *(SYSTEMS[s]["start"] for s in OF_FIGURE4 if s in JOINT)} - {"star"}
+    found = {}
+    for system in [s for s in systems if s in shown]:
+        found.setdefault(SYSTEMS.methods[system].replace("-", "_"), []).append(system)
+    return found
+
+
+# A file belongs to the first stage that makes it: indexes that are fitted come before `tune`, which
+# needs one of them.
 FITTED = {
-    stage_of(system): lambda system=system: each_system(rules.build.output.index, only([system]))
-    for system in BUILT
-    if system in _RUN
+    stage: Stage(
+        f"the index at each size: {', '.join(own)}",
+        lambda own=own: each_system(rules.build.output.index, only(own)),
+    )
+    for stage, own in by_method(BUILT).items()
 }
-OF_SYSTEMS = {
-    **{
-        stage_of(system): lambda system=system: each_system(
-            "data/{dataset}/systems/{system}/{setting}/queries.npy", only([system]), TEXTS
+TRAINED_ENCODERS = {
+    stage: Stage(
+        f"the trained encoder and its queries: {', '.join(own)}",
+        lambda own=own: each_system("data/{dataset}/{system}/queries.npy", only(own)),
+    )
+    for stage, own in by_method(SYSTEMS.of_form(Form.ENCODER)).items()
+}
+TRAINED_INDEXES = {
+    stage: Stage(
+        f"the index and its query encoder at each size: {', '.join(own)}",
+        lambda own=own: each_system(
+            "data/{dataset}/systems/{system}/{setting}/queries.npy", only(own), TEXTS
         )
-        + each_system(rules.distill.output.index, only([system]), VECTORS)
-        for system in JOINT
-        if system in OF_FIGURE4
-    },
-    **{
-        stage_of(system): lambda system=system: each_system(
-            "data/{dataset}/{system}/queries.npy", only([system])
-        )
-        for system in SYSTEMS.of_form(Form.ENCODER)
-        if system in OF_FIGURE4 and system != "star"
-    },
+        + each_system(rules.distill.output.index, only(own), VECTORS),
+    )
+    for stage, own in by_method(JOINT).items()
 }
 
-# One DVC stage and one target rule stage_<name> each, in order, and what it makes. The params that a
-# stage depends on are noted while these functions, its rules and its jobs read them (reads.py).
+# One DVC stage and one target rule stage_<name> each, in order. The params that a stage depends on are
+# noted while these functions, its rules and its jobs read them (reads.py).
 FIRST = {
-    "download": lambda: each_dataset("data/{dataset}/source", kinds=list(DOWNLOADED)),
-    "corpus": lambda: each_dataset("data/{dataset}/collection"),
-    "pretrained": lambda: each_dataset("data/{dataset}/pretrained/flat.faiss", among=TEXTS)
-    + each_dataset("data/{dataset}/pretrained/queries.npy", among=TEXTS)
-    + each_dataset("data/{dataset}/fits/figure4.json"),
-    "star": lambda: each_dataset("data/{dataset}/star/model", among=TEXTS),
-    "embed": lambda: each_dataset("data/{dataset}/star/flat.faiss")
-    + each_dataset("data/{dataset}/star/queries.npy")
-    + each_dataset("data/{dataset}/star/train.npy"),
+    "download": Stage(
+        "the pinned files that the datasets are made from",
+        lambda: each_dataset("data/{dataset}/source", kinds=list(DOWNLOADED)),
+    ),
+    "corpus": Stage(
+        "the documents, queries and judgements of each dataset",
+        lambda: each_dataset("data/{dataset}/collection"),
+    ),
+    "pretrained": Stage(
+        "the encoder before training, and what it embeds",
+        lambda: each_dataset("data/{dataset}/pretrained/flat.faiss", among=TEXTS)
+        + each_dataset("data/{dataset}/pretrained/queries.npy", among=TEXTS)
+        + each_dataset("data/{dataset}/fits/figure4.json"),
+    ),
+    "star": Stage(
+        "STAR, the dual encoder that all indexes start from, and what it embeds",
+        lambda: each_dataset("data/{dataset}/star/model", among=TEXTS)
+        + each_dataset("data/{dataset}/star/flat.faiss")
+        + each_dataset("data/{dataset}/star/queries.npy")
+        + each_dataset("data/{dataset}/star/train.npy"),
+    ),
 }
 STAGES = {
     **FIRST,
     **FITTED,
-    **(
-        {"tune": lambda: each_dataset(rules.tune.output.chosen, among=TEXTS)}
-        if config["tune"]["run"]
-        else {}
-    ),
-    **OF_SYSTEMS,
-    "search": lambda: each_system(rules.retrieve.output.meta),
-    "measure": lambda: [
-        *made("results", "comparisons"),
-        *rules.groups.output,
-        *rules.figure4_table.input.star,
-    ],
-    "asi_dataset": lambda: [
-        *dict.fromkeys(
-            path
-            for variant in VARIANTS
-            for path in expand(start(variant, "docs.npy"), dataset=config["asi"]["dataset"])
+    "tune": Stage(
+        "the settings of JPQ that dev likes best",
+        lambda: (
+            each_dataset(rules.tune.output.chosen, among=TEXTS) if config["tune"]["run"] else []
         ),
-        *of_baselines(BASELINE),
-    ],
-    "asi": lambda: each_training(rules.measure_ids.output.values)
-    + each_training(rules.cold_start.output.table, only="holdout"),
-    "asi_report": lambda: [
-        rules.asi_results.output.table,
-        rules.asi_results.output.made,
-        *rules.asi_table1.output,
-        *(rules.asi_table3.output if {"asi-unseen", "asi++-unseen"} <= set(VARIANTS) else []),
-        *rules.asi_table4.output,
-        *rules.asi_table7.output,
-        *rules.asi_figure3.output,
-        *rules.asi_figure5.output,
-        *rules.asi_figure6.output,
-    ],
-    "ann": lambda: each_system(rules.retrieve.output.meta, FIGURE5),
-    "speed": lambda: [
-        *made("results-speed", "comparisons-speed"),
-        *rules.latencies.output,
-        *rules.figure5.output,
-        *rules.table1.output,
-        *rules.table2.output,
-    ],
-    "scale": lambda: [*rules.scale.output, *rules.figure_scale.output],
-    "ablation": lambda: [
-        *made("results-ablation", "comparisons-ablation"),
-        *rules.figure7.output,
-    ],
-    "retrievers": lambda: [
-        *made("results-retrievers", "comparisons-retrievers"),
-        *rules.figure1.output,
-        *expand(rules.retriever_table.output, number=[3, 5]),
-    ],
-    "negatives": lambda: [
-        *each_dataset(rules.negatives.output.overlap, among=TEXTS),
-        *rules.figure3.output,
-    ],
-    "report": lambda: [
-        *rules.figure4.output,
-        *rules.figure_training.output,
-        *rules.pays.output,
-        *rules.figure4_table.output,
-        *rules.groups_table.output,
-        *rules.metrics.output,
-    ],
+    ),
+    **TRAINED_INDEXES,
+    **TRAINED_ENCODERS,
+    "search": Stage(
+        "what each system of figure 4 finds for each query",
+        lambda: each_system(rules.retrieve.output.meta),
+    ),
+    "measure": Stage(
+        "the effectiveness of each system of figure 4, with intervals and p values",
+        lambda: [
+            *made("results", "comparisons"),
+            *rules.groups.output,
+            *rules.figure4_table.input.star,
+        ],
+    ),
+    "asi": Stage(
+        "ASI, ASI++ and their variants: identifiers, decoders, what they find; and their baselines",
+        lambda: each_training(rules.measure_ids.output.values)
+        + each_training(rules.cold_start.output.table, only="holdout")
+        + of_baselines(BASELINE),
+    ),
+    "asi_report": Stage(
+        "the tables and figures of ASI++",
+        lambda: [
+            rules.asi_results.output.table,
+            rules.asi_results.output.made,
+            *rules.asi_table1.output,
+            *(rules.asi_table3.output if {"asi-unseen", "asi++-unseen"} <= set(VARIANTS) else []),
+            *rules.asi_table4.output,
+            *rules.asi_table7.output,
+            *rules.asi_figure3.output,
+            *rules.asi_figure5.output,
+            *rules.asi_figure6.output,
+        ],
+    ),
+    "speed": Stage(
+        "figure 5, tables 1 and 2: other ways to search, and how fast each system is",
+        lambda: [
+            *made("results-speed", "comparisons-speed"),
+            *rules.latencies.output,
+            *rules.figure5.output,
+            *rules.table1.output,
+            *rules.table2.output,
+        ],
+    ),
+    "scale": Stage(
+        "the synthetic ladder: how speed grows with the number of documents",
+        lambda: [*rules.scale.output, *rules.figure_scale.output],
+    ),
+    "ablation": Stage(
+        "figure 7: what each part of JPQ's training is worth",
+        lambda: [
+            *made("results-ablation", "comparisons-ablation"),
+            *rules.figure7.output,
+        ],
+    ),
+    "retrievers": Stage(
+        "figure 1, tables 3 and 5: other retrievers",
+        lambda: [
+            *made("results-retrievers", "comparisons-retrievers"),
+            *rules.figure1.output,
+            *expand(rules.retriever_table.output, number=[3, 5]),
+        ],
+    ),
+    "negatives": Stage(
+        "figure 3: the negatives that JPQ trains on",
+        lambda: [
+            *each_dataset(rules.negatives.output.overlap, among=TEXTS),
+            *rules.figure3.output,
+        ],
+    ),
+    "report": Stage(
+        "figure 4 and its tables: effectiveness and index size",
+        lambda: [
+            *rules.figure4.output,
+            *rules.figure_training.output,
+            *rules.pays.output,
+            *rules.figure4_table.output,
+            *rules.groups_table.output,
+            *rules.metrics.output,
+        ],
+    ),
 }
-_own = FITTED | OF_SYSTEMS
+_own = FITTED | TRAINED_INDEXES | TRAINED_ENCODERS
 if _others := [s for s in _own if s in (*FIRST, "tune") or STAGES[s] is not _own[s]]:
-    refuse(f"systems.{_others[0]}", "is the name of another stage", "Choose another name")
+    refuse(
+        "figure4.systems",
+        f"the method {_others[0]} has the name of a stage",
+        "Choose another name for it",
+    )
 # the stages that `rule all` asks for; some need a dataset with text
 REPORTS = ["report", "speed", "scale", "ablation", "negatives", "retrievers", "asi_report"]
 if not TEXTS:
     REPORTS = ["report", "scale", "asi_report"]
 
-for _stage, _targets in STAGES.items():
+for _stage, _what in STAGES.items():
 
     rule:
         name:
             f"stage_{_stage}"
         input:
-            _targets(),
+            _what.targets(),
         localrule: True
+
+
+def models():
+    """Return DVC's artifacts: JPQ's index and query encoder at the size that table 1 shows."""
+    M = config["table1"]["M"]
+    files = {"index": "index.faiss", "query-encoder": "query_encoder"}
+    return {
+        f"{d}-jpq-{kind}": {
+            "path": f"data/{d}/systems/jpq/M{M}/{name}",
+            "type": "model",
+            "desc": f"JPQ's {kind.replace('-', ' ')} of {M} bytes a document, for {d}",
+        }
+        for d in DATASETS
+        for kind, name in files.items()
+        if "jpq" in FIGURE4 and M in widths("jpq") and (d in TEXTS or kind == "index")
+    }

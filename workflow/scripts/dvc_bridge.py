@@ -2,43 +2,37 @@
 
 write         derive dvc.yaml from the Snakemake DAG of params/*.yaml
 check         exit 1 if dvc.yaml is stale
-clean STAGE   (run by each DVC stage) refuse if dvc.yaml is stale; delete outputs that Snakemake
+run STAGE     (what each DVC stage does) refuse if dvc.yaml is stale; delete outputs that Snakemake
               cannot vouch for, such as those put there by dvc checkout, pull or exp, and what is
-              damaged
+              damaged; put aside what no job makes; then let Snakemake do what is missing
 sync [STAGE]  after dvc checkout or pull, of everything or of a stage and those before it: let
               Snakemake accept the restored files
 verify        read every artifact and input again; delete artifacts whose bytes are not what DVC
               hashed, and let DVC read such inputs anew
 
 Snakemake's DAG is the only one written by hand. A DVC stage is made of each key of STAGES in
-workflow/rules/stages.smk; its params are those that the stage's rules and jobs read.
+workflow/rules/stages.smk; its params are those that the stage's rules and jobs read. DVC tracks
+folders; what is looked at here are the files that jobs make in them.
 """
 
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import facts
+import strangers
 import yaml
 from alone import lock_folder
 from damage import changed_files, cut_short, damaged, files_of
 from snakemake.persistence.file import FilePersistence
 
-CURRENT = Path(".snakemake/dvc-yaml-is-current")  # holds the hash of what dvc.yaml was derived from
-
 
 def stages() -> dict[str, dict]:
-    """Return the stages of dvc.yaml, which mostly tell enough: a DAG takes seconds to build."""
+    """Return the stages of dvc.yaml."""
     return yaml.CSafeLoader(Path("dvc.yaml").read_text()).get_single_data()["stages"]  # fast, safe
-
-
-def made(stage: dict) -> list[str]:
-    """Return the outputs of a stage of dvc.yaml."""
-    return [path for out in stage["outs"] for path in out]
 
 
 def trusted(path: Path, record) -> bool:
@@ -47,54 +41,61 @@ def trusted(path: Path, record) -> bool:
     return record is not None and abs(newest - record.endtime) < 1e-3
 
 
-def clean(name: str) -> None:
-    """Delete the stage's outputs that have no matching record.
+def run(name: str) -> None:
+    """Clean a stage's outputs, then become Snakemake, which makes what is missing of the stage."""
+    lock_folder()
+    rules = clean(name, current())
+    target = f"stage_{name}"  # and the lock is free again: Snakemake takes it
+    os.execvp("snakemake", ["snakemake", "--allowed-rules", target, *rules, "--", target])
+
+
+def clean(name: str, everything: dict[str, facts.Stage]) -> list[str]:
+    """Delete the stage's outputs that have no matching record; return the rules of its jobs.
 
     Snakemake reruns a file whose params changed only if it has a record of the old ones. Without
     this, a fresh clone, `dvc pull`, an edited parameter and `dvc repro` would do nothing, and lock
     the new parameter with the old models.
     """
-    lock_folder()
-    refuse_stale()
-    everything, records = stages(), FilePersistence(nolock=True)  # private: the lock pins snakemake
-    own = made(everything[name])
-    killed = records._filter_incomplete_keys(own)  # for snakemake --rerun-incomplete
-    for path in filter(os.path.exists, sorted(set(own) - killed)):
+    stage = everything[name]
+    tracked = [path for out in stages()[name]["outs"] for path in out]
+    strangers.put_aside(tracked, stage.outputs | stage.passing)
+    strangers.bring_back(stage.outputs)
+    records = FilePersistence(nolock=True)  # private: the lock pins snakemake
+    own = stage.outputs
+    killed = records._filter_incomplete_keys(sorted(own))  # for snakemake --rerun-incomplete
+    for path in filter(os.path.exists, sorted(own - killed)):
         if not trusted(Path(path), records._read_record(path)):
             delete(path, "not made by Snakemake here")
-    for path in cut_short(name):
+    for path in cut_short(name, own):
         delete(path, "its bytes are not what dvc.lock says, though its time is older")
     delete_damaged(own)
     if len({os.path.exists(path) for path in own}) == 2:
-        delete_incomplete(name)
-    others = {path for other, its in everything.items() if other != name for path in made(its)}
-    if delete_damaged(others.intersection(everything[name]["deps"])):
+        delete_incomplete(stage)
+    others = set().union(*(s.outputs for other, s in everything.items() if other != name))
+    if delete_damaged(others & stage.inputs()):
         sys.exit("what this stage reads was damaged: run `dvc repro` again, which makes it anew")
+    return stage.rules
 
 
-def delete_incomplete(name: str) -> None:
+def delete_incomplete(stage: facts.Stage) -> None:
     """Delete what the jobs of a stage made beside and of a missing output.
 
     Snakemake looks at its targets alone: a gap before them would stay, and DVC would miss it. What
     only machines with the extra `ann` make may be missing.
     """
-    from dvc_yaml import load, outputs  # seconds, and gaps are rare
-
-    dag = load()
-    jobs = dag.jobs[name]
-    lost = {o for o in outputs(jobs) if not Path(o).exists()} - dag.optional
+    lost = {path for path in stage.outputs if not Path(path).exists()}
     found: set[str] = set()
     while lost - found:
         found |= lost
-        lost = {str(o) for j in jobs if found & {*j.input, *j.output} for o in j.output}
-    for path in filter(os.path.exists, sorted(found & set(outputs(jobs)))):
+        lost = {o for j in stage.jobs if found & {*j.reads, *j.makes} for o in j.makes}
+    for path in filter(os.path.exists, sorted(found)):
         delete(path, "a file beside it, or one that it is made of, is missing")
 
 
 def delete(path: str, why: str) -> None:
     """Delete an artifact, and say so."""
     print(f"deleted, {why}: {path}", file=sys.stderr)
-    shutil.rmtree(path) if Path(path).is_dir() else Path(path).unlink()
+    strangers.delete(Path(path))
 
 
 def delete_damaged(paths: Iterable[str]) -> list[str]:
@@ -108,9 +109,10 @@ def delete_damaged(paths: Iterable[str]) -> list[str]:
 def verify() -> None:
     """Read every artifact again, and delete what is damaged; read what a user changed anew, too."""
     lock_folder()
-    everything = stages().values()
-    artifacts = {path for stage in everything for path in made(stage)}
-    changed = changed_files({path for stage in everything for path in stage["deps"]} - artifacts)
+    artifacts = set().union(*(stage.outputs for stage in current().values()))
+    tracked = {path for stage in stages().values() for out in stage["outs"] for path in out}
+    read = {path for stage in stages().values() for path in stage["deps"]}
+    changed = changed_files(read - tracked)
     for path in changed:
         print(f"changed under its old time: {path}", file=sys.stderr)
         path.touch()  # so that DVC reads it
@@ -123,7 +125,7 @@ def sync(stage: str = "") -> None:
 
     DVC writes files back in any order.
     """
-    refuse_stale()
+    current()
     status = ["dvc", "status", "--json", *(["--with-deps", stage] if stage else [])]
     done = subprocess.run(status, capture_output=True, text=True, check=False)
     if done.returncode or json.loads(done.stdout):
@@ -134,56 +136,46 @@ def sync(stage: str = "") -> None:
     subprocess.run(command, check=True)
 
 
-def derived_from() -> str:
-    """Return a hash over dvc.yaml and all that it is derived from."""
-    folders = (Path("params").glob("*.yaml"), Path("workflow").rglob("*"), Path("src").rglob("*"))
-    files = {p for found in folders for p in found if p.suffix in (".py", ".smk", ".yaml")}
-    digest = hashlib.sha256()
-    files |= {path for path in map(Path, ("dvc.yaml", "Snakefile")) if path.exists()}
-    for path in sorted(files):
-        digest.update(f"{path}\0".encode() + path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-def check() -> None:
-    """Exit when dvc.yaml is not that of the params and rules as they are now."""
+def check() -> dict[str, facts.Stage]:
+    """Return the stages; exit when dvc.yaml is not that of the params and rules as they are now."""
+    from dvc_dag import load
     from dvc_yaml import BRIDGE, pipeline
 
     stale = f"dvc.yaml is stale: the params or the rules changed. Renew it: {BRIDGE} write"
     try:
-        current = pipeline()
+        dag = load()
+        wanted = pipeline(dag)
     except SystemExit as e:  # the params are refused
         sys.exit(f"{e}. And {stale}")
-    if not Path("dvc.yaml").exists() or Path("dvc.yaml").read_text() != current:
+    if not Path("dvc.yaml").exists() or Path("dvc.yaml").read_text() != wanted:
         sys.exit(stale)
+    return facts.keep(dag)
 
 
-def refuse_stale() -> None:
-    """Do `check`, unless nothing that dvc.yaml is derived from has changed since the last time.
+def current() -> dict[str, facts.Stage]:
+    """Return the stages after `check`, which is left out where nothing has changed since the last.
 
-    Stages of a stale one would run other jobs than it lists: outputs that it does not know would
-    stay, and others would be recorded beside params that they were not made with.
+    Stages of a stale dvc.yaml would run other jobs than it lists: outputs that it does not know
+    would stay, and others would be recorded beside params that they were not made with.
     """
-    known = derived_from()
-    if CURRENT.exists() and CURRENT.read_text() == known:
-        return  # to derive it takes seconds, and each stage asks
-    check()
-    CURRENT.parent.mkdir(exist_ok=True)
-    CURRENT.write_text(known)
+    return facts.kept() or check()  # to derive it takes seconds, and each stage asks
 
 
 def write() -> None:
     """Write dvc.yaml anew."""
+    from dvc_dag import load
     from dvc_yaml import pipeline
 
-    Path("dvc.yaml").write_text(pipeline())
+    dag = load()
+    Path("dvc.yaml").write_text(pipeline(dag))
+    facts.keep(dag)
 
 
 # of each command: what does it, and how many arguments it takes
 COMMANDS = {
     "write": (write, 0, 0),
     "check": (check, 0, 0),
-    "clean": (clean, 1, 1),
+    "run": (run, 1, 1),
     "sync": (sync, 0, 1),
     "verify": (verify, 0, 0),
 }

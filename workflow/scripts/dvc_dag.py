@@ -1,0 +1,122 @@
+"""What DVC is told of Snakemake's DAG: the jobs of each stage, and what they make and read."""
+
+import contextlib
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from snakemake.api import SnakemakeApi
+from snakemake.io import is_flagged
+from snakemake.settings.types import (
+    ConfigSettings,
+    DAGSettings,
+    OutputSettings,
+    Quietness,
+    ResourceSettings,
+)
+
+from jointir.search.ann import registry
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from workflow.scripts.reads import Reads, by_job, dotted, recorded  # the Snakefile's own module
+
+EXTRA = set(registry.LIBRARIES)  # methods whose library is in the extra `ann`
+
+
+class Dag(NamedTuple):
+    """What the bridge needs of a workflow, for the params of this folder."""
+
+    jobs: dict[str, list]  # stage -> its Snakemake jobs
+    reads: Reads  # which params each rule reads
+    optional: set[str]  # files that only machines with the extra `ann` make: DVC tracks none
+    folders: list[str]  # of the user's that are read
+    says: dict[str, str]  # stage -> what it leaves, in one line
+    models: dict[str, dict]  # DVC's artifacts
+
+
+@contextlib.contextmanager
+def all_libraries() -> Iterator[None]:
+    """Let no library be missing: dvc.yaml is the same whatever is installed here."""
+    kept = dict(registry.LIBRARIES)
+    registry.LIBRARIES.clear()
+    try:
+        yield
+    finally:
+        registry.LIBRARIES.update(kept)
+
+
+def load(overrides: dict | None = None) -> Dag:
+    """Return the whole DAG, of all libraries; `overrides` are merged into params/*.yaml."""
+    quiet = OutputSettings(quiet={Quietness.ALL})
+    with all_libraries(), recorded() as reads, SnakemakeApi(quiet) as api:
+        config = ConfigSettings(config=overrides or {})
+        handle = api.workflow(ResourceSettings(cores=1), config, snakefile=Path("Snakefile"))
+        with contextlib.redirect_stdout(io.StringIO()):  # the one call that builds and runs nothing
+            handle.dag(DAGSettings(targets={"all"}, forceall=True)).printd3dag()
+        workflow = handle._workflow  # private: the lock file pins snakemake
+        known = workflow.globals
+        targets = {
+            name: [str(i) for i in workflow.get_rule(f"stage_{name}").input]
+            for name in known["STAGES"]
+        }
+        jobs = [job for job in workflow.dag.jobs if job.output]
+        methods = known["SYSTEMS"].methods
+        optional = {
+            o
+            for job in jobs
+            if methods.get(job.wildcards_dict.get("system")) in EXTRA
+            for o in map(str, job.output)
+        }
+        says = {name: stage.says for name, stage in known["STAGES"].items()}
+        told = (known["user_folders"](), says, known["models"]())
+        return Dag(assign(targets, jobs), reads, optional, *told)
+
+
+def params_of(name: str, dag: Dag) -> list[str]:
+    """Return the params that a stage's rules and jobs read, and those that belong to no rule."""
+    found = dag.reads.of_none | dag.reads.of_rule[f"stage_{name}"]
+    for job in dag.jobs[name]:
+        found |= dag.reads.of_rule[job.rule.name] | by_job(job)
+    return dotted(found)
+
+
+def assign(targets: dict[str, list[str]], jobs: list) -> dict[str, list]:
+    """Give each job to the first stage that needs it."""
+    maker = {str(o): job for job in jobs for o in job.output}
+    left, found = set(jobs), {}
+    for stage, todo in targets.items():
+        found[stage], todo = [], list(todo)
+        while todo:
+            job = maker.get(todo.pop())
+            if job in left:
+                left.remove(job)
+                found[stage].append(job)
+                todo += map(str, job.input)
+    if left:
+        rules = sorted({job.rule.name for job in left})
+        sys.exit(f"workflow/rules/stages.smk: no stage makes {rules}: add their outputs to STAGES")
+    return found
+
+
+def outputs(jobs: list) -> list[str]:
+    """Return the files and folders that stay; Snakemake deletes those marked temp()."""
+    return sorted(str(o) for job in jobs for o in job.output if not is_flagged(o, "temp"))
+
+
+def inputs(jobs: list, folders: list[str]) -> list[str]:
+    """Return what the jobs read and do not make: other stages' outputs, sources, code.
+
+    In place of a user's files, the folder that they are in: a file that is added counts too.
+    """
+    made = {str(o) for job in jobs for o in job.output}
+    read = {str(i) for job in jobs for i in job.input} - made
+    homes = {path: f for path in read for f in folders if Path(f) in Path(path).parents}
+    # DVC hashes no folder that is a link within a folder: what it leads to is named as well
+    linked = {
+        str(Path(path).resolve().parent)
+        for path, home in homes.items()
+        if Path(home).resolve() not in Path(path).resolve().parents
+    }
+    return sorted({homes.get(path, path) for path in read} | linked)
