@@ -80,7 +80,9 @@ rule fixed_ids:
         kind=lambda w: VARIANTS[w.variant]["given"],
         length=lambda w: VARIANTS[w.variant]["length"],
         vocabulary=lambda w: VARIANTS[w.variant]["vocabulary"],
-        decoder=lambda w: options({k: VARIANTS[w.variant][k] for k in ("decoder", "layers", "width", "prototypes")}),
+        decoder=lambda w: options(
+            {k: VARIANTS[w.variant][k] for k in ("decoder", "layers", "width", "prototypes")}
+        ),
     shell:
         "jointir fixed-ids --collection {input.collection} --encoder {input.model}"
         " --docs {input.docs} --out {output.model} --ids {output.ids} --kind {params.kind}"
