@@ -113,18 +113,19 @@ def test_the_table_counts_the_ids(folder, table, system):
 
 
 def test_residual_ids_are_residual_codes_of_the_starting_encoder(folder):
-    """By the codebooks with which the decoder begins: k-means depends on the number of threads."""
-    own = trained(folder, "residual-ids")
-    weights = load_file(own / "joint/generative.safetensors")
-    books = weights["decoder.layers.embed_tokens.weight"][: L * V].reshape(L, V, -1)
+    """By each token's mean of what is left: codebooks, and k-means depends on the threads."""
+    _, ids = read_ids(trained(folder, "residual-ids") / "ids.parquet")
     rest = np.load(folder / DATA / "star/docs.npy").astype(np.float32)
-    _, ids = read_ids(own / "ids.parquet")
-    for i, book in enumerate(books):
-        apart = np.square(book).sum(1) - 2 * rest @ book.T  # [N, V], up to a constant a row
-        chosen = np.take_along_axis(apart, ids[:, i : i + 1], 1)[:, 0]
-        # the nearest: of a document alone in its cell nothing is left, and float32 has ties there
-        np.testing.assert_allclose(chosen, apart.min(1), atol=1e-5)
-        rest = rest - book[ids[:, i]]
+    for tokens in ids.T:
+        book = np.full((V, rest.shape[1]), np.inf, np.float32)
+        for v in set(tokens):
+            book[v] = rest[tokens == v].mean(0)
+        apart = np.square(rest[:, None] - book[None]).sum(2)  # [N, V]
+        own = apart[np.arange(N), tokens]
+        # but for the few whose cell moved after k-means' last assignment
+        assert (own <= apart.min(1) + 1e-5).mean() > 0.98
+        assert own.mean() < 0.7 * np.square(rest).sum(1).mean()  # .26 .63 .50 .42 in a run
+        rest = rest - book[tokens]
 
 
 @pytest.mark.parametrize("system", ["asi++", "asi"])
@@ -138,8 +139,9 @@ def test_joint_training_moves_the_encoder_and_train_decoder_only_the_decoder(fol
     assert start.keys() == joint.keys() and any((start[k] != joint[k]).any() for k in start)
     assert all((joint[k] == final[k]).all() for k in joint)
     parts = [load_file(own / part / "generative.safetensors") for part in ("joint", "model")]
-    changed = {k.split(".")[0] for k in parts[0] if (parts[0][k] != parts[1][k]).any()}
-    assert changed == {"decoder"}
+    same = {k for k in parts[0] if np.array_equal(parts[0][k], parts[1][k])}
+    assert {k.split(".")[0] for k in parts[1].keys() - same} == {"decoder"}
+    assert parts[0].keys() == parts[1].keys()
 
 
 def test_table_1_shows_the_baselines_and_every_system(folder, table):
