@@ -62,10 +62,11 @@ NEGATIVES = {"random_weight": 0.1, "depth": 20}
 JPQ = COMMON | {"negatives": 20, "lambda_cut": 20}
 DPQ = COMMON | {"temperature": 1e-3, "reconstruction": 1.0}
 TCT = COMMON | {"depth": 20, "gamma": 0.1, "temperature": 0.25}
-ASI = COMMON | {"length": 4, "vocabulary": 16, "layers": 1, "batch": 12, "fresh": 4, "pool": 40}
+ASI = COMMON | {"length": 4, "vocabulary": 16, "batch": 12, "fresh": 4, "pool": 40}
 ASI |= {"decoded": 10, "nearest": 3, "refresh": 4, "alpha": 3.0, "gamma": 0.05, "beta": 0.01}
-ASI |= {"lambda_first": 0.01, "lambda_last": 0.25}
-DECODER = COMMON | {"nearby": 0.5, "holdout": 0.0, "batch": 16, "lr": 1e-3}
+ASI |= {"lambda_first": 0.01, "lambda_last": 0.25, "encode_every": 2}
+SHAPE = {"decoder": "prefix", "layers": 1, "width": 16, "prototypes": 2}
+DECODER = COMMON | {"nearby": 0.5, "sentences": 4, "holdout": 0.0, "batch": 16, "lr": 1e-3}
 
 
 def with_index(stage: Callable, rate: str, **options: object) -> Callable:
@@ -91,7 +92,7 @@ def tct_colbert(c: Path, f: Path, out: Path) -> None:
 
 def decoder_alone(c: Path, f: Path, out: Path) -> None:
     made = {"out": out / "given", "ids": out / "ids.parquet"}
-    shape = {"length": 4, "vocabulary": 16, "layers": 1, "seed": 1}
+    shape = SHAPE | {"length": 4, "vocabulary": 16, "seed": 1}
     fixed_ids(c, f / "model", f / "docs.npy", **made, kind="residual", **shape)
     paths = {"ids": made["ids"], "docs": f / "docs.npy", "out": out / "e", "scratch": out / "s"}
     flat(train_decoder)(c, out / "given", **paths, **DECODER)
@@ -106,10 +107,10 @@ TRAININGS = {
     "jpq-mse": with_index(flat(jpq), "centroid_lr", **JPQ, reconstruction=9.0),
     "dpq": with_index(flat(dpq), "pq_lr", **DPQ),
     "tct-colbert": tct_colbert,
-    "asi": with_docs(flat(asi), **ASI, indexer="mlp", head_lr=1e-3),
+    "asi": with_docs(flat(asi), **ASI, **SHAPE, indexer="mlp", head_lr=1e-3),
     # centroids and the decoder share a learning rate: here they stay
-    "asi-rq": with_docs(flat(asi), **ASI, indexer="rq", head_lr=0.0),
-    "asi-pq": with_docs(flat(asi), **ASI, indexer="pq", head_lr=0.0),
+    "asi-rq": with_docs(flat(asi), **ASI, **SHAPE, indexer="rq", head_lr=0.0),
+    "asi-pq": with_docs(flat(asi), **ASI, **SHAPE, indexer="pq", head_lr=0.0),
     "train-decoder": decoder_alone,
 }
 

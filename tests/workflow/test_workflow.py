@@ -31,13 +31,13 @@ JOBS = {
     "embed_train_queries": 1,
     "tune": 1,
     "embed_queries_trained": 46,  # of 9 JPQs, 3 DPQs and the ablation's trainings
-    "asi": 19,  # 5 variants of 3 seeds, 4 of one
-    "assign_ids": 19,
-    "fixed_ids": 6,  # 2 variants, 3 seeds
-    "train_decoder": 25,
-    "generate": 25,
-    "measure_ids": 25,
-    "cold_start": 2,
+    "asi": 28,  # 9 variants of 3 seeds, one of one
+    "assign_ids": 28,
+    "fixed_ids": 9,  # 2 variants of 3 seeds, 3 of one
+    "train_decoder": 37,
+    "generate": 37,
+    "measure_ids": 37,
+    "cold_start": 6,
     "asi_results": 1,
     "measure_baseline": 2,
     "bm25": 2,

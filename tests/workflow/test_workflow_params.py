@@ -43,6 +43,8 @@ def another(path: tuple, value: object) -> object:
         "measures": ["RR@10"],
         "dataset": "apidocs",
         "indexer": "pq",
+        "decoder": "bart" if value == "prefix" else "prefix",
+        "nearby": 0.4,
         "seeds": [2],
         "length": 3,
         "vocabulary": 128,
