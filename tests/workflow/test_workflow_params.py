@@ -153,7 +153,7 @@ OTHERS = {
 def changes(params: dict) -> Iterator[tuple[tuple, dict]]:
     """Yield the path of every parameter, and the change of it to another value."""
     shown, entries = set(FEW["asi"]["systems"]), params["systems"]
-    of_asi = {name for name in entries if "asi" in name or name.endswith("-ids")}
+    of_asi = {name for name in entries if "asi" in name or "-ids" in name}
     for path, value in leaves(params):
         # another kind of dataset has other params, and of the libraries in one rule one is enough
         same_for_all = path[:1] == ("systems",) and path[1] in SAME
