@@ -8,8 +8,9 @@ import torch
 from torch.nn.functional import normalize
 
 from jointir.generative.beam import beam_search
-from jointir.generative.decoder import DECODERS, make_decoder
+from jointir.generative.decoder import make_decoder
 from jointir.generative.tree import PrefixTree
+from jointir.methods.asi import DECODERS
 
 D, L, V, B = 64, 3, 5, 4
 

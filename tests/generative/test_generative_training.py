@@ -1,7 +1,6 @@
-"""The bank, the pairs, the objective, and whole trainings on a tiny collection."""
+"""The pairs, the objective, and whole trainings on a tiny collection."""
 
 import inspect
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,6 @@ from jointir.errors import InputError
 from jointir.files import sha256
 from jointir.generative.asi import asi, make_objective
 from jointir.generative.assign import assign_ids
-from jointir.generative.bank import DocumentBank
 from jointir.generative.generate import generate
 from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import read_ids
@@ -159,8 +157,9 @@ def test_the_log_has_the_share_of_each_criterion(tiny, tmp_path, capsys):
 def test_the_terms_are_those_that_the_loss_adds(tiny):
     whole = objective(tiny).train()
     loss = whole.loss(1, 12, 4)
-    assert sum(whole.terms.values()) == pytest.approx(loss.item(), rel=1e-5)
-    assert whole.terms["L_ib"] > 0 and whole.terms["quantization"] == 0
+    terms = whole.terms()
+    assert sum(terms.values()) == pytest.approx(loss.item(), rel=1e-5)
+    assert terms["L_ib"] > 0 and terms["quantization"] == 0
 
 
 @pytest.mark.parametrize("name", ["density", "bottleneck", "information"])
@@ -269,33 +268,6 @@ def test_nearest_are_the_nearest_of_those_that_count():
         [True, False, False, True],
     ]
     assert nearest(apart, mask, 9).tolist() == mask.tolist()
-
-
-def bank_of(ids):
-    """Return a bank whose indexer gives exactly these identifiers."""
-    bank = DocumentBank(np.zeros((len(ids), 4)))
-    bank.refresh(SimpleNamespace(ids=lambda e: torch.tensor(ids)))
-    return bank
-
-
-def test_the_bank_counts_ids_and_finds_who_collides():
-    bank = bank_of([[1, 1], [2, 2], [1, 1], [3, 3], [1, 1]])
-    rows = torch.tensor([0, 1, 4])
-    found = {tuple(bank.colliding(rows, np.random.default_rng(s)).tolist()) for s in range(40)}
-    assert {x for pair in found for x in pair} == {0, 2, 4}  # 1 and 3 are alone
-    assert bank.refresh(SimpleNamespace(ids=lambda e: torch.arange(5)[:, None])) == 5
-    assert len(bank.colliding(rows, np.random.default_rng(0))) == 0
-
-
-def test_neighbours_are_distinct_others_the_colliding_first():
-    ids = [[i // 2] for i in range(40)]  # 2i and 2i + 1 collide
-    rows = torch.tensor([0, 10, 20])
-    for seed in range(20):
-        found = bank_of(ids).neighbours(rows, 8, np.random.default_rng(seed)).tolist()
-        assert len(found) == len(set(found)) == 8
-        assert not set(found) & {0, 10, 20}
-        colliding = set(bank_of(ids).colliding(rows, np.random.default_rng(seed)).tolist())
-        assert set(found[: len(colliding)]) == colliding <= {1, 11, 21}
 
 
 def test_what_is_held_out_is_not_seen(tiny):

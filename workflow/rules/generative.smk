@@ -78,16 +78,11 @@ rule fixed_ids:
         runtime=60,
     params:
         kind=lambda w: VARIANTS[w.variant]["given"],
-        length=lambda w: VARIANTS[w.variant]["length"],
-        vocabulary=lambda w: VARIANTS[w.variant]["vocabulary"],
-        decoder=lambda w: options(
-            {k: VARIANTS[w.variant][k] for k in ("decoder", "layers", "width", "prototypes")}
-        ),
+        shape=lambda w: options({name: VARIANTS[w.variant][name] for name in SHAPE}),
     shell:
         "jointir fixed-ids --collection {input.collection} --encoder {input.model}"
         " --docs {input.docs} --out {output.model} --ids {output.ids} --kind {params.kind}"
-        " --length {params.length} --vocabulary {params.vocabulary} {params.decoder}"
-        " --seed {wildcards.seed} 2>&1 | tee {log}"
+        " {params.shape} --seed {wildcards.seed} 2>&1 | tee {log}"
 
 
 rule train_decoder:

@@ -91,13 +91,19 @@ def embedded(wildcards, option):
     return [f"data/{wildcards.dataset}/star/{EMBEDDED[option]}"] if wanted else []
 
 
+def seed_named(wildcards):
+    """Return the seed that the name of a setting ends with, None where it names none."""
+    named = re.search(r"-seed(\d+)$", wildcards.setting)
+    return int(named[1]) if named else None
+
+
 def joint_options(wildcards):
     """Return the options that a system's training has, with the seed where its folder names one.
 
     What the system itself says, `tune` does not change.
     """
-    named = re.search(r"-seed(\d+)$", wildcards.setting)
-    told = options(training_of(wildcards.system) | ({"seed": named[1]} if named else {}))
+    seed = seed_named(wildcards)
+    told = options(training_of(wildcards.system) | ({} if seed is None else {"seed": seed}))
     return f"{told} {repeat('own', own_settings(wildcards.system))}".strip()
 
 
@@ -172,8 +178,8 @@ def value(wildcards):
 
 def seed_of(wildcards):
     """Return the seed of what made a system's index."""
-    if named := re.search(r"-seed(\d+)$", wildcards.setting):
-        return int(named[1])
+    if (seed := seed_named(wildcards)) is not None:
+        return seed
     if wildcards.dataset in VECTORS and wildcards.system in JOINT:
         return config["distill"]["seed"]
     return entry(wildcards.system).get("seed", entry("star")["seed"])

@@ -2,6 +2,7 @@
 VARIANTS = Lazy(lambda: config["asi"]["systems"], entry)
 TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
 BASELINE = "data/{dataset}/generative/baselines/{system}/{split}.parquet"
+SHAPE = ("length", "vocabulary", "decoder", "layers", "width", "prototypes")  # of a model
 # of an entry: not options of the training
 OWN = {"train_decoder", "seeds", "start", "beam", "hybrid_beam", "given"}
 

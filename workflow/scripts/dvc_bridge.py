@@ -35,6 +35,11 @@ def stages() -> dict[str, dict]:
     return yaml.CSafeLoader(Path("dvc.yaml").read_text()).get_single_data()["stages"]  # fast, safe
 
 
+def tracked(stage: dict) -> list[str]:
+    """Return what DVC tracks of a stage of dvc.yaml."""
+    return [path for out in stage["outs"] for path in out]
+
+
 def trusted(path: Path, record) -> bool:
     """Return whether `path` is, to the millisecond, what the job in Snakemake's record wrote."""
     newest = max((f.lstat().st_mtime for f in files_of(path)), default=0)
@@ -57,8 +62,7 @@ def clean(name: str, everything: dict[str, facts.Stage]) -> list[str]:
     the new parameter with the old models.
     """
     stage = everything[name]
-    tracked = [path for out in stages()[name]["outs"] for path in out]
-    strangers.put_aside(tracked, stage.outputs | stage.passing)
+    strangers.put_aside(tracked(stages()[name]), stage.outputs | stage.passing)
     strangers.bring_back(stage.outputs)
     records = FilePersistence(nolock=True)  # private: the lock pins snakemake
     own = stage.outputs
@@ -110,9 +114,9 @@ def verify() -> None:
     """Read every artifact again, and delete what is damaged; read what a user changed anew, too."""
     lock_folder()
     artifacts = set().union(*(stage.outputs for stage in current().values()))
-    tracked = {path for stage in stages().values() for out in stage["outs"] for path in out}
-    read = {path for stage in stages().values() for path in stage["deps"]}
-    changed = changed_files(read - tracked)
+    told = stages().values()
+    made = {path for stage in told for path in tracked(stage)}
+    changed = changed_files({path for stage in told for path in stage["deps"]} - made)
     for path in changed:
         print(f"changed under its old time: {path}", file=sys.stderr)
         path.touch()  # so that DVC reads it

@@ -112,7 +112,7 @@ def refreshed(
         unique = documents.refresh(objective.model.indexer)
         say(f"asi: step {step}, {unique} unique ids for {len(documents)} documents")
         loss = loss_of(step)
-        shares = ", ".join(f"{name} {value:.3f}" for name, value in objective.terms.items())
+        shares = ", ".join(f"{name} {value:.3f}" for name, value in objective.terms().items())
         say(f"asi: step {step}, {shares}")
         return loss
 

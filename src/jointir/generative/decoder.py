@@ -7,8 +7,7 @@ from transformers.models.bart.modeling_bart import BartDecoder
 
 from jointir.errors import InputError
 from jointir.generative.prefix import PrefixDecoder
-
-DECODERS = ("prefix", "bart")
+from jointir.methods.asi import DECODERS
 
 
 class BartIdDecoder(nn.Module):

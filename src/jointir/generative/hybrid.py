@@ -7,6 +7,7 @@ have to be kept beside the model.
 import numpy as np
 
 from jointir.exact import CHUNK
+from jointir.generative.tree import prefix_keys
 
 DEPTH = 100  # documents of an answer
 
@@ -16,15 +17,14 @@ class Rescorer:
 
     def __init__(self, ids: np.ndarray, docs: np.ndarray, V: int):
         """ids: int64[N, L], each token in [0, V). docs: float[N, D], in memory or mapped."""
-        self.docs = docs
-        self.base = V ** np.arange(ids.shape[1])[::-1]  # fits: PrefixTree refuses what does not
-        keys = ids @ self.base
+        self.docs, self.V = docs, V
+        keys = prefix_keys(ids, V)
         self.order = np.argsort(keys, kind="stable")
         self.keys = keys[self.order]
 
     def rows(self, found: np.ndarray) -> np.ndarray:
         """Return the sorted rows of all documents that have one of int64[k, L] identifiers."""
-        keys = np.unique(found @ self.base)
+        keys = np.unique(prefix_keys(found, self.V))
         begins, ends = (np.searchsorted(self.keys, keys, side) for side in ("left", "right"))
         parts = [self.order[a:b] for a, b in zip(begins, ends, strict=True)]
         return np.sort(np.concatenate([*parts, np.empty(0, np.int64)]))

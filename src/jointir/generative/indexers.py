@@ -64,11 +64,14 @@ class MLPIndexer(SemanticIndexer):
             for _ in range(L)
         )
 
-    def log_p(self, e: torch.Tensor) -> torch.Tensor:
-        """Return float[B, L, V]."""
+    def _logits(self, e: torch.Tensor) -> torch.Tensor:
         # a fresh network wants components of about 1; those of unit embeddings are 1/sqrt(D)
         scaled = e * (self.D / self.unit) ** 0.5
-        return torch.stack([network(scaled) for network in self.networks], 1).log_softmax(2)
+        return torch.stack([network(scaled) for network in self.networks], 1)
+
+    def log_p(self, e: torch.Tensor) -> torch.Tensor:
+        """Return float[B, L, V]."""
+        return self._logits(e).log_softmax(2)
 
     @torch.no_grad()
     def start(self, e: torch.Tensor, seed: int) -> None:
@@ -80,9 +83,7 @@ class MLPIndexer(SemanticIndexer):
         """
         training = self.training
         self.eval()
-        scaled = e * (self.D / self.unit) ** 0.5
-        for network in self.networks:
-            logits, last = network(scaled), network[-1]
+        for (*_, last), logits in zip(self.networks, self._logits(e).unbind(1), strict=True):
             factor = SPREAD / logits.std(0).clamp(min=1e-6)
             last.weight *= factor[:, None]
             last.bias.copy_((last.bias - logits.mean(0)) * factor)

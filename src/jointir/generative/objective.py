@@ -98,7 +98,7 @@ class Objective(nn.Module):
         super().__init__()
         self.model, self.queries, self.documents = model, queries, documents
         self.pairs, self.criteria, self.bf16 = pairs, criteria, bf16
-        self.terms: dict[str, float] = {}  # of the last loss, as they are added
+        self._terms: dict[str, torch.Tensor] = {}
 
     def loss(self, step: int, batch: int, fresh: int) -> torch.Tensor:
         """Return the total loss of one step; with `fresh` 0 that of the indexing module alone."""
@@ -111,8 +111,12 @@ class Objective(nn.Module):
         weight = self.criteria.coefficient(step, epoch)
         terms = self.asi(x, y) | {name: weight * own for name, own in self.plus(x, y).items()}
         terms["quantization"] = indexer.penalty(x.e_pool, log_pool)
-        self.terms = {name: term.item() for name, term in terms.items()}
+        self._terms = {name: term.detach() for name, term in terms.items()}
         return sum(terms.values())
+
+    def terms(self) -> dict[str, float]:
+        """Return what the last loss was added of. On a GPU it waits for that: not at every step."""
+        return {name: term.item() for name, term in self._terms.items()}
 
     def encode(self, batch: Batch, fresh: int, rng: np.random.Generator) -> Encoded:
         """Encode the fresh pairs, renew the banks with them, draw the pool."""

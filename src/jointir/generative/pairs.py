@@ -8,7 +8,7 @@ import numpy as np
 from jointir.data.store import document_texts, read_corpus
 from jointir.encode.encoder import DualEncoder
 from jointir.errors import InputError
-from jointir.joint.sentences import sentence
+from jointir.joint.sentences import sentences_of
 from jointir.train.order import shuffled
 from jointir.train.pairs import training_pairs
 
@@ -59,10 +59,8 @@ class Pairs:
 
     def sentences(self, n: int) -> tuple[list[str], np.ndarray]:
         """Return n sentences of the documents that training may see, and int64[n], their rows."""
-        rng = np.random.default_rng([self.seed, 8])
-        told = [row for row, text in enumerate(self._docs) if text.strip()]
-        rows = rng.choice(told, n)
-        return [sentence(self._docs[row], rng) for row in rows], rows
+        told = np.array([row for row, text in enumerate(self._docs) if text.strip()])
+        return sentences_of(self._docs, told, n, self.seed)
 
     def query_tokens(self, rows: np.ndarray) -> list[list[int]]:
         """Return the tokens of queries int64[n]."""

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.functional import embedding
 
 from jointir.generative.prototypes import Prototypes
+from jointir.generative.tree import continuations, prefix_keys
 
 PART = 2**16  # continuations whose vectors are in memory at a time
 GAP = 5.0  # nats, at first, between a token that continues a known prefix and one that does not
@@ -79,7 +80,7 @@ class PrefixDecoder(nn.Module):
         self.start(fitted_books(ids, docs, self.V), scale)
         self.first.begin(ids[:, 0], factor * docs)
         for i in range(1, self.L):
-            known, place = torch.unique(self._keys(ids[:, : i + 1]), return_inverse=True)
+            known, place = torch.unique(prefix_keys(ids[:, : i + 1], self.V), return_inverse=True)
             self._make_room(i, known)
             count = torch.bincount(place).to(docs)
             total = torch.zeros(len(known), self.D).to(docs).index_add_(0, place, docs)
@@ -97,13 +98,6 @@ class PrefixDecoder(nn.Module):
             self._make_room(i, state[f"{prefix}known_{i}"])
         super()._load_from_state_dict(state, prefix, *rest)
 
-    def _keys(self, prefix: torch.Tensor) -> torch.Tensor:
-        """Return a number for each of int64[B, t], by which equal ones are equal."""
-        keys = prefix.new_zeros(len(prefix))
-        for j in range(prefix.shape[1]):
-            keys = keys * self.V + prefix[:, j]
-        return keys
-
     def _logits(self, e: torch.Tensor, prefix: torch.Tensor) -> torch.Tensor:
         """Return float[B, V], of embeddings float[B, D] and prefixes int64[B, i]."""
         i, x = prefix.shape[1], e * (self.D / self.unit) ** 0.5
@@ -120,17 +114,15 @@ class PrefixDecoder(nn.Module):
         self, shared: torch.Tensor, state: torch.Tensor, prefix: torch.Tensor
     ) -> torch.Tensor:
         """Return the logits `shared`, float[B, V], but for what continues a known prefix."""
-        i, keys = prefix.shape[1], self._keys(prefix) * self.V
-        known = getattr(self, f"known_{i}")  # sorted: what continues a prefix is side by side
-        first, end = torch.searchsorted(known, torch.stack([keys, keys + self.V]))
-        count = end - first
-        row = torch.repeat_interleave(count)  # [n], of each continuation
-        at = first[row] + torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]
+        i = prefix.shape[1]
+        row, at, token = continuations(getattr(self, f"known_{i}"), prefix, self.V)
         parts = zip(row.split(PART), at.split(PART), strict=True)
         scores = torch.cat([(state[r] * self.own[i][a]).sum(1) for r, a in parts])
         logits = scores + self.own_bias[i][at]
-        other = shared - self.gap[i] * (count > 0)[:, None]
-        return other.index_put((row, known[at] - keys[row]), logits.to(other))
+        known = torch.zeros(len(prefix), 1, dtype=torch.bool, device=row.device)
+        known[row] = True
+        other = shared - self.gap[i] * known
+        return other.index_put((row, token), logits.to(other))
 
     def _step(self, e: torch.Tensor, prefix: torch.Tensor) -> torch.Tensor:
         """Return log p(id_i | id_<i, e), float[B, V], of int64[B, i]."""

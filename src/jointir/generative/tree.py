@@ -1,7 +1,36 @@
 """Which tokens may follow a prefix, so that a decoder only ever writes identifiers that exist."""
 
+from typing import TypeVar
+
 import numpy as np
 import torch
+
+Ids = TypeVar("Ids", np.ndarray, torch.Tensor)
+
+
+def prefix_keys(prefixes: Ids, V: int) -> Ids:
+    """Return a number for each of int[B, t], of tokens in [0, V), by which equal ones are equal."""
+    keys = prefixes[:, :0].sum(1)
+    for i in range(prefixes.shape[1]):
+        keys = keys * V + prefixes[:, i]
+    return keys
+
+
+def continuations(
+    level: torch.Tensor, prefixes: torch.Tensor, V: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return what continues each of int64[B, t] to one of `level`, the sorted keys of t + 1 tokens.
+
+    As int64[n] each: its row in `prefixes`, its place in `level`, and its last token.
+    """
+    keys = prefix_keys(prefixes, V) * V
+    # of each prefix, what continues it stands together: two searches in place of V
+    begin, end = torch.searchsorted(level, torch.stack([keys, keys + V]))
+    count = end - begin
+    rows = torch.repeat_interleave(count)
+    before = (count.cumsum(0) - count)[rows]
+    at = begin[rows] + torch.arange(len(rows), device=rows.device) - before
+    return rows, at, level[at] - keys[rows]
 
 
 class PrefixTree:
@@ -12,24 +41,13 @@ class PrefixTree:
         if V ** ids.shape[1] >= 2**63:
             raise ValueError(f"{ids.shape[1]} positions of {V} tokens do not fit 63 bits")
         self.V = V
-        keys = np.zeros(len(ids), np.int64)
-        self.levels: list[torch.Tensor] = []
-        for i in range(ids.shape[1]):
-            keys = keys * V + ids[:, i]
-            self.levels.append(torch.from_numpy(np.unique(keys)))
+        lengths = range(1, ids.shape[1] + 1)
+        self.levels = [torch.from_numpy(np.unique(prefix_keys(ids[:, :t], V))) for t in lengths]
 
     def allowed(self, prefixes: torch.Tensor) -> torch.Tensor:
         """Return bool[B, V]: the tokens that continue each of int64[B, t] to an existing prefix."""
-        keys = torch.zeros(len(prefixes), dtype=torch.long)
-        for i in range(prefixes.shape[1]):
-            keys = keys * self.V + prefixes[:, i].cpu()
-        level, first = self.levels[prefixes.shape[1]], keys * self.V
-        # of each prefix, what continues it stands together: two searches in place of V
-        begin = torch.searchsorted(level, first)
-        count = torch.searchsorted(level, first + self.V) - begin
-        rows = torch.arange(len(keys)).repeat_interleave(count)
-        before = (count.cumsum(0) - count)[rows]
-        at = begin[rows] + torch.arange(len(rows)) - before
-        allowed = torch.zeros(len(keys), self.V, dtype=torch.bool)
-        allowed[rows, level[at] - first[rows]] = True
+        level = self.levels[prefixes.shape[1]]
+        rows, _, tokens = continuations(level, prefixes.cpu(), self.V)
+        allowed = torch.zeros(len(prefixes), self.V, dtype=torch.bool)
+        allowed[rows, tokens] = True
         return allowed.to(prefixes.device)

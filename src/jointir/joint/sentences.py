@@ -43,6 +43,15 @@ def sentence(text: str, rng: np.random.Generator) -> str:
     return " ".join(chosen.split()[:MOST])
 
 
+def sentences_of(
+    texts: list[str], among: np.ndarray, n: int, seed: int
+) -> tuple[list[str], np.ndarray]:
+    """Return n sentences and int64[n], the rows of their texts; drawn from the rows `among`."""
+    rng = np.random.default_rng([seed, 8])
+    rows = rng.choice(among, n)
+    return [sentence(texts[row], rng) for row in rows], rows
+
+
 def draw(collection: Path, n: int, seed: int) -> tuple[list[str], np.ndarray]:
     """Return n sentences and int64[n], the rows of their documents; a function of the seed.
 
@@ -51,11 +60,8 @@ def draw(collection: Path, n: int, seed: int) -> tuple[list[str], np.ndarray]:
     corpus, empty = read_corpus(collection), read_about(collection).empty
     text = ~corpus["doc_id"].isin(empty).to_numpy()
     free = text & ~corpus["doc_id"].isin(labelled(collection)).to_numpy()
-    pool = np.flatnonzero(free if free.any() else text)
-    rng = np.random.default_rng([seed, 8])
-    rows = rng.choice(pool, n)
-    texts = document_texts(corpus)
-    return [sentence(texts[row], rng) for row in rows], rows
+    among = np.flatnonzero(free if free.any() else text)
+    return sentences_of(document_texts(corpus), among, n, seed)
 
 
 def embedded_sentences(

@@ -7,6 +7,7 @@ from jointir.methods.facts import DUAL, PRETRAINED, Facts, Form
 from jointir.methods.shared import Holdout, Trained
 from jointir.settings import Option
 
+DECODERS = ("prefix", "bart")
 FACTS = Facts(Form.IDENTIFIERS, {"start": (PRETRAINED, *DUAL)}, needs_text=True)
 
 
@@ -21,7 +22,7 @@ class Settings(Trained):
         str,
         Option(
             "prefix: it has a vector for each prefix of an identifier; bart: the paper's",
-            among=("prefix", "bart"),
+            among=DECODERS,
         ),
     ]
     layers: Annotated[int, Option("layers of the decoder bart", least=1)]

@@ -8,7 +8,16 @@ from jointir.errors import InputError
 from jointir.measure.results import read_meta
 from jointir.readers import read_parquet
 from jointir.report import asi_paper
-from jointir.report.asi_tables import HYBRID, NOTE, cell, corpus, effectiveness, pick, read_asi
+from jointir.report.asi_tables import (
+    HYBRID,
+    MEASURES,
+    NOTE,
+    cell,
+    corpus,
+    effectiveness,
+    pick,
+    read_asi,
+)
 from jointir.report.formats import Page, write_lines
 from jointir.report.styles import in_order, label
 
@@ -44,7 +53,7 @@ def baselines(measures: list[Path], meta: list[Path], encoder: Path | None) -> l
     body = []
     for path, about in zip(measures, meta, strict=True):
         values = read_parquet(path, ["measure", "value"]).groupby("measure")["value"].mean()
-        shown = [f"{values[m]:.3f}" for m in ("R@1", "R@5", "R@10", "RR@10")]
+        shown = [f"{values[m]:.3f}" for m in MEASURES]
         facts, name = read_meta(about), label(path.parent.name)
         model = weights(encoder) if facts["dim"] and encoder else None
         costs = ["-" if model is None else _mb(model), _mb(sum(facts["bytes"].values())), "-"]
