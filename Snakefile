@@ -23,12 +23,11 @@ include: "workflow/rules/search.smk"
 include: "workflow/rules/generative.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/vectors.smk"
-include: "workflow/rules/report.smk"
 include: "workflow/rules/speed.smk"
-include: "workflow/rules/ablation.smk"
 include: "workflow/rules/retrievers.smk"
 include: "workflow/rules/asi.smk"
 include: "workflow/rules/joint.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/stages.smk"
 
 

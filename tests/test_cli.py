@@ -14,9 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from jointir import cli
-from jointir.cli import STAGES, with_options
-from jointir.joint.stage import stage as stage_of
+from jointir.cli import STAGES, stages, with_options
 from jointir.methods.known import fitted, trained
+from jointir.report.known import reports
 from tiny import save_collection
 
 SRC = Path(cli.__file__).parent
@@ -32,13 +32,12 @@ def call(monkeypatch, capsys, *words: object) -> tuple[int, str, str]:
 
 
 def function(name: str):
-    if name in trained():
-        return stage_of(name)
-    module, attribute = STAGES[name].split(":")
-    return getattr(importlib.import_module(module), attribute)
+    module, attribute = stages()[name].split(":")
+    found = getattr(importlib.import_module(module), attribute)
+    return found(name) if name in (*fitted(), *trained()) else found
 
 
-@pytest.mark.parametrize("name", [*STAGES, *trained()])
+@pytest.mark.parametrize("name", sorted(stages()))
 def test_every_stage_has_help_a_docstring_and_named_options(name, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("TERM", "dumb")
@@ -173,7 +172,7 @@ def test_an_unknown_stage_or_option_is_exit_code_2(monkeypatch, capsys):
     code, out, err = call(monkeypatch, capsys, "jqp", "--help")
     assert (code, out) == (2, "")
     assert err.startswith("jointir: no stage 'jqp'\nusage: jointir STAGE")
-    assert all(name in err for name in STAGES)
+    assert all(name in err for name in stages())
     assert call(monkeypatch, capsys, "gather", "--oout", "x")[0] == 2
     assert call(monkeypatch, capsys, "gather")[0] == 2
     assert call(monkeypatch, capsys, "pq", "--M", "many")[0] == 2
@@ -183,7 +182,8 @@ def test_help_lists_every_stage(monkeypatch, capsys):
     for words in ([], ["--help"], ["-h"]):
         code, out, err = call(monkeypatch, capsys, *words)
         assert (code, err) == (0, "")
-        assert out.split("stages: ")[1].split() == [*STAGES, *fitted(), *trained()]
+        figures = [own.command for own in reports().values()]
+        assert out.split("stages: ")[1].split() == [*STAGES, *fitted(), *trained(), *figures]
 
 
 def test_idle_threads_do_not_spin_and_torch_is_not_loaded_for_help():

@@ -22,14 +22,15 @@ import typer
 
 from jointir.errors import InputError
 from jointir.faults import told
-from jointir.methods.known import facts, fitted, trained
+from jointir.methods.known import facts, fitted, path_of, trained
 from jointir.numbers import check_number, check_seed
+from jointir.report.known import reports
 from jointir.settings import Checked, described
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 # Imported only when called: torch alone takes seconds to load. Beside these, each method of
-# `fitted()` and `trained()` is a stage.
+# `fitted()` and `trained()` is a stage, and each figure and table of `reports()`.
 STAGES = {
     "download-wheels": "jointir.data.download:download_wheels",
     "download-archives": "jointir.data.archives:download_archives",
@@ -78,23 +79,7 @@ STAGES = {
     "latency": "jointir.measure.latency:latency",
     "latencies": "jointir.measure.speed:latencies",
     "scale": "jointir.measure.scale:scale",
-    "sizes": "jointir.report.tables:sizes",
-    "metrics-json": "jointir.report.tables:metrics_json",
-    "figure4-table": "jointir.report.tables:figure4_table",
-    "pays": "jointir.report.pays:pays",
-    "groups-table": "jointir.report.group_table:groups_table",
-    "figure1": "jointir.report.figure1:figure1",
-    "figure3": "jointir.report.figure3:figure3",
-    "figure4": "jointir.report.figure4:figure4",
-    "figure5": "jointir.report.figure5:figure5",
-    "figure7": "jointir.report.figure7:figure7",
-    "table1": "jointir.report.speed_tables:table1",
-    "table2": "jointir.report.speed_tables:table2",
-    "table3": "jointir.report.retriever_tables:table3",
-    "table5": "jointir.report.retriever_tables:table5",
     "compare": "jointir.report.revisions:compare",
-    "figure-scale": "jointir.report.figure_scale:figure_scale",
-    "figure-training": "jointir.report.figure_training:figure_training",
 }
 
 
@@ -204,28 +189,36 @@ def _stage(name: str) -> Callable:
     They make 700,000 objects that live to the end. To look for garbage among these, while they
     are imported and again at exit, takes a third of the time that importing them takes.
     """
-    of_method = "jointir.joint.stage:stage" if name in trained() else "jointir.search.build:stage"
-    module, function = STAGES.get(name, of_method).split(":")
+    module, function = stages()[name].split(":")
     gc.disable()
     imported = importlib.import_module(module)
     gc.freeze()
     gc.enable()
     found = getattr(imported, function)
-    return found if name in STAGES else found(name)
+    return found(name) if function == "stage" else found
 
 
-def _of_methods() -> list[str]:
-    """Return the methods that are stages.
+def stages() -> dict[str, str]:
+    """Return "MODULE:FUNCTION" of every stage; a function `stage` returns that of a method's name.
 
     Raises:
-        InputError: one has the name of another stage, which would run in its place.
+        InputError: a method or report has the name of another stage, which would run in its place.
     """
-    for made, methods in (("new", fitted()), ("train", trained())):
-        for method in set(methods).intersection(STAGES):
-            where = f"src/jointir/methods/{method.replace('-', '_')}.py"
-            found = f"it has `{made}`, and another stage is named {method!r}"
-            raise InputError(where, found, "Choose another name")
-    return fitted() + trained()
+    found = dict(STAGES)
+
+    def add(name: str, where: str, path: str, marked: str) -> None:
+        if name in found:
+            told = f"it has {marked}, and another stage is named {name!r}"
+            raise InputError(path, told, "Choose another name")
+        found[name] = where
+
+    for method in fitted():
+        add(method, "jointir.search.build:stage", path_of(method), "`new`")
+    for method in trained():
+        add(method, "jointir.joint.stage:stage", path_of(method), "`train`")
+    for own in reports().values():
+        add(own.command, f"jointir.{own.module}:{own.name}", own.path, "@report")
+    return found
 
 
 def main() -> None:
@@ -235,11 +228,11 @@ def main() -> None:
     """
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     with told(name):
-        stages = {**STAGES, **dict.fromkeys(_of_methods())}
-    if name not in stages:
+        names = list(stages())
+    if name not in names:
         wrong = name not in ("-h", "--help")
         text = f"jointir: no stage {name!r}\n" if wrong else ""
-        text += "usage: jointir STAGE [--help | options]\nstages: " + " ".join(stages)
+        text += "usage: jointir STAGE [--help | options]\nstages: " + " ".join(names)
         print(text, file=sys.stderr if wrong else sys.stdout)
         sys.exit(2 if wrong else 0)
     # no markup: a docstring's [n, D] is no tag

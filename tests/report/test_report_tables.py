@@ -7,7 +7,7 @@ from jointir.files import write_json
 from jointir.measure import comparisons
 from jointir.measure.families import FIGURE4
 from jointir.measure.groups import COLUMNS
-from jointir.report.tables import figure4_table, metrics_json, sizes
+from jointir.report.tables import figure4_table, metrics, sizes
 
 HEADER = "dataset,split,system,setting,seed,bytes_per_doc,measure,value,low,high"
 ROWS = [
@@ -159,8 +159,8 @@ def test_where_judgements_are_few_the_table_says_how_many_were_met(table, size_t
     assert cells["Judged@10"] == "0.625"
 
 
-def test_metrics_json(tmp_path, table):
-    metrics_json([table], tmp_path / "m.json")
+def test_metrics(tmp_path, table):
+    metrics([table], tmp_path / "m.json")
     toy = json.loads((tmp_path / "m.json").read_text())["toy"]
     assert toy["jpq"] == {"M=2": {"MRR@10": 0.4, "R@100": 0.8}}
     assert toy["brute-force"] == {"default": {"MRR@10": 0.5}}
@@ -169,7 +169,7 @@ def test_metrics_json(tmp_path, table):
 def test_several_seeds_are_told_apart(tmp_path, table):
     with table.open("a") as f:
         f.write("toy,test,jpq,M=2,1,2,MRR@10,0.41,0.35,0.45\n")
-    metrics_json([table], tmp_path / "m.json")
+    metrics([table], tmp_path / "m.json")
     jpq = json.loads((tmp_path / "m.json").read_text())["toy"]["jpq"]
     assert {k: v["MRR@10"] for k, v in jpq.items()} == {"M=2 seed 0": 0.4, "M=2 seed 1": 0.41}
 
@@ -191,10 +191,10 @@ def test_without_the_text_of_pays_there_is_no_table(tmp_path, make, size_table, 
 def test_refusals(tmp_path, table):
     table.write_text(f"{HEADER}\n{ROWS[0]}\n")
     with pytest.raises(InputError, match="no row of the test split"):
-        metrics_json([table], tmp_path / "m.json")
+        metrics([table], tmp_path / "m.json")
     table.write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="columns a, b"):
-        metrics_json([table], tmp_path / "m.json")
+        metrics([table], tmp_path / "m.json")
 
 
 def test_a_system_without_a_label_stands_below_the_others_by_its_name(table, size_table, make):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from jointir.cli import STAGES
+from jointir.cli import stages
 from jointir.methods.known import fitted, trained
 
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
@@ -25,7 +25,7 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-MODULES = {where.split(":")[0] for where in STAGES.values()} | {"jointir.joint.stage"}
+MODULES = {where.split(":")[0] for where in stages().values()}
 MODULES |= {f"jointir.methods.{name.replace('-', '_')}" for name in [*fitted(), *trained()]}
 
 

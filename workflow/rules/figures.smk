@@ -110,6 +110,14 @@ def of_jpq():
     return [s for s in FIGURE4 if as_jpq(s)]
 
 
+def trained_against_start():
+    """Return the files that compare what was trained, STAR or JPQ of vectors, with its start on dev."""
+    return [
+        *each_dataset(rules.compare_star.output.comparison, among=TEXTS),
+        *each_dataset(rules.compare_distilled.output.comparison, among=VECTORS),
+    ]
+
+
 def trained_from():
     """Return {system: other} of figure 4: what a training began with, and is compared with.
 

@@ -1,4 +1,5 @@
-# Indexes that are trained together with the query encoder, and `tune`, which chooses settings for JPQ.
+# Indexes that are trained together with the query encoder; `tune`, which chooses settings for JPQ, and
+# `negatives`, of which figure 3 shows how many JPQ shares with brute force.
 # Included after all other rules: a method's name may be none of theirs.
 
 
@@ -36,11 +37,44 @@ rule tune:
         " {params.training} {params.measured} --dev-queries {params.queries} 2>&1 | tee {log}"
 
 
+rule negatives:
+    input:
+        code=source_files("joint.negatives"),
+        collection="data/{dataset}/collection",
+        model="data/{dataset}/star/model",
+        docs="data/{dataset}/star/docs.npy",
+        index=lambda w: expand("data/{{dataset}}/systems/opq/M{M}/index.faiss", M=widths("opq")),
+        swept=lambda w: swept("negatives"),
+    output:
+        overlap="data/{dataset}/negatives.csv",
+        drawn="data/{dataset}/negatives.parquet",
+    log:
+        "logs/{dataset}/negatives.log",
+    benchmark:
+        "logs/{dataset}/negatives.tsv"
+    priority: 5  # long, too: at the end it would run alone
+    conda:
+        "../../environment.yml"
+    threads: share(2)  # of two it uses little more than one
+    resources:
+        mem_mb=memory(4000, docs=4),
+        runtime=240,
+    params:
+        **config["negatives"],
+        mined_from=lambda w: entry("jpq")["mined_from"],
+        batch_tokens=config["embed"]["batch_tokens"],
+        index=lambda w, input: repeat("index", input.index),
+    shell:
+        "jointir negatives --collection {input.collection} --encoder {input.model}"
+        " --docs {input.docs} {params.index} --out {output.overlap} --drawn {output.drawn}"
+        " --n {params.n} --M {params.M} --seed {params.seed} --mined-from {params.mined_from}"
+        " --batch-tokens {params.batch_tokens} 2>&1 | tee {log}"
+
+
 for _method in known.trained():
     _name = _method.replace("-", "_")
     if workflow.is_rule(_name):
-        _file = f"src/jointir/methods/{_name}.py"
-        refuse(_file, f"another rule is named {_name!r}", "Choose another name")
+        refuse(known.path_of(_method), f"another rule is named {_name!r}", "Choose another name")
 
     rule:
         name:

@@ -1,185 +1,118 @@
-rule sizes:
-    input:
-        code=source_files("report.tables"),
-        meta=each_system(rules.retrieve.output.meta),
-    output:
-        table="reports/tables/sizes.csv",
-    log:
-        "logs/sizes.log",
-    benchmark:
-        "logs/sizes.tsv"
-    localrule: True  # seconds
-    conda:
-        "../../environment.yml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        meta=lambda w, input: repeat("meta", input.meta),
-    shell:
-        "jointir sizes {params.meta} --out {output.table} 2>&1 | tee {log}"
+from functools import partial
+
+from jointir.report.known import reports
+
+# Figures and tables: a rule for each stage under @report in src/jointir/report/, and named after it.
+# Included after the rules whose files they read.
+
+# What a report may read, by name: files that other rules make, as a function of the Report,
+FILES = {
+    "results": lambda own: of_figure(own.figure),
+    "comparisons": lambda own: [
+        f"reports/tables/{t}.csv" for t, its in COMPARISONS.items() if its[0] == own.figure
+    ],
+    "latency": lambda own: [rules.latencies.output.table],
+    "groups": lambda own: [rules.groups.output.table],
+    "scale": lambda own: [rules.scale.output.table],
+    "meta": lambda own: each_system(rules.retrieve.output.meta, CHECKED[own.figure]),
+    "sizes": lambda own: [rules.sizes.output.out],
+    "pays": lambda own: [rules.pays.output.out],
+    "overlap": lambda own: of_texts(own)
+    + each_dataset(rules.negatives.output.overlap, among=TEXTS),
+    "drawn": lambda own: each_dataset(rules.negatives.output.drawn, among=TEXTS),
+    "training curves": lambda own: list(curves()),
+    "trained against start": lambda own: trained_against_start(),
+}
+# and values that come of the params.
+VALUES = {
+    "M": lambda own: [config["table1"]["M"]],
+    "drawn systems": lambda own: config[own.figure]["systems"],
+    "systems like JPQ": lambda own: of_jpq(),
+    "names of training curves": lambda own: curves().values(),
+}
+# Those that git has, so that a flag tells those of this run: see the rule `results`.
+FLAGGED = ("results", "comparisons", "latency", "groups", "scale")
 
 
-rule metrics:
-    input:
-        code=source_files("report.tables"),
-        results="reports/tables/results.csv",
-        made="data/results.made",
-    output:
-        metrics="reports/metrics/effectiveness.json",
-    log:
-        "logs/metrics.log",
-    benchmark:
-        "logs/metrics.tsv"
-    localrule: True  # seconds
-    conda:
-        "../../environment.yml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    shell:
-        "jointir metrics-json --results {input.results} --out {output.metrics} 2>&1 | tee {log}"
+def read_by(own, source, wildcards=None):
+    """Return what a report reads by one of the names above."""
+    return (FILES | VALUES)[source](own)
 
 
-rule pays:
-    input:
-        code=source_files("report.pays"),
-        groups=rules.groups.output.table,
-        made=rules.groups.output.made,
-    output:
-        text="reports/tables/pays.md",
-    log:
-        "logs/pays.log",
-    benchmark:
-        "logs/pays.tsv"
-    localrule: True  # seconds
-    conda:
-        "../../environment.yml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        systems=lambda w: repeat("system", of_jpq()),
-    shell:
-        "jointir pays --groups {input.groups} {params.systems} --out {output.text} 2>&1 | tee {log}"
+def flags(own, wildcards):
+    """Return the flags of the tables that a report reads."""
+    read = [f for s in own.inputs().values() if s in FLAGGED for f in read_by(own, s)]
+    return [f"data/{Path(path).stem}.made" for path in read]
 
 
-rule figure4_table:
-    input:
-        code=source_files("report.tables"),
-        results="reports/tables/results.csv",
-        comparisons="reports/tables/comparisons.csv",
-        groups=rules.groups.output.table,
-        made=["data/results.made", "data/comparisons.made", rules.groups.output.made],
-        sizes=rules.sizes.output.table,
-        pays=rules.pays.output.text,
-        star=each_dataset(rules.compare_star.output.comparison, among=TEXTS)
-        + each_dataset(rules.compare_distilled.output.comparison, among=VECTORS),
-    output:
-        table="reports/tables/figure4.md",
-    log:
-        "logs/figure4-table.log",
-    benchmark:
-        "logs/figure4-table.tsv"
-    localrule: True  # seconds
-    conda:
-        "../../environment.yml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        star=lambda w, input: repeat("star", input.star),
-        systems=lambda w: repeat("system", of_jpq()),
-    shell:
-        "jointir figure4-table --results {input.results} --comparisons {input.comparisons}"
-        " --sizes {input.sizes} --groups {input.groups} --pays {input.pays} {params.star}"
-        " {params.systems} --out {output.table}"
-        " 2>&1 | tee {log}"
+def report_command(own, wildcards, output):
+    """Return the command of a report: its options of what it reads, and of what it writes."""
+    given = {option: read_by(own, source) for option, source in own.inputs().items()}
+    given |= {option: [output[option]] for option in own.outputs()}
+    told = [repeat(option.replace("_", "-"), values) for option, values in given.items()]
+    text = " ".join([f"jointir {own.command}", *filter(None, told)])
+    printed = reports()[own.prints].outputs()["out"] if own.prints else ""
+    return f"({text} && cat {printed})" if printed else text
 
 
-rule groups_table:
-    input:
-        code=source_files("report.group_table"),
-        groups=rules.groups.output.table,
-        made=rules.groups.output.made,
-    output:
-        table="reports/tables/groups.md",
-    log:
-        "logs/groups-table.log",
-    benchmark:
-        "logs/groups-table.tsv"
-    localrule: True  # seconds
-    conda:
-        "../../environment.yml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    shell:
-        "jointir groups-table --groups {input.groups} --out {output.table} 2>&1 | tee {log}"
+def report_output(own, option, path):
+    """Return a file that a report writes; its PDF is in Snakemake's report where it has a category."""
+    if option != "out" or not own.category:
+        return path
+    caption = Path(workflow.basedir, f"workflow/report/{own.name}.rst")
+    about = {"caption": str(caption)} if caption.exists() else {}
+    return report(path, category=own.category, **about)
 
 
-rule figure_training:
-    input:
-        code=source_files("report.figure_training"),
-        style="src/jointir/report/matplotlibrc",
-        curves=list(curves()),
-    output:
-        pdf=report(
-            "reports/figure_training.pdf",
-            caption="../report/figure_training.rst",
-            category="Effectiveness and index size",
-        ),
-        png="reports/figure_training.png",
-    log:
-        "logs/figure-training.log",
-    benchmark:
-        "logs/figure-training.tsv"
-    localrule: True  # seconds
-    conda:
-        "../../environment.yml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        curves=lambda w, input: repeat("curve", input.curves),
-        names=repeat("name", curves().values()),
-    shell:
-        "jointir figure-training {params.curves} {params.names} --out {output.pdf}"
-        " --png {output.png} 2>&1 | tee {log}"
+def check_names(own, what, names, known_ones):
+    """Refuse a report that says a name which is none of those that there are."""
+    for name in names:
+        if name not in known_ones:
+            found = f"{what} of {own.name}: {name!r} is unknown"
+            refuse(own.path, found, f"Choose of {', '.join(filter(None, known_ones))}")
 
 
-rule figure4:
-    input:
-        code=source_files("report.figure4"),
-        style="src/jointir/report/matplotlibrc",
-        results="reports/tables/results.csv",
-        made="data/results.made",
-        # not drawn: who asks for the figure gets its numbers too
-        table=rules.figure4_table.output.table,
-        groups=rules.groups_table.output.table,
-        metrics=rules.metrics.output.metrics,
-        training=rules.figure_training.output.pdf,
-        pays=rules.pays.output.text,  # printed: the last words of who asks for the figure
-    output:
-        pdf=report(
-            "reports/figure4.pdf",
-            caption="../report/figure4.rst",
-            category="Effectiveness and index size",
-        ),
-        png="reports/figure4.png",
-    log:
-        "logs/figure4.log",
-    benchmark:
-        "logs/figure4.tsv"
-    localrule: True  # seconds
-    conda:
-        "../../environment.yml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        systems=lambda w: repeat("system", config["figure4"]["systems"]),
-    shell:
-        "(jointir figure4 --results {input.results} --out {output.pdf} --png {output.png}"
-        " {params.systems}"
-        " && cat {input.pays}) 2>&1 | tee {log}"
+def check_report(own):
+    """Refuse a report that no rule could make."""
+    if workflow.is_rule(own.name):
+        refuse(own.path, f"another rule is named {own.name!r}", "Choose another name")
+    check_names(own, "reads", own.inputs().values(), [*FILES, *VALUES])
+    check_names(own, "beside", own.beside, reports())
+    check_names(own, "figure", [own.figure], [*CHECKED, ""])
+
+
+try:
+    reports()
+except InputError as e:  # in one line, without those of the Snakefile
+    sys.exit(str(e))
+
+for _report in reports().values():
+    check_report(_report)
+    _files = {option: s for option, s in _report.inputs().items() if s in FILES}
+
+    rule:
+        name:
+            _report.name
+        input:
+            **{option: partial(read_by, _report, source) for option, source in _files.items()},
+            code=source_files(_report.module),
+            style=["src/jointir/report/matplotlibrc"] if "png" in _report.options else [],
+            made=partial(flags, _report),
+            needed=needed(_report.figure, _report.title, *_report.needs),
+            beside=[path for name in _report.beside for path in reports()[name].outputs().values()],
+        output:
+            **{o: report_output(_report, o, path) for o, path in _report.outputs().items()},
+        log:
+            f"logs/{_report.command}.log",
+        benchmark:
+            f"logs/{_report.command}.tsv"
+        localrule: True  # seconds
+        conda:
+            "../../environment.yml"
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            command=partial(report_command, _report),
+        shell:
+            "{params.command} 2>&1 | tee {log}"

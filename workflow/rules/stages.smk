@@ -17,6 +17,12 @@ def by_method(systems):
     return found
 
 
+def reported(stage):
+    """Return the files of the figures and tables that a stage makes."""
+    found = {own.name: own.outputs().values() for own in reports().values() if own.stage == stage}
+    return [path for paths in found.values() for path in paths]
+
+
 # A file belongs to the first stage that makes it: indexes that are fitted come before `tune`, which
 # needs one of them.
 FITTED = {
@@ -89,7 +95,7 @@ STAGES = {
         lambda: [
             *made("results", "comparisons"),
             *rules.groups.output,
-            *rules.figure4_table.input.star,
+            *trained_against_start(),
         ],
     ),
     "asi": Stage(
@@ -117,47 +123,37 @@ STAGES = {
         lambda: [
             *made("results-speed", "comparisons-speed"),
             *rules.latencies.output,
-            *rules.figure5.output,
-            *rules.table1.output,
-            *rules.table2.output,
+            *reported("speed"),
         ],
     ),
     "scale": Stage(
         "the synthetic ladder: how speed grows with the number of documents",
-        lambda: [*rules.scale.output, *rules.figure_scale.output],
+        lambda: [*rules.scale.output, *reported("scale")],
     ),
     "ablation": Stage(
         "figure 7: what each part of JPQ's training is worth",
         lambda: [
             *made("results-ablation", "comparisons-ablation"),
-            *rules.figure7.output,
+            *reported("ablation"),
         ],
     ),
     "retrievers": Stage(
         "figure 1, tables 3 and 5: other retrievers",
         lambda: [
             *made("results-retrievers", "comparisons-retrievers"),
-            *rules.figure1.output,
-            *expand(rules.retriever_table.output, number=[3, 5]),
+            *reported("retrievers"),
         ],
     ),
     "negatives": Stage(
         "figure 3: the negatives that JPQ trains on",
         lambda: [
             *each_dataset(rules.negatives.output.overlap, among=TEXTS),
-            *rules.figure3.output,
+            *reported("negatives"),
         ],
     ),
     "report": Stage(
         "figure 4 and its tables: effectiveness and index size",
-        lambda: [
-            *rules.figure4.output,
-            *rules.figure_training.output,
-            *rules.pays.output,
-            *rules.figure4_table.output,
-            *rules.groups_table.output,
-            *rules.metrics.output,
-        ],
+        lambda: reported("report"),
     ),
 }
 _own = FITTED | TRAINED_INDEXES | TRAINED_ENCODERS
@@ -167,6 +163,9 @@ if _others := [s for s in _own if s in (*FIRST, "tune") or STAGES[s] is not _own
         f"the method {_others[0]} has the name of a stage",
         "Choose another name for it",
     )
+for _report in reports().values():
+    check_names(_report, "stage", [_report.stage], STAGES)
+
 # the stages that `rule all` asks for; some need a dataset with text
 REPORTS = ["report", "speed", "scale", "ablation", "negatives", "retrievers", "asi_report"]
 if not TEXTS:

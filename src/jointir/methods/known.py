@@ -28,6 +28,11 @@ def names() -> list[str]:
     return sorted(name.replace("_", "-") for name in modules - BESIDE)
 
 
+def path_of(name: str) -> str:
+    """Return where the file of a method is."""
+    return f"src/jointir/methods/{name.replace('-', '_')}.py"
+
+
 def module(name: str) -> ModuleType:
     """Return the module of one of `names`.
 
@@ -42,7 +47,7 @@ def module(name: str) -> ModuleType:
 
 @cache
 def _checked(name: str) -> ModuleType:
-    where = f"src/jointir/methods/{name}.py"
+    where = path_of(name)
     try:
         found = import_module(f"jointir.methods.{name}")
     except Exception as e:  # whatever the file does: every start of the pipeline reads it

@@ -10,6 +10,7 @@ import pandas as pd
 
 from jointir.measure.families import COMPRESSED
 from jointir.measure.results import KEY, read_meta, shown
+from jointir.report.known import report
 from jointir.report.styles import RC, label, panel_figure, save, styles
 from jointir.report.tables import final_rows
 
@@ -64,6 +65,7 @@ def render(rows: pd.DataFrame) -> "Figure":
     return fig
 
 
+@report(stage="retrievers", figure="figure1", category="Retrieval models")
 def figure1(results: list[Path], meta: list[Path], out: Path, png: Path) -> None:
     """Draw figure 1 as a PDF (`out`) and a PNG; the same tables, the same bytes.
 

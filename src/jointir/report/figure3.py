@@ -10,6 +10,7 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.readers import read_csv, read_parquet
+from jointir.report.known import report
 from jointir.report.styles import RC, save
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def draw_overlap(ax: "Axes", rows: pd.DataFrame) -> None:
     ax.set_ylabel(f"negatives in common, of {rows['negatives'].iloc[0]}")
 
 
+@report(stage="negatives", category="Ablation")
 def figure3(overlap: list[Path], drawn: list[Path], out: Path, png: Path) -> None:
     """Draw figure 3 as a PDF (`out`) and a PNG: a row for each dataset.
 

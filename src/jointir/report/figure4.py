@@ -10,6 +10,7 @@ import pandas as pd
 
 from jointir.errors import InputError
 from jointir.measure.results import read_results
+from jointir.report.known import report
 from jointir.report.styles import DASHES, RC, label, panel_figure, save, styles
 from jointir.report.tables import final_rows
 
@@ -95,6 +96,15 @@ def render(rows: pd.DataFrame) -> "Figure":
     return fig
 
 
+@report(
+    stage="report",
+    figure="figure4",
+    category="Effectiveness and index size",
+    reads={"system": "drawn systems"},
+    # not drawn: who asks for the figure gets its numbers too, and the verdicts as the last words
+    beside=("figure4_table", "groups_table", "metrics", "figure_training", "pays"),
+    prints="pays",
+)
 def figure4(results: list[Path], out: Path, png: Path, system: list[str]) -> None:
     """Draw figure 4 from results as a PDF (`out`) and a PNG; the same table, the same bytes.
 

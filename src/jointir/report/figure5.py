@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from jointir.measure.speed import joined
+from jointir.report.known import report
 from jointir.report.styles import RC, label, panel_figure, save, styles
 from jointir.report.tables import final_rows
 
@@ -69,6 +70,7 @@ def render(rows: pd.DataFrame) -> "Figure":
     return fig
 
 
+@report(stage="speed", figure="figure5", category="Effectiveness and speed")
 def figure5(results: list[Path], meta: list[Path], latency: Path, out: Path, png: Path) -> None:
     """Draw figure 5 as a PDF (`out`) and a PNG; the same tables, the same bytes.
 

@@ -13,6 +13,7 @@ from jointir.measure.comparisons import read_comparisons
 from jointir.measure.families import FIGURE7, STEPS
 from jointir.measure.results import measures_of, shown
 from jointir.report.formats import markdown, write_lines
+from jointir.report.known import report
 from jointir.report.styles import RC, in_order, label, panel_figure, save
 from jointir.report.tables import final_rows
 
@@ -120,6 +121,13 @@ def step_lines(rows: pd.DataFrame, compared: pd.DataFrame) -> list[str]:
     return markdown(titles, lines)
 
 
+@report(
+    stage="ablation",
+    figure="figure7",
+    category="Ablation",
+    writes={"table": "reports/tables/ablation.md"},
+    needs=("jpq-neg", "jpq-loss"),
+)
 def figure7(
     results: list[Path], meta: list[Path], comparisons: Path, out: Path, png: Path, table: Path
 ) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 from jointir.errors import InputError
 from jointir.measure.scale import COLUMNS, slopes
 from jointir.readers import read_csv
+from jointir.report.known import report
 from jointir.report.styles import EXACT, RC, label, save, styles
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def render(rows: pd.DataFrame) -> "Figure":
     return fig
 
 
+@report(stage="scale", category="Effectiveness and speed", reads={"table": "scale"})
 def figure_scale(table: Path, out: Path, png: Path) -> None:
     """Draw the ladder as a PDF (`out`) and a PNG; b is the fitted exponent of ms = a N^b.
 

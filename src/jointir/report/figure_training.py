@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jointir.errors import InputError
+from jointir.report.known import report
 from jointir.report.styles import RC, WIDTH, label, save
 from jointir.train.curve import read_curve
 
@@ -92,6 +93,11 @@ def render(rows: pd.DataFrame) -> "Figure":
     return fig
 
 
+@report(
+    stage="report",
+    category="Effectiveness and index size",
+    reads={"curve": "training curves", "name": "names of training curves"},
+)
 def figure_training(curve: list[Path], name: list[str], out: Path, png: Path) -> None:
     """Draw what was measured on dev in each training as a PDF (`out`) and a PNG.
 

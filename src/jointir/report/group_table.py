@@ -7,6 +7,7 @@ import pandas as pd
 from jointir.errors import InputError
 from jointir.measure.groups import ALL, MIXED, NONE, order, read_groups
 from jointir.report.formats import mark, markdown, write_lines
+from jointir.report.known import report
 from jointir.report.styles import label, ranked
 
 MEANING = {
@@ -74,6 +75,7 @@ def _section(rows: pd.DataFrame, dataset: str, grouping: str) -> list[str]:
     return lines
 
 
+@report(stage="report", writes={"out": "reports/tables/groups.md"})
 def groups_table(groups: Path, out: Path) -> None:
     """Write groups.csv's test split as Markdown: a table for each dataset, grouping and measure.
 

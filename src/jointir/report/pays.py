@@ -7,6 +7,7 @@ import pandas as pd
 from jointir.measure.groups import ALL, WITH, WITHOUT, read_groups
 from jointir.measure.pays import LEVEL, PAYS, WORSE, Verdict, verdicts
 from jointir.report.formats import write_lines
+from jointir.report.known import report
 from jointir.report.styles import label
 
 MEANING = (
@@ -107,6 +108,11 @@ def _where(some: list[str], every: list[str]) -> str:
     return joined(some)
 
 
+@report(
+    stage="report",
+    reads={"system": "systems like JPQ"},
+    writes={"out": "reports/tables/pays.md"},
+)
 def pays(groups: Path, out: Path, system: list[str]) -> None:
     """Write whether JPQ pays: a line for each dataset and system, and what the words mean.
 

@@ -11,6 +11,7 @@ import pandas as pd
 from jointir.measure.families import JPQ, TABLE3, TABLE5
 from jointir.report.beside_jpq import Numbers, numbers
 from jointir.report.formats import Page, write_table
+from jointir.report.known import report
 from jointir.report.styles import label
 
 TESTED = (
@@ -56,6 +57,7 @@ def _write(
     write_table(rows, pages, note, *out)
 
 
+@report(stage="retrievers", figure="figure1")
 def table3(
     results: list[Path],
     meta: list[Path],
@@ -77,6 +79,7 @@ def table3(
     _write(tables, absolute, TESTED, [csv, md, tex])
 
 
+@report(stage="retrievers", figure="figure1")
 def table5(
     results: list[Path],
     meta: list[Path],

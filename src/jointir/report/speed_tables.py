@@ -13,6 +13,7 @@ from jointir.measure.results import shown
 from jointir.measure.speed import RUN, read_latency, searches
 from jointir.report.beside_jpq import Numbers, numbers, runs_of
 from jointir.report.formats import Page, write_table
+from jointir.report.known import report
 from jointir.report.styles import label
 
 LEGEND1 = (
@@ -69,6 +70,7 @@ def timed(rows: pd.DataFrame, times: pd.DataFrame, path: Path) -> pd.DataFrame:
     return one
 
 
+@report(stage="speed", figure="figure5")
 def table1(
     results: list[Path],
     meta: list[Path],
@@ -127,6 +129,7 @@ def page2(rows: pd.DataFrame, dataset: str) -> Page:
     return Page(f"### {dataset}", titles, cells)
 
 
+@report(stage="speed", figure="figure5")
 def table2(comparisons: Path, latency: Path, M: int, csv: Path, md: Path, tex: Path) -> None:
     """Write table 2, latency, as CSV, Markdown and LaTeX, for the settings of table 1.
 

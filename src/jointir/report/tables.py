@@ -13,6 +13,7 @@ from jointir.measure.pays import PAYS, WORSE, Verdict, verdicts
 from jointir.measure.results import RUN, measures_of, read_meta, read_results
 from jointir.readers import of_types, read_csv
 from jointir.report.formats import Page, mark, read_text, write_lines
+from jointir.report.known import report
 from jointir.report.styles import label, ranked
 
 COMPARED = ["dataset", "measure", "system", "setting", "seeds"]  # what a comparison is of
@@ -40,6 +41,7 @@ def size_row(meta: dict) -> dict:
     return about | parts | {"total": total, "compression": ratio}
 
 
+@report(stage="report", figure="figure4", writes={"out": "reports/tables/sizes.csv"})
 def sizes(meta: list[Path], out: Path) -> None:
     """Write sizes.csv: the bytes of every index by part, and how much it compresses.
 
@@ -184,6 +186,12 @@ def comparison_line(path: Path) -> str:
     )
 
 
+@report(
+    stage="report",
+    figure="figure4",
+    reads={"star": "trained against start", "system": "systems like JPQ"},
+    writes={"out": "reports/tables/figure4.md"},
+)
 def figure4_table(
     results: list[Path],
     comparisons: Path,
@@ -212,7 +220,8 @@ def figure4_table(
     write_lines([*(line for one in pages for line in one.lines()), "\n\n".join(notes)], out)
 
 
-def metrics_json(results: list[Path], out: Path) -> None:
+@report(stage="report", figure="figure4", writes={"out": "reports/metrics/effectiveness.json"})
+def metrics(results: list[Path], out: Path) -> None:
     """Write {dataset: {system: {setting: {measure: value}}}} of the test split for `dvc metrics`.
 
     Raises:
