@@ -21,6 +21,7 @@ from transformers import (
     Qwen3Config,
     RobertaConfig,
     T5Config,
+    T5EncoderModel,
     XLMRobertaConfig,
     XLNetConfig,
 )
@@ -115,6 +116,19 @@ def router(first: bool, width: int = 8) -> list[torch.nn.Module]:
         return [Router.for_query_document(*static)]
     torch.manual_seed(2)
     return [modules.Pooling(D), Router.for_query_document([Dense(D, 8)], [Dense(D, width)])]
+
+
+def sentence_t5(folder: Path) -> Path:
+    """Write one of the class of Sentence-T5 and GTR: T5's encoder, a layer without bias."""
+    torch.manual_seed(3)
+    raw = folder.with_name(f"{folder.name}-raw")
+    T5EncoderModel(CONFIGS["t5"]).to(torch.float16).save_pretrained(raw)
+    tokenizer().save_pretrained(raw)
+    projection = Dense(D, 24, bias=False, activation_function=torch.nn.Identity())
+    first = modules.Transformer(str(raw), model_args={"dtype": torch.float16})
+    parts = [first, modules.Pooling(D), projection, modules.Normalize()]
+    SentenceTransformer(modules=parts, device="cpu").half().save(str(folder))
+    return folder
 
 
 def half(folder: Path, dtype: torch.dtype) -> Path:

@@ -8,11 +8,13 @@ import faiss
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules
-from transformers import BertConfig
+from transformers import BertConfig, T5EncoderModel
 
+from conftest import ROOT
 from encoders import (
     BERT,
     CONFIGS,
@@ -31,6 +33,7 @@ from encoders import (
     pooled,
     router,
     sentence,
+    sentence_t5,
     static,
     template,
     transformer,
@@ -51,6 +54,7 @@ from jointir.retrievers.late import LateInteraction
 from tiny import D, flat, make
 
 LENGTHS = {"query": 12, "document": 24}
+HUB = {"sentence-t5": "sentence-t5-base", "gtr": "gtr-t5-base"}
 LONG = " ".join(f"w{i}" for i in range(60))
 TEXTS = ["w1 w2 w3", "w9", "w5 w6 w7 w8 w9 w3 w2 w1", LONG, "w3 w2 w1"]
 E5 = {"query": "query: ", "passage": "passage: "}
@@ -94,6 +98,7 @@ KINDS |= {
     "given without prompt": (lambda f: without_prompt(f, "mean"), D, SAID),
     "bfloat16": (lambda f: half(f, torch.bfloat16), 8, {}),
     "float16": (lambda f: half(f, torch.float16), 8, {}),
+    "sentence-t5": (sentence_t5, 24, {}),
     "no padding token": (causal, D, {}),
     "padding on the left": (lambda f: causal(f, **LEFT), D, {}),
     "last token of a causal model": (last_of_causal, D, {}),
@@ -276,6 +281,19 @@ def test_lengths_end_where_positions_do(kind, most, tmp_path):
         .isnan()
         .any()
     )
+
+
+@pytest.mark.parametrize("name", ["sentence-t5", "gtr"])
+def test_the_presets_of_t5_take_a_model_of_their_class(name, tmp_path):
+    preset = yaml.safe_load((ROOT / f"params/presets/{name}.yaml").read_text())["encoder"]
+    assert preset.pop("checkpoint") == f"sentence-transformers/{HUB[name]}"
+    source = sentence_t5(tmp_path / "source")
+    checkpoint(str(source), tmp_path / "out", **preset)
+    model, plain = DualEncoder.load(tmp_path / "out").eval(), original(source)
+    assert model.normalized and type(model.model[0].model) is T5EncoderModel
+    for kind in LENGTHS:
+        plain.max_seq_length = preset[f"{kind}_max_length"]
+        near(embed_texts(model, TEXTS, kind, 4096, False), encode(plain, kind, batch_size=1))
 
 
 def test_dropout_can_be_turned_off_in_modules_too(tmp_path):

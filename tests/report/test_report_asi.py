@@ -4,163 +4,222 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from generated import tables
+from jointir.data.store import read_qrels
 from jointir.errors import InputError
-from jointir.files import write_json
 from jointir.generative.ids import write_ids
 from jointir.measure.cold_start import categories, cold_start
-from jointir.measure.identifiers import asi_results, id_statistics
+from jointir.report.asi_appendix import asi_table4, asi_table5
+from jointir.report.asi_figure1 import DENSE, GENERATIVE, RESCORED, SPARSE, asi_figure1, points
+from jointir.report.asi_figure4 import asi_figure4
 from jointir.report.asi_figure5 import branches, telling_words
 from jointir.report.asi_figures import asi_figure3, asi_figure6, sharing
-from jointir.report.asi_paper import TABLE1
+from jointir.report.asi_paper import CORRECT_ID, TABLE1
 from jointir.report.asi_table1 import asi_table1
+from jointir.report.asi_table2 import asi_table2
+from jointir.report.asi_table3 import asi_table3
 from jointir.report.asi_table7 import asi_table7, drawn, shared
-from jointir.report.asi_tables import asi_table3, asi_table4
+from jointir.report.asi_tables import read_asi
+from tiny import N, save_collection
+
+SYSTEMS = ["asi", "asi++", "asi++-pq"]
+SHOWN = {"system": SYSTEMS, "sparse": ["bm25"]}
 
 
-def test_statistics_of_the_id_space():
-    ids = np.array([[0, 1], [0, 1], [1, 1], [2, 3]])
-    found = id_statistics(ids, V=4)
-    assert found["unique ids"] == 3 and found["documents an id, max"] == 2
-    assert found["documents an id, mean"] == pytest.approx(4 / 3)
-    assert found["alone"] == 0.5
-    assert found["empty share"] == 1 - 3 / 16
-    assert found["entropy 1"] == pytest.approx(1.5)  # 1/2, 1/4, 1/4
-    assert found["perplexity 1"] == pytest.approx(2**1.5)
-
-
-@pytest.fixture
-def results(tmp_path):
-    """asi.csv of three systems with two seeds; seed s of system k scores k/10 + s/100."""
-    files: dict[str, list] = {"ids": [], "meta": [], "per_query": []}
-    for k, system in enumerate(["asi", "asi++", "asi++-pq"], 1):
-        for seed in (1, 2):
-            folder = tmp_path / f"{system}-{seed}"
-            folder.mkdir()
-            ids = pd.DataFrame({"doc_id": ["a", "b"], "id_1": [0, 0], "id_2": [1, k % 2]})
-            ids.to_parquet(folder / "ids.parquet")
-            facts = {"dataset": "d", "system": system, "seed": seed, "parameters": 1234567}
-            facts["beam"] = {"free": 10, "hybrid": 50}
-            facts["ms_per_query"] = {"free": 2.5, "hybrid": 9}
-            parts = {"model": 5_000_000, "identifiers": 40_000, "embeddings": 0}
-            facts["bytes"] = {"free": parts, "hybrid": parts | {"embeddings": 1_000_000}}
-            write_json(folder / "meta.json", facts)
-            value = k / 10 + seed / 100
-            rows = [
-                ("test", decoding, q, f"{m} {reading}", value + 0.5 * (decoding == "hybrid"))
-                for q in ("q1", "q2")
-                for m in ("R@1", "R@5", "R@10", "RR@10")
-                for decoding, reading in (
-                    ("free", "correct id"),
-                    ("free", "expectation"),
-                    ("hybrid", "documents"),
-                )
-            ]
-            rows += [("test", "free", q, "documents a query", 12.0) for q in ("q1", "q2")]
-            columns = ["split", "decoding", "query_id", "measure", "value"]
-            pd.DataFrame(rows, columns=columns).to_parquet(folder / "values.parquet")
-            names = ("ids.parquet", "meta.json", "values.parquet")
-            for key, name in zip(files, names, strict=True):
-                files[key].append(folder / name)
-    asi_results(**files, out=tmp_path / "asi.csv", vocabulary=4)
-    return tmp_path / "asi.csv"
-
-
-def test_results_hold_every_number_once(results):
-    rows = pd.read_csv(results, keep_default_na=False)
-    key = ["dataset", "split", "system", "setting", "seed", "measure"]
-    assert not rows.duplicated(key).any()
-    one = rows.set_index(key).loc[("d", "test", "asi++", "free", 2, "R@10 expectation")]
-    assert [float(one[c]) for c in ("value", "low", "high")] == pytest.approx([0.22] * 3)
-    of_hybrid = (
-        rows.set_index(key).sort_index().loc[("d", "", "asi++", "hybrid", 2)]["value"].astype(float)
-    )
-    parts = ["model bytes", "identifiers bytes", "embeddings bytes", "beam", "ms a query"]
-    assert of_hybrid[parts].tolist() == [5_000_000, 40_000, 1_000_000, 50, 9]
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Results, comparisons and numbers of `asi_results`: see generated.py."""
+    return tables(tmp_path_factory.mktemp("generated"))
 
 
 @pytest.fixture
-def ranked(tmp_path):
-    """Values and facts of BM25 and of a dense system, and the encoder of the latter."""
-    measures, facts = [], []
-    for system, dim in (("bm25", 0), ("brute-force", 384)):
-        folder = tmp_path / system
-        folder.mkdir()
-        rows = [("q", m, 0.5) for m in ("R@1", "R@5", "R@10", "RR@10")]
-        values = pd.DataFrame(rows, columns=["query_id", "measure", "value"])
-        values.to_parquet(folder / "test.parquet")
-        about = {"dataset": "d", "system": system, "setting": "", "seed": 0, "bytes_per_doc": 1536}
-        about |= {"n_docs": 2, "dim": dim, "bytes": {"codes": 3_000_000, "other": 72_000}}
-        write_json(folder / "meta.json", about)
-        measures.append(folder / "test.parquet")
-        facts.append(folder / "meta.json")
-    (tmp_path / "encoder").mkdir()
-    (tmp_path / "encoder" / "model.safetensors").write_bytes(bytes(4_500_000))
-    return {"baseline": measures, "meta": facts, "encoder": tmp_path / "encoder"}
+def read(files):
+    """The two that every report reads."""
+    return {name: files[name] for name in ("results", "numbers")}
 
 
-def test_table1_shows_means_over_seeds_in_both_readings(results, ranked, tmp_path):
-    asi_table1(results, tmp_path / "t.md", **ranked)
+def parts(text: str) -> dict[str, list[list[str]]]:
+    """Return the rows of a page's tables by their headings, each as its cells."""
+    found: dict[str, list[list[str]]] = {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            rows = found[line.lstrip("# ")] = []
+        elif line.startswith("| ") and not line.startswith("| ---"):
+            rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
+    return {heading: rows[1:] for heading, rows in found.items()}
+
+
+def test_table1_has_the_papers_groups(files, tmp_path):
+    asi_table1(**files, **SHOWN, out=tmp_path / "t.md")
+    found = parts((tmp_path / "t.md").read_text())
+    assert found["Sparse retrieval"] == [
+        ["BM25", "-", *["0.500"] * 4, "-", "3.07", "-", "0.391, 0.691, 0.486"],
+        ["SPLADE", *["-"] * 8, "0.453, 0.747, 0.546"],
+    ]
+    dense = found["Dense retrieval"]
+    assert dense[0] == ["brute force (STAR)", "-", *["0.500"] * 4, "4.50", "3.07", "-", "-"]
+    assert [row[0] for row in dense[1:]] == ["Sentence-T5", "SimCSE", "GTR-Base"]
+    generative = found["Generative retrieval"]
+    assert [row[:2] for row in generative[:4]] == [
+        ["ASI", "free"],
+        ["ASI++", "free"],
+        ["ASI++ with PQ", "free"],
+        ["DSI-Semantic", "-"],
+    ]
+    costs = ["5.00", "0.04", "2.5 ± 0.0"]
+    assert generative[1] == [
+        *("ASI++", "free", *["0.215 ± 0.007"] * 4, *costs, "0.582, 0.833, 0.658")
+    ]
+    hybrid = found["Hybrid: generated, then ranked by the encoder"]
+    assert [row[0] for row in hybrid] == ["ASI", "ASI++", "ASI++ with PQ"]
+    assert hybrid[1][1:] == ["hybrid (beam 50)", *["0.715 ± 0.007"] * 4, *WIDER, "-"]
+    correct = found["Generative retrieval, correct id"]
+    assert correct[1] == [*("ASI++", "free", *["0.315 ± 0.007"] * 4, *costs, "0.611, 0.834, 0.690")]
+
+
+WIDER = ["5.00", "1.04", "9.0 ± 0.0"]
+
+
+def test_table1_marks_what_differs_from_asi_plus_decoded_alike(files, tmp_path):
+    compared = pd.read_csv(files["comparisons"], keep_default_na=False)
+    of = compared["system"].eq("asi") & compared["setting"].eq("free")
+    compared["p_holm"] = np.where(of & compared["measure"].eq("R@10"), 0.004, 1.0)
+    better = compared["system"].eq("asi++-pq") & compared["setting"].eq("hybrid")
+    compared.loc[better & compared["measure"].eq("MRR@10"), "p_holm"] = 0.04
+    compared.to_csv(tmp_path / "marked.csv", index=False)
+    marked = files | {"comparisons": tmp_path / "marked.csv"}
+    asi_table1(**marked, **SHOWN, out=tmp_path / "t.md")
     text = (tmp_path / "t.md").read_text()
-    costs = "4.50 | 3.07 | - | - |"
-    assert f"| brute force (STAR) | documents | 0.500 | 0.500 | 0.500 | 0.500 | {costs}" in text
-    paper = "0.391, 0.691, 0.486"
-    assert f"| BM25 | documents | 0.500 | 0.500 | 0.500 | 0.500 | - | 3.07 | - | {paper} |" in text
-    (row,) = [line for line in text.splitlines() if line.startswith("| ASI++ | expectation, free")]
-    assert row.count("0.215 ± 0.007") == 4
-    assert row.endswith("| 5.00 | 0.04 | 2.5 ± 0.0 | 0.582, 0.833, 0.658 |")
-    (row,) = [line for line in text.splitlines() if line.startswith("| ASI++ | documents, hybrid")]
-    assert row.startswith("| ASI++ | documents, hybrid (beam 50, rescored) | 0.715 ± 0.007 |")
-    assert row.endswith("| 5.00 | 1.04 | 9.0 ± 0.0 | - |")
+    found = parts(text)
+    assert found["Generative retrieval"][0][2:6] == [
+        *("0.115 ± 0.007", "0.115 ± 0.007", "0.115 ± 0.007\\*\\*", "0.115 ± 0.007")
+    ]
+    hybrid = found["Hybrid: generated, then ranked by the encoder"]
+    assert hybrid[2][2:6] == [*["0.815 ± 0.007"] * 3, "0.815 ± 0.007†"]
+    (table, _) = text.split("Dataset d, 2 documents")
+    assert (table.count("†"), table.count("\\*")) == (1, 2)
+
+
+def test_table1_has_every_system_of_the_paper_once_and_in_its_group(files, tmp_path):
+    asi_table1(**files, **SHOWN, out=tmp_path / "t.md")
+    found = parts((tmp_path / "t.md").read_text())
+    for group, numbers in (*TABLE1.items(), ("generative retrieval, correct id", CORRECT_ID)):
+        rows = [row for row in found[group.capitalize()] if row[-1] != "-"]
+        assert sorted(row[0] for row in rows) == sorted(numbers)
+        for row in rows:
+            assert row[-1] == ", ".join(f"{value:.3f}" for value in numbers[row[0]])
+    (row,) = [row for row in found["Dense retrieval"] if row[0] == "GTR-Base"]
+    assert row == ["GTR-Base", *["-"] * 8, "0.462, 0.793, 0.576"]
+
+
+def test_table1_shows_the_systems_that_it_is_told(files, tmp_path):
+    asi_table1(**files, system=["asi++"], sparse=[], out=tmp_path / "t.md")
+    found = parts((tmp_path / "t.md").read_text())
+    assert [row[0] for row in found["Generative retrieval"] if row[1] == "free"] == ["ASI++"]
+    assert [row[0] for row in found["Dense retrieval"]][:2] == ["brute force (STAR)", "BM25"]
+
+
+def test_table1_tells_the_corpus_and_the_seeds(files, tmp_path):
+    asi_table1(**files, **SHOWN, out=tmp_path / "t.md")
+    text = (tmp_path / "t.md").read_text()
     assert "Dataset d, 2 documents" in text and "2 seed(s)" in text
-    assert "| ASI | 1 ± 0 | 2.00 ± 0.00 | 2 ± 0 | 0.000 ± 0.000 |" in text
-    assert "| ASI++ | 2 ± 0 | 1.00 ± 0.00 | 1 ± 0 | 1.000 ± 0.000 |" in text
-    assert "| 12.0 ± 0.0 | 1,234,567 ± 0 |" in text
 
 
-def test_table1_has_every_system_of_the_paper_once(results, ranked, tmp_path):
-    asi_table1(results, tmp_path / "t.md", **ranked)
-    lines = (tmp_path / "t.md").read_text().splitlines()
-    rows = [[c.strip() for c in line.strip("|").split("|")] for line in lines if line[:2] == "| "]
-    shown = [tuple(row[:2]) for row in rows if row[-1].count(",") == 2 and row[-1][:2] == "0."]
-    assert sorted(shown) == sorted(TABLE1)
-    (row,) = [row for row in rows if row[0] == "GTR-Base"]
-    assert row == ["GTR-Base", "documents", *["-"] * 7, "0.462, 0.793, 0.576"]
+def test_table2_shows_how_identifiers_use_their_space(read, tmp_path):
+    asi_table2(**read, system=SYSTEMS, out=tmp_path / "t.md")
+    found = parts((tmp_path / "t.md").read_text())
+    space = found["ASI++, table 2: the identifiers"]
+    assert space[0][:5] == ["ASI", "1 ± 0", "2.00 ± 0.00", "2 ± 0", "0.000 ± 0.000"]
+    assert space[1][:5] == ["ASI++", "2 ± 0", "1.00 ± 0.00", "1 ± 0", "1.000 ± 0.000"]
+    assert space[1][6:] == ["12.0 ± 0.0", "-", "1,234,567 ± 0"]  # D/Q free, and with the tree
+    bits = found["Entropy in bits (perplexity) of each position"]
+    assert bits[1] == ["ASI++", "0.00 ± 0.00 (1)", "1.00 ± 0.00 (2)"]
 
 
-def test_table1_wants_the_facts_of_each_baseline(results, ranked, tmp_path):
-    with pytest.raises(InputError, match="2 baselines, 1 meta files"):
-        asi_table1(results, tmp_path / "t.md", **ranked | {"meta": ranked["meta"][:1]})
-    with pytest.raises(InputError, match="holds no weights"):
-        asi_table1(results, tmp_path / "t.md", **ranked | {"encoder": tmp_path / "bm25"})
-    assert not (tmp_path / "t.md").exists()
+def test_figure4_names_the_modules(read, tmp_path):
+    asi_figure4(**read, out=tmp_path / "t.md")
+    rows = parts((tmp_path / "t.md").read_text())["Semantic indexing modules"]
+    assert [row[:3] for row in rows] == [
+        ["MLP", "free, expectation", "0.215 ± 0.007"],
+        ["MLP", "hybrid", "0.715 ± 0.007"],
+        ["MLP", "free, correct id", "0.315 ± 0.007"],
+        ["PQ", "free, expectation", "0.315 ± 0.007"],
+        ["PQ", "hybrid", "0.815 ± 0.007"],
+        ["PQ", "free, correct id", "0.415 ± 0.007"],
+    ]
 
 
-def test_table4_names_the_modules(results, tmp_path):
-    asi_table4(results, tmp_path / "t.md")
-    text = (tmp_path / "t.md").read_text()
-    assert (
-        "| MLP | expectation, free | 0.215" in text and "| PQ | expectation, free | 0.315" in text
-    )
-    assert "| PQ | documents, hybrid (beam 50, rescored) | 0.815" in text
+def test_table4_shows_our_settings_beside_the_papers(tmp_path):
+    told = ["length=4", "lr=5e-05", "train_decoder.steps=1500"]
+    asi_table4(told, "d", tmp_path / "t.md")
+    rows = parts((tmp_path / "t.md").read_text())["ASI++, table 4: its settings"]
+    assert rows[0] == ["length", "L, positions of an identifier", "4", "4"]
+    assert rows[1] == ["lr", "AdamW's highest learning rate for the encoder", "5e-05", "1e-4"]
+    assert [rows[2][0], *rows[2][2:]] == ["train_decoder.steps", "1500", "-"]
+    assert rows[-1] == ["compute", "", "CPU", "MI200 / V100"]
+    with pytest.raises(InputError, match=r"--setting: 'length'\. Write name=value"):
+        asi_table4(["length"], "d", tmp_path / "u.md")
 
 
-def test_figures_are_drawn_and_repeat(results, tmp_path):
+def test_table5_counts_the_data(tmp_path):
+    collection = save_collection(tmp_path / "mine" / "collection")
+    asi_table5(collection, tmp_path / "t.md")
+    rows = parts((tmp_path / "t.md").read_text())["ASI++, table 5: the data, mine"]
+    assert rows[0][:3] == ["documents", str(N), "-"] and rows[0][-1] == "3.2M"
+    judged = read_qrels(collection / "qrels" / "train.trec")
+    asked = {row.doc_id for row in judged.itertuples() if row.relevance > 0}
+    assert rows[1] == ["queries of train", "40", str(len(asked)), "4.0", "367K"]
+    assert [row[:2] for row in rows[2:4]] == [["queries of dev", "10"], ["queries of test", "10"]]
+    assert rows[4] == ["expansion", "-", "-", "-", "32M"]
+
+
+def test_figure1_tells_groups_and_bytes_apart(files, read, tmp_path):
+    found = {p[:2]: p[2:] for p in points(read_asi(**read), SYSTEMS, ["bm25"])}
+    assert found == {
+        ("bm25", "k1=1.2"): (SPARSE, 3.072, 3.072),
+        ("brute-force", ""): (DENSE, 3.072, 3.072 + 4.5),
+        **{(s, "free"): (GENERATIVE, 0.04, 5.04) for s in SYSTEMS},
+        **{(s, "hybrid"): (RESCORED, 1.04, 6.04) for s in SYSTEMS},
+    }
+    with pytest.raises(InputError, match="novo has no test rows"):
+        asi_figure1(**read, out=tmp_path / "x", png=tmp_path / "y", system=["novo"], sparse=[])
+
+
+def test_figures_are_drawn_and_repeat(read, tmp_path):
     for name in ("a", "b"):
-        asi_figure3(results, tmp_path / f"{name}.pdf", tmp_path / f"{name}.png")
-    assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
-    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
-    ids = [results.parent / f"{s}-1" / "ids.parquet" for s in ("asi", "asi++")]
+        asi_figure3(**read, out=tmp_path / f"{name}.pdf", png=tmp_path / f"{name}.png")
+        asi_figure1(**read, out=tmp_path / f"1{name}.pdf", png=tmp_path / f"1{name}.png", **SHOWN)
+    for figure in ("", "1"):
+        assert (tmp_path / f"{figure}a.pdf").read_bytes() == (
+            tmp_path / f"{figure}b.pdf"
+        ).read_bytes()
+        assert (tmp_path / f"{figure}a.png").read_bytes()[:4] == b"\x89PNG"
+    ids = [read["results"].parent / f"{s}-1" / "ids.parquet" for s in ("asi", "asi++")]
     asi_figure6(*ids, tmp_path / "6.pdf", tmp_path / "6.png")
     assert (tmp_path / "6.pdf").read_bytes()[:4] == b"%PDF"
 
 
-def test_results_without_the_ablation_are_refused(results, tmp_path):
-    rows = pd.read_csv(results)
-    rows["system"] = "other"
-    rows.to_csv(tmp_path / "other.csv", index=False)
-    with pytest.raises(InputError, match=r"other\.csv.*no system of the ablation"):
-        asi_figure3(tmp_path / "other.csv", tmp_path / "x.pdf", tmp_path / "x.png")
+def test_results_without_the_ablation_are_refused(read, tmp_path):
+    others = {}
+    for name, path in read.items():
+        rows = pd.read_csv(path)
+        rows["system"] = rows["system"] + "-other"
+        others[name] = tmp_path / path.name
+        rows.to_csv(others[name], index=False)
+    with pytest.raises(InputError, match=r"results\.csv.*no system of the ablation"):
+        asi_figure3(**others, out=tmp_path / "x.pdf", png=tmp_path / "x.png")
     assert not (tmp_path / "x.pdf").exists()
+
+
+def test_files_that_do_not_belong_together_are_refused(read, tmp_path):
+    numbers = pd.read_csv(read["numbers"], keep_default_na=False)
+    numbers["system"] = "other"
+    numbers.to_csv(tmp_path / "other.csv", index=False)
+    with pytest.raises(InputError, match="no system of its test rows has identifiers in"):
+        read_asi(read["results"], tmp_path / "other.csv")
+    numbers.drop(columns="split").to_csv(tmp_path / "short.csv", index=False)
+    with pytest.raises(InputError, match="Rerun asi-results: expected dataset, split"):
+        read_asi(read["results"], tmp_path / "short.csv")
 
 
 def test_sharing_counts_the_documents_of_each_identifier():

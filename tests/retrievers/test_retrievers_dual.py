@@ -1,9 +1,11 @@
 """The dual encoders beside STAR: where their negatives come from, and that each of them learns."""
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
@@ -16,6 +18,8 @@ from jointir.joint.uncompressed import Uncompressed
 from jointir.retrievers.adore import adore
 from jointir.retrievers.dual import dual
 from jointir.train import dual_encoder, training
+from jointir.train.batches import Batches
+from jointir.train.dual_encoder import margin_loss
 from jointir.train.mining import mine
 from jointir.train.negatives import Periodic, bm25_negatives, random_negatives, refreshed
 from jointir.train.pairs import training_pairs
@@ -116,7 +120,39 @@ def differ(a: Path, b: Path) -> bool:
     return any(not np.array_equal(left[name], right[name]) for name in left)
 
 
-@pytest.mark.parametrize(("negatives", "refresh"), [("random", 0), ("bm25", 0), ("own", 10)])
+@given(st.integers(0, 10**6), st.integers(2, 9))
+@settings(max_examples=30)
+def test_repberts_loss_is_torchs_where_each_query_has_one_positive_in_the_batch(seed, B):
+    scores = torch.randn(B, B, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    labels = torch.full((B, B), -1)
+    labels[:, 0] = torch.arange(B)
+    right = torch.nn.functional.multilabel_margin_loss(scores, labels)
+    assert margin_loss(scores, torch.eye(B, dtype=torch.bool)).item() == pytest.approx(right.item())
+
+
+def test_repbert_has_no_negatives_among_what_is_relevant_to_a_query():
+    scores = torch.tensor([[1.0, 5.0, 0.5], [0.0, 2.0, 2.5], [0.0, 0.0, 3.0]])
+    relevant = torch.eye(3, dtype=torch.bool)
+    relevant[0, 1] = True
+    # of query 0: max(0, 1 - 1 + .5); of query 1: max(0, 1 - 2 + 0), max(0, 1 - 2 + 2.5)
+    assert margin_loss(scores, relevant).item() == pytest.approx((0.5 + 1.5) / 3 / 3)
+
+
+def test_batches_without_hard_negatives_have_the_positives_alone(tiny):
+    model, pairs = DualEncoder.load(tiny.encoder), training_pairs(tiny.collection)
+    bodies = document_texts(read_corpus(tiny.collection))
+    alone = Batches(model, pairs, None, bodies, 8, 3)
+    beside = Batches(model, pairs, lambda _: random_negatives(pairs, 5, 3), bodies, 8, 3)
+    for step in range(3):
+        q, d, relevant = alone(step)
+        others = beside(step)
+        assert q == others[0] and d == others[1][:8]
+        assert torch.equal(relevant, others[2][:, :8]) and relevant.shape == (8, 8)
+
+
+@pytest.mark.parametrize(
+    ("negatives", "refresh"), [("random", 0), ("bm25", 0), ("own", 10), ("in-batch", 0)]
+)
 def test_training_lowers_the_loss(tiny, tmp_path, monkeypatch, negatives, refresh):
     losses = []
     train = training.train
@@ -129,10 +165,11 @@ def test_training_lowers_the_loss(tiny, tmp_path, monkeypatch, negatives, refres
 
 
 def test_each_source_of_negatives_trains_another_encoder(tiny, tmp_path):
-    for name in ("random", "bm25", "own"):
+    names = ("random", "bm25", "own", "in-batch")
+    for name in names:
         options = OPTIONS | {"negatives": name, "steps": 2, "docs": tiny.docs}
         flat(dual)(tiny.collection, tiny.encoder, tmp_path / name, tmp_path / "s", **options)
-    for a, b in (("random", "bm25"), ("random", "own"), ("bm25", "own")):
+    for a, b in combinations(names, 2):
         assert differ(tmp_path / a, tmp_path / b)
 
 

@@ -26,6 +26,11 @@ def folder(pipeline) -> Path:
 
 @pytest.fixture(scope="module")
 def table(folder) -> pd.DataFrame:
+    return pd.read_csv(folder / "reports/tables/results-asi.csv", keep_default_na=False)
+
+
+@pytest.fixture(scope="module")
+def numbers(folder) -> pd.DataFrame:
     return pd.read_csv(folder / "reports/tables/asi.csv", keep_default_na=False)
 
 
@@ -47,9 +52,11 @@ def found(answers: pd.DataFrame, group: Counter, wanted: str, k: int) -> float:
     return 0.0
 
 
-@pytest.mark.parametrize("decoding", ["free", "constrained"])
+@pytest.mark.parametrize(
+    ("decoding", "setting"), [("free", "free"), ("constrained", "prefix tree")]
+)
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_expectations_are_those_of_ids_and_answers(folder, table, system, decoding):
+def test_expectations_are_those_of_ids_and_answers(folder, table, system, decoding, setting):
     own = trained(folder, system)
     ids = pd.read_parquet(own / "ids.parquet")
     key_of = dict(zip(ids["doc_id"], keys(ids), strict=True))
@@ -60,13 +67,15 @@ def test_expectations_are_those_of_ids_and_answers(folder, table, system, decodi
     relevant = dict(zip(qrels["query_id"], qrels["doc_id"], strict=True))
     lists = dict(list(answers.groupby("query_id")))
     assert set(lists) == set(relevant)
-    rows = table[table["system"].eq(system) & table["setting"].eq(decoding)]
-    rows = rows[rows["split"].eq("test")].set_index("measure")["value"]
+    rows = table[table["system"].eq(system) & table["split"].eq("test")]
+    rows = rows.set_index(["setting", "measure"])["value"]
     for k in (1, 5, 10):
         each = [found(lists[q], group, key_of[d], k) for q, d in relevant.items()]
-        assert float(rows[f"R@{k} expectation"]) == pytest.approx(np.mean(each), abs=1e-6)
+        assert float(rows[setting, f"R@{k}"]) == pytest.approx(np.mean(each), abs=1e-6)
     correct = [key_of[d] in set(keys(lists[q])) for q, d in relevant.items()]
-    assert float(rows["R@10 correct id"]) == pytest.approx(np.mean(correct), abs=1e-6)
+    assert float(rows[f"{setting}, correct id", "R@10"]) == pytest.approx(
+        np.mean(correct), abs=1e-6
+    )
     if decoding == "constrained":
         assert set(keys(answers)) <= set(group)
 
@@ -95,17 +104,17 @@ def test_hybrid_answers_are_the_encoders_order_of_the_beams_documents(folder, ta
             known = {key_of[doc] for doc in found}
             assert {doc for doc, key in key_of.items() if key in known} == set(found)
     rows = table[table["system"].eq(system) & table["setting"].eq("hybrid")]
-    value = rows[rows["split"].eq("test")].set_index("measure")["value"]["R@10 documents"]
+    value = rows[rows["split"].eq("test")].set_index("measure")["value"]["R@10"]
     hits = [doc in list(run[query])[:10] for query, doc in relevant.items()]
     assert float(value) == pytest.approx(np.mean(hits), abs=1e-6)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_the_table_counts_the_ids(folder, table, system):
+def test_the_numbers_count_the_ids(folder, numbers, system):
     _, ids = read_ids(trained(folder, system) / "ids.parquet")
     assert ids.shape == (N, L) and ids.min() >= 0 and ids.max() < V
-    rows = table[table["system"].eq(system) & table["setting"].eq("free")]
-    rows = rows[rows["split"].eq("")].set_index("measure")["value"]
+    rows = numbers[numbers["system"].eq(system) & numbers["setting"].eq("")]
+    rows = rows.set_index("measure")["value"]
     counts = Counter(map(tuple, ids.tolist()))
     assert float(rows["unique ids"]) == len(counts)
     assert float(rows["documents an id, max"]) == max(counts.values())
@@ -144,17 +153,28 @@ def test_joint_training_moves_the_encoder_and_train_decoder_only_the_decoder(fol
     assert parts[0].keys() == parts[1].keys()
 
 
-def test_table_1_shows_the_baselines_and_every_system(folder, table):
+def test_table_1_shows_the_baselines_and_every_system(folder):
     text = (folder / "reports/asi_table1.md").read_text()
     assert f"Dataset apidocs-ci, {N} documents" in text
-    for system, name in (("bm25", "BM25"), ("brute-force", "brute force (STAR)")):
+    names = {"bm25": "BM25", "simcse": "SimCSE", "brute-force": "brute force (STAR)"}
+    for system, name in names.items():
         values = pd.read_parquet(folder / DATA / f"generative/baselines/{system}/test.parquet")
         value = values[values["measure"].eq("R@10")]["value"].mean()
         (row,) = [line for line in text.splitlines() if line.startswith(f"| {name} |")]
         assert f"| {value:.3f} |" in row and value > 0.3
     for name in ("ASI", "ASI++", "residual codes, fixed"):
-        assert f"| {name} | expectation, prefix tree |" in text
-        assert f"| {name} | documents, hybrid (beam 50, rescored) |" in text
+        assert f"| {name} | prefix tree |" in text
+        assert f"| {name} | hybrid (beam 50) |" in text
+
+
+def test_systems_are_compared_over_the_queries_of_a_split(folder, table):
+    compared = pd.read_csv(folder / "reports/tables/comparisons-asi.csv")
+    mean = table.set_index(["split", "measure", "system", "setting"])["value"]
+    assert set(compared["system"]) == {"asi", "residual-ids"} and len(compared) == 2 * 2 * 4 * 5
+    for row in compared.itertuples():
+        own, other = (mean[row.split, row.measure, s, row.setting] for s in (row.system, "asi++"))
+        assert row.difference == pytest.approx(own - other, abs=2e-6)
+        assert row.p <= row.p_holm <= 1
 
 
 def test_table_7_shows_documents_that_share_an_identifier(folder):
@@ -171,7 +191,7 @@ def test_table_7_shows_documents_that_share_an_identifier(folder):
 
 
 def test_figures_and_meta_are_there(folder):
-    for name in ("asi_figure3", "asi_figure5", "asi_figure6"):
+    for name in ("asi_figure1", "asi_figure3", "asi_figure5", "asi_figure6"):
         assert (folder / f"reports/{name}.pdf").read_bytes().startswith(b"%PDF")
         assert (folder / f"reports/{name}.png").stat().st_size > 10_000
     for system in SYSTEMS:

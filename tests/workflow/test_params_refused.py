@@ -78,6 +78,11 @@ MINE = {"figure4": {"datasets": ["mine"]}, "asi": {"dataset": "mine"}}
         ({"figure4": {"datasets": ["x"]}}, "figure4.datasets: 'x' is not under `datasets`. Desc"),
         ({"asi": {"dataset": "x"}}, "asi.dataset: 'x' is not under `datasets`. Describe it there"),
         ({"asi": {"systems": ["x"]}}, "asi.systems: 'x' is not under `systems`. Describe it there"),
+        (
+            {"asi": {"baselines": ["x"]}},
+            "asi.baselines: 'x' is not under `systems`. Describe it there",
+        ),
+        ({"asi": {"baselines": ["opq"]}}, "asi.baselines: 'opq' has the method 'opq'. Choose of "),
         ({"figure7": {"systems": ["x"]}}, "figure7.systems: 'x' is not under `systems`. Descri"),
         ({"datasets": {"mine": {"kind": "beir", "folder": "~no-such-user/x"}}} | MINE,
          "datasets.mine.folder: '~no-such-user/x' names a user that is not here. Correct it"),
@@ -117,6 +122,7 @@ def test_snakemake_says_no_more_than_that_line():
         ("figure3.pdf", "sweep={M: [24]}", "negatives.M: 16 is not in sweep.M. Choose of [24], "),
         ("asi_figure5.pdf", "asi={systems: [asi]}", "asi.systems: 'asi++' is not in it. ASI's fig"),
         ("asi_table7.md", "asi={systems: [asi]}", "asi.systems: 'asi++' is not in it. ASI's table"),
+        ("asi_table4.md", "asi={systems: [asi]}", "asi.systems: 'asi++' is not in it. ASI's table"),
         ("asi_figure6.pdf", "asi={systems: [asi++]}", "asi.systems: 'asi' is not in it. ASI's fig"),
         (
             "figure7.pdf",

@@ -25,9 +25,10 @@ JOBS = {
     "checkpoint": 2,
     "star": 2,
     "fits": 4,  # figures 1, 4, 5 and 7
-    "embed_documents": 16,  # 2 shards; 2 encoders of 2 datasets, and 4 that are compared with STAR
-    "gather": 8,
-    "embed_queries": 8,  # of the same, ADORE's, and not of one untrained encoder
+    # 2 shards; 2 encoders of 2 datasets, 4 that are compared with STAR, and RepBERT and SimCSE
+    "embed_documents": 20,
+    "gather": 10,
+    "embed_queries": 10,  # of the same, ADORE's, and not of one untrained encoder
     "embed_train_queries": 1,
     "tune": 1,
     "embed_queries_trained": 46,  # of 9 JPQs, 3 DPQs and the ablation's trainings
@@ -39,17 +40,18 @@ JOBS = {
     "measure_ids": 37,
     "cold_start": 6,
     "asi_results": 1,
-    "measure_baseline": 2,
+    "measure_baseline": 8,  # of 4 systems, on dev and test
     "bm25": 2,
-    "dual": 3,
+    "dual": 4,
+    "simcse": 1,
     "colbert": 1,
     "tct_colbert": 1,
     "adore": 1,
     "late_search": 1,
     "figure1": 1,
-    **{f"asi_table{number}": 1 for number in (1, 3, 4, 7)},
-    **{f"asi_figure{number}": 1 for number in (3, 5, 6)},
-    "brute_force": 7,
+    **{f"asi_table{number}": 1 for number in (1, 2, 3, 4, 5, 7)},
+    **{f"asi_figure{number}": 1 for number in (1, 3, 4, 5, 6)},
+    "brute_force": 9,
     "build": 25,  # 3 x 6, 4, and 3 for OPQ 4-bit
     # with codes of 8 bits, and of 4; 3 M x (2 variants x 3 seeds, 2 more of JPQ), 3 M x 2 variants,
     # and 4 at one M
@@ -62,9 +64,9 @@ JOBS = {
     "ann_build": 6,
     "ann_build_sized": 6,  # ScaNN, with and without OPQ
     # 25 + 9 + 3, 6 of ScaNN, 2 of brute force, 12 of IVF-JPQ, 5 values of 4 other search parameters
-    # and 4 of 2, brute force for the generative models, the 34 of the ablation, and 5 dense
-    # retrievers
-    "retrieve": 125,
+    # and 4 of 2, 3 dense retrievers beside the generative models, the 34 of the ablation, and 5
+    # dense retrievers
+    "retrieve": 127,
     "measure": 126,  # BM25 and ColBERT too; the generative models' brute force has its own rule
     "latency": 1,
     "latencies": 1,

@@ -6,10 +6,15 @@ rule asi_results:
         ids=of_variants(rules.assign_ids.output.ids),
         meta=of_variants(rules.generate.output.meta),
         values=of_variants(rules.measure_ids.output.values),
+        baselines=of_baselines(BASELINE),
+        baseline_meta=of_baselines(RANKED, [""]),
+        encoders=lambda w: list(dense_encoders().values()),
         alike=alike,
-        code=source_files("measure.identifiers"),
+        code=source_files("measure.asi_results"),
     output:
-        table="reports/tables/asi.csv",
+        table="reports/tables/results-asi.csv",
+        comparisons="reports/tables/comparisons-asi.csv",
+        numbers="reports/tables/asi.csv",
         made=touch("data/asi.made"),  # as for results.csv
     log:
         "logs/asi-results.log",
@@ -22,18 +27,21 @@ rule asi_results:
         runtime=30,
     params:
         **config["results"],
-        vocabulary=lambda w: next(iter(VARIANTS.values()))["vocabulary"],
+        vocabulary=lambda w: repeat("vocabulary", each_vocabulary()),
         files=lambda w, input: " ".join(
             [
                 repeat("ids", input.ids),
                 repeat("meta", input.meta),
                 repeat("per-query", input.values),
+                repeat("baseline", input.baselines),
+                repeat("baseline-meta", [m for m in input.baseline_meta for _ in SPLITS]),
             ]
         ),
+        encoders=lambda w: repeat("encoder", map("=".join, dense_encoders().items())),
     shell:
-        "jointir asi-results {params.files} --out {output.table}"
-        " --vocabulary {params.vocabulary} --samples {params.samples} --seed {params.seed}"
-        " 2>&1 | tee {log}"
+        "jointir asi-results {params.files} {params.encoders} --out {output.table}"
+        " --out-comparisons {output.comparisons} --out-numbers {output.numbers}"
+        " {params.vocabulary} --samples {params.samples} --seed {params.seed} 2>&1 | tee {log}"
 
 
 use rule measure as measure_baseline with:
@@ -48,17 +56,16 @@ use rule measure as measure_baseline with:
     benchmark:
         "logs/{dataset}/generative/baseline-{system}-{split}.tsv"
     params:
-        measures=repeat("measures", ["R@1", "R@5", "R@10", "RR@10"]),
+        measures=repeat("measures", ["RR@10", "R@1", "R@5", "R@10"]),  # in asi_results.py, too
 
 
 rule asi_table1:
     input:
         code=source_files("report.asi_table1"),
         results=rules.asi_results.output.table,
+        comparisons=rules.asi_results.output.comparisons,
+        numbers=rules.asi_results.output.numbers,
         made=rules.asi_results.output.made,
-        baselines=of_baselines(BASELINE),
-        meta=of_baselines("data/{dataset}/runs/{system}/flat/meta.json"),
-        encoder=dense_encoder,
     output:
         table="reports/asi_table1.md",
     log:
@@ -72,18 +79,96 @@ rule asi_table1:
         mem_mb=1000,
         runtime=10,
     params:
-        baselines=lambda w, input: repeat("baseline", input.baselines),
-        meta=lambda w, input: repeat("meta", input.meta),
+        systems=shown_systems,
     shell:
-        "jointir asi-table1 --results {input.results} --out {output.table} {params.baselines}"
-        " {params.meta} --encoder {input.encoder} 2>&1 | tee {log}"
+        "jointir asi-table1 --results {input.results} --comparisons {input.comparisons}"
+        " --numbers {input.numbers} --out {output.table} {params.systems} 2>&1 | tee {log}"
+
+
+rule asi_table2:
+    input:
+        code=source_files("report.asi_table2"),
+        results=rules.asi_results.output.table,
+        numbers=rules.asi_results.output.numbers,
+        made=rules.asi_results.output.made,
+    output:
+        table="reports/asi_table2.md",
+    log:
+        "logs/asi-table2.log",
+    benchmark:
+        "logs/asi-table2.tsv"
+    localrule: True  # seconds
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        systems=lambda w: repeat("system", trained_on_all()),
+    shell:
+        "jointir asi-table2 --results {input.results} --numbers {input.numbers}"
+        " --out {output.table} {params.systems} 2>&1 | tee {log}"
+
+
+rule asi_figure1:
+    input:
+        code=source_files("report.asi_figure1"),
+        style="src/jointir/report/matplotlibrc",
+        results=rules.asi_results.output.table,
+        numbers=rules.asi_results.output.numbers,
+        made=rules.asi_results.output.made,
+    output:
+        pdf=report(
+            "reports/asi_figure1.pdf",
+            caption="../report/asi_figure1.rst",
+            category="Generative retrieval",
+        ),
+        png="reports/asi_figure1.png",
+    log:
+        "logs/asi-figure1.log",
+    benchmark:
+        "logs/asi-figure1.tsv"
+    localrule: True  # seconds
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        systems=shown_systems,
+    shell:
+        "jointir asi-figure1 --results {input.results} --numbers {input.numbers}"
+        " --out {output.pdf} --png {output.png} {params.systems} 2>&1 | tee {log}"
+
+
+rule asi_figure4:
+    input:
+        code=source_files("report.asi_figure4"),
+        results=rules.asi_results.output.table,
+        numbers=rules.asi_results.output.numbers,
+        made=rules.asi_results.output.made,
+    output:
+        table="reports/asi_figure4.md",
+    log:
+        "logs/asi-figure4.log",
+    benchmark:
+        "logs/asi-figure4.tsv"
+    localrule: True  # seconds
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "jointir asi-figure4 --results {input.results} --numbers {input.numbers}"
+        " --out {output.table} 2>&1 | tee {log}"
 
 
 rule asi_table4:
     input:
-        code=source_files("report.asi_tables"),
-        results=rules.asi_results.output.table,
-        made=rules.asi_results.output.made,
+        code=source_files("report.asi_appendix"),
+        made=rules.asi_results.output.made,  # not read: these are the settings of that run
+        drawn=needed("asi", "ASI's table 4", "asi++"),
     output:
         table="reports/asi_table4.md",
     log:
@@ -96,8 +181,32 @@ rule asi_table4:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        settings=lambda w: repeat("setting", told_settings()),
+        dataset=config["asi"]["dataset"],
     shell:
-        "jointir asi-table4 --results {input.results} --out {output.table} 2>&1 | tee {log}"
+        "jointir asi-table4 --dataset {params.dataset} --out {output.table} {params.settings}"
+        " 2>&1 | tee {log}"
+
+
+rule asi_table5:
+    input:
+        code=source_files("report.asi_appendix"),
+        collection=f"data/{config['asi']['dataset']}/collection",
+    output:
+        table="reports/asi_table5.md",
+    log:
+        "logs/asi-table5.log",
+    benchmark:
+        "logs/asi-table5.tsv"
+    localrule: True  # seconds
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "jointir asi-table5 --collection {input.collection} --out {output.table} 2>&1 | tee {log}"
 
 
 rule cold_start:
@@ -127,7 +236,7 @@ rule cold_start:
 
 rule asi_table3:
     input:
-        code=source_files("report.asi_tables"),
+        code=source_files("report.asi_table3"),
         asi=of_variant(rules.cold_start.output.table, "asi-unseen"),
         asi_plus=of_variant(rules.cold_start.output.table, "asi++-unseen"),
     output:
@@ -177,6 +286,7 @@ rule asi_figure3:
         code=source_files("report.asi_figures"),
         style="src/jointir/report/matplotlibrc",
         results=rules.asi_results.output.table,
+        numbers=rules.asi_results.output.numbers,
         made=rules.asi_results.output.made,
     output:
         pdf=report(
@@ -196,8 +306,8 @@ rule asi_figure3:
         mem_mb=1000,
         runtime=10,
     shell:
-        "jointir asi-figure3 --results {input.results} --out {output.pdf} --png {output.png}"
-        " 2>&1 | tee {log}"
+        "jointir asi-figure3 --results {input.results} --numbers {input.numbers}"
+        " --out {output.pdf} --png {output.png} 2>&1 | tee {log}"
 
 
 rule asi_figure5:

@@ -38,6 +38,40 @@ rule dual:
         " --out-curve {output.curve} {params.docs} {params.training} {params.validation} 2>&1 | tee {log}"
 
 
+rule simcse:
+    input:
+        code=source_files("retrievers.simcse"),
+        collection="data/{dataset}/collection",
+        model=lambda w: f"data/{w.dataset}/{start_of_dual(w)}/model",
+    output:
+        model=directory("data/{dataset}/{encoder}/model"),
+        curve="data/{dataset}/{encoder}/training.csv",
+    log:
+        "logs/{dataset}/{encoder}.log",
+    benchmark:
+        "logs/{dataset}/{encoder}.tsv"
+    wildcard_constraints:
+        encoder=any_of(SYSTEMS.of_method("simcse")),
+    priority: 10  # see jpq
+    conda:
+        "../../environment.yml"
+    threads: share(2)
+    resources:
+        gpu=0,
+        mem_mb=memory(6000, collection=5),
+        runtime=1440,
+    params:
+        training=lambda w: encoder_options(w.encoder),
+        validation=lambda w: validation(w, "documents"),
+        scratch="data/{dataset}/scratch/{encoder}",
+    shell:
+        "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
+        " --num_processes {resources.gpu} -m) jointir simcse"
+        " --collection {input.collection} --encoder {input.model}"
+        " --out {output.model} --scratch {params.scratch} --out-curve {output.curve}"
+        " {params.training} {params.validation} 2>&1 | tee {log}"
+
+
 rule colbert:
     input:
         code=source_files("retrievers.colbert"),

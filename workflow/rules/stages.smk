@@ -107,13 +107,16 @@ STAGES = {
     "asi_report": Stage(
         "the tables and figures of ASI++",
         lambda: [
-            rules.asi_results.output.table,
-            rules.asi_results.output.made,
+            *rules.asi_results.output,
             *rules.asi_table1.output,
+            *rules.asi_table2.output,
             *(rules.asi_table3.output if {"asi-unseen", "asi++-unseen"} <= set(VARIANTS) else []),
             *rules.asi_table4.output,
+            *rules.asi_table5.output,
             *rules.asi_table7.output,
+            *rules.asi_figure1.output,
             *rules.asi_figure3.output,
+            *rules.asi_figure4.output,
             *rules.asi_figure5.output,
             *rules.asi_figure6.output,
         ],

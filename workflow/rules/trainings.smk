@@ -2,6 +2,7 @@
 VARIANTS = Lazy(lambda: config["asi"]["systems"], entry)
 TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
 BASELINE = "data/{dataset}/generative/baselines/{system}/{split}.parquet"
+RANKED = "data/{dataset}/runs/{system}/flat/meta.json"
 SHAPE = ("length", "vocabulary", "decoder", "layers", "width", "prototypes")  # of a model
 # of an entry: not options of the training
 OWN = {"train_decoder", "seeds", "start", "beam", "hybrid_beam", "given"}
@@ -23,9 +24,31 @@ def own_docs(wildcards):
     return own if given(wildcards.variant) else f"{TRAINED}/docs.npy"
 
 
-def dense_encoder(wildcards):
-    """Return the folder of the encoder that brute force searches with, beside the generative."""
-    return f"data/{config['asi']['dataset']}/{entry('brute-force')['start']}/model"
+def dense_encoders():
+    """Return {system: folder} of the encoder of each baseline that has one."""
+    own, forms = config["asi"]["dataset"], (Form.ENCODER, Form.EXACT)
+    dense = [s for s in config["asi"]["baselines"] if SYSTEMS.facts(s).form in forms]
+    return {s: f"{of_encoder(s, own)}/model" for s in dense}
+
+
+def trained_on_all():
+    """Return the variants whose training saw every document: the others are of table 3 alone."""
+    return [v for v, own in VARIANTS.items() if not own["holdout"]]
+
+
+def shown_systems(wildcards):
+    """Return the options of table 1 and figure 1: the generative systems, and what compares words."""
+    facts = {s: SYSTEMS.facts(s) for s in config["asi"]["baselines"]}
+    sparse = [s for s, own in facts.items() if own.form == Form.RANKER and not own.trains]
+    return f"{repeat('system', trained_on_all())} {repeat('sparse', sparse)}"
+
+
+def told_settings():
+    """Return "name=value" of each setting of ASI++ that a table can show."""
+    own = VARIANTS["asi++"]
+    told = {k: v for k, v in own.items() if k not in ("train_decoder", "start")}
+    told |= {f"train_decoder.{k}": v for k, v in own["train_decoder"].items()}
+    return [f"{name}={value}" for name, value in told.items()]
 
 
 def training_options(wildcards):
@@ -71,7 +94,12 @@ def of_variants(pattern):
     return [path for variant in VARIANTS for path in of_variant(pattern, variant)]
 
 
-def of_baselines(pattern):
+def each_vocabulary():
+    """Return V of every training, in the order of `of_variants`."""
+    return [own["vocabulary"] for own in VARIANTS.values() for _ in own["seeds"]]
+
+
+def of_baselines(pattern, splits=SPLITS):
     """Return `pattern` for every system that ranks documents and stands beside the generative."""
-    systems = ["bm25", "brute-force"]
-    return expand(str(pattern), dataset=config["asi"]["dataset"], system=systems, split="test")
+    own = config["asi"]
+    return expand(str(pattern), dataset=own["dataset"], system=own["baselines"], split=splits)

@@ -74,7 +74,7 @@ def comparisons(
     over queries, and p_holm is p corrected within the family, dataset, split and measure.
 
     Args:
-        family: figure4, figure7, steps, table1, table3 or table5 (see FAMILIES).
+        family: one of FAMILIES: figure4, figure7, steps, table1, table3, table5 or asi.
         per_query: as for the `results` stage.
         meta: as for the `results` stage.
         out: the CSV file.
@@ -95,11 +95,12 @@ def comparisons(
     found = {name: compare(rows, values, FAMILIES[name], table) for name in family}
     if found.get("steps") == []:
         raise InputError("ablation", "no two of its steps have one size", "Train jpq-neg, jpq-loss")
-    lines = [line for own in found.values() for line in own]
-    _write(pd.DataFrame(lines, columns=COLUMNS), out)
+    write([line for own in found.values() for line in own], out)
 
 
-def _write(table: pd.DataFrame, out: Path) -> None:
+def write(lines: list[dict], out: Path) -> None:
+    """Write what `compare` returns as CSV, atomically."""
+    table = pd.DataFrame(lines, columns=COLUMNS)
     table["difference"] = table["difference"].map("{:.6f}".format)
     for column in ("p", "p_holm"):
         table[column] = table[column].map("{:.6g}".format)

@@ -14,12 +14,14 @@ from jointir.errors import InputError
 
 Pair = tuple[list[int], list[int]]  # what is compared, and with what
 JPQ = "jpq"
+ASI_PLUS = "asi++"
 FIGURE4 = "each setting of figure 4 against JPQ of as many bytes a document"
 FIGURE7 = "each training of figure 7 against JPQ of as many bytes a document"
 STEPS = "each step of JPQ's ablation against the one before, and JPQ against OPQ; means over seeds"
 TABLE1 = "each row of table 1 against JPQ's"
 TABLE3 = "each row of table 3 against JPQ's"
 TABLE5 = "each row of table 5 against JPQ's"
+ASI = "each system and decoding of ASI's tables against ASI++ decoded alike; means over seeds"
 ABLATION = ["opq", "jpq-neg", "jpq-loss", "jpq"]  # Zhan et al., JPQ (CIKM 2021), section 5.3
 WORDS = ["bm25"]  # what table 3 shows beside JPQ
 COMPRESSED = [JPQ, "opq", "lsh"]  # of figure 1, and in neither table
@@ -66,6 +68,14 @@ def steps(rows: pd.DataFrame) -> list[Pair]:
     return pairs
 
 
+def decoded_alike(rows: pd.DataFrame) -> list[Pair]:
+    """Return each other system and setting with ASI++ of the same setting, where it has this."""
+    own = rows.reset_index(drop=True).groupby(["system", "setting"], sort=False).groups
+    at = {key: list(positions) for key, positions in own.items()}
+    pairs = [(key, (ASI_PLUS, key[1])) for key in at if key[0] != ASI_PLUS]
+    return [(at[key], at[reference]) for key, reference in pairs if reference in at]
+
+
 class Table(NamedTuple):
     """What the tables need: JPQ's M, and of table 1 the (dataset, system, setting) of each row."""
 
@@ -106,6 +116,7 @@ FAMILIES = {  # by the names that the command line knows
     "table3": Family(
         TABLE3, lambda rows, table: with_jpq(rows, table.M, rows["system"].isin(WORDS))
     ),
+    "asi": Family(ASI, lambda rows, _: decoded_alike(rows)),
     "table5": Family(
         TABLE5,
         lambda rows, table: with_jpq(rows, table.M, ~rows["system"].isin([*WORDS, *COMPRESSED])),

@@ -209,7 +209,11 @@ def results(per_query: list[Path], meta: list[Path], out: Path, samples: int, se
     Raises:
         InputError: lists of different lengths, a run given twice, or runs over different queries.
     """
-    frame = tabulate(*load(per_query, meta), samples, seed)
+    write(tabulate(*load(per_query, meta), samples, seed), out)
+
+
+def write(frame: pd.DataFrame, out: Path) -> None:
+    """Write what `tabulate` returns as CSV, atomically."""
     for column in ("value", "low", "high"):
         frame[column] = frame[column].map("{:.6f}".format)
     frame["bytes_per_doc"] = frame["bytes_per_doc"].map("{:.10g}".format)

@@ -7,6 +7,7 @@ from jointir.methods import star
 from jointir.methods.facts import DUAL, PRETRAINED, encoder
 from jointir.settings import Option
 
+IN_BATCH = "in-batch"
 FACTS = encoder(shares=True, start=(PRETRAINED, *DUAL))
 
 
@@ -17,8 +18,9 @@ class Settings(star.Settings):
     negatives: Annotated[
         str,
         Option(
-            "where hard negatives come from; own: the encoder that is trained",
-            among=("random", "bm25", "own"),
+            "where hard negatives come from; own: the encoder that is trained; in-batch: there are"
+            " none, and the batch's other documents are the negatives of RepBERT's margin loss",
+            among=("random", "bm25", "own", IN_BATCH),
         ),
     ]
     refresh: Annotated[

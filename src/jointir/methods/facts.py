@@ -48,7 +48,7 @@ class Facts:
     bits: tuple[int, ...] = ()
 
 
-DUAL = ("star", "dual", "tct-colbert")  # that embed documents and queries
+DUAL = ("star", "dual", "simcse", "tct-colbert")  # that embed documents and queries
 LIBRARIES = ("annoy", "falconn", "flann", "imi", "hnsw", "hnsw-opq", "scann", "opq-scann")
 
 

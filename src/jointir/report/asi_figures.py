@@ -21,10 +21,11 @@ CUTS = (5, 10)
 SAMPLE = 10_000  # documents of figure 6, as in the paper
 
 
-def asi_figure3(results: Path, out: Path, png: Path) -> None:
+def asi_figure3(results: Path, numbers: Path, out: Path, png: Path) -> None:
     """Draw expectation R@5 and R@10 as criteria are left out one after the other.
 
     A bar is the mean over seeds, a dot one seed, a whisker its bootstrap interval over queries.
+    results, numbers: files of `asi-results`.
 
     Raises:
         InputError: no system of the ablation was measured.
@@ -32,7 +33,7 @@ def asi_figure3(results: Path, out: Path, png: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    rows = read_asi(results)
+    rows = read_asi(results, numbers).rows
     systems = [s for s in ABLATION if s in set(rows["system"])]
     if not systems:
         raise InputError(results, "no system of the ablation", f"Train one of {tuple(ABLATION)}")
@@ -40,8 +41,8 @@ def asi_figure3(results: Path, out: Path, png: Path) -> None:
         fig = Figure(figsize=(7.0, 2.6))
         for ax, cut in zip(fig.subplots(1, len(CUTS)), CUTS, strict=True):
             for x, (system, shade) in enumerate(zip(systems, SHADES, strict=False)):
-                own = rows[rows["system"].eq(system) & rows["measure"].eq(f"R@{cut} expectation")]
-                own = own[own["split"].eq("test") & own["setting"].eq("free")]
+                own = rows[rows["system"].eq(system) & rows["measure"].eq(f"R@{cut}")]
+                own = own[own["setting"].eq("free")]
                 value = own["value"].to_numpy(float)
                 low, high = own["low"].to_numpy(float), own["high"].to_numpy(float)
                 at = x + 0.16 * (np.arange(len(own)) - (len(own) - 1) / 2)

@@ -1,47 +1,36 @@
-"""Tables 3 and 4 of ASI++ (Liu et al. 2024) from this project's runs, and what table 1 shares."""
+"""What the tables of ASI++ (Liu et al. 2024) share: their numbers, and how cells show them."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
 from jointir.errors import InputError
-from jointir.measure.cold_start import CATEGORIES
-from jointir.measure.identifiers import COLUMNS
+from jointir.measure.asi_results import CORRECT, NUMBERS
+from jointir.measure.comparisons import read_comparisons
+from jointir.measure.families import ASI
+from jointir.measure.results import read_results
 from jointir.readers import of_types, read_csv
-from jointir.report.formats import Page, write_lines
-from jointir.report.styles import label
+from jointir.report.formats import mark
 
-DECODINGS = {"free": "free", "constrained": "prefix tree"}  # of identifiers
-OF_CORPUS = ("unique ids", "documents an id, mean")  # their product: its documents
-READINGS = ("correct id", "expectation")
-MEASURES = ("R@1", "R@5", "R@10", "RR@10")
+MEASURES = ("R@1", "R@5", "R@10", "MRR@10")
+DECODINGS = ("free", "prefix tree")  # that write identifiers, in the tables' order
+HYBRID = "hybrid"
 NOTE = (
     "{corpus}Test split; mean over {seeds} seed(s), ± standard deviation; without ±, one seed. "
-    "*Correct id*: a document counts as found where its identifier was generated, however many "
-    "share it. *Expectation*: those that share an identifier are retrieved in random order; the "
-    "mean over that order, computed exactly. It is the reading that counts."
+    "*Expectation*: documents that share an identifier are retrieved in random order; the mean "
+    "over that order, computed exactly. It is the reading that counts. *Correct id*: a document "
+    "counts as found where its identifier was generated, however many share it."
 )
-HYBRID = (
-    "*Documents*: they are ranked themselves, and there is nothing to expect. *Hybrid*: a wider "
-    "beam with the prefix tree finds identifiers, and the inner product of the encoder's "
-    "embeddings ranks their documents."
+WIDER = (
+    "*Hybrid*: a wider beam with the prefix tree finds identifiers, and the inner product of the "
+    "encoder's embeddings ranks their documents, so that there is nothing to expect."
 )
-COLD = (
-    "A share of the documents, with their queries, was kept from training ({seeds} seed(s)); their "
-    "identifiers come from the indexing module, without retraining. *existing*: seen in training; "
-    "*new content*: not seen, but with the identifier of a seen one; *new semantic*: not seen, and "
-    "with an identifier that no seen one has."
+TESTED = (
+    "Two-tailed paired t-test against ASI++ decoded alike, means over seeds, Holm-corrected over "
+    "all rows of a measure: ASI++ significantly better (\\*\\* p < 0.01, \\* p < 0.05) or worse "
+    "(† p < 0.05)."
 )
-
-
-class Row(NamedTuple):
-    """What one system reaches in one reading, with one decoding; cells of MEASURES."""
-
-    system: str
-    decoding: str
-    kind: str
-    cells: list[str]
 
 
 def cell(values: pd.Series, digits: int = 3) -> str:
@@ -52,81 +41,97 @@ def cell(values: pd.Series, digits: int = 3) -> str:
     return text + (f" ± {values.std():,.{digits}f}" if len(values) > 1 else "")
 
 
-def pick(rows: pd.DataFrame, system: str, measure: str, decoding: str = "free") -> pd.Series:
-    """Return one value for each seed: of a test measure, or of a number about identifiers."""
-    own = rows[rows["system"].eq(system) & rows["measure"].eq(measure)]
-    return own[own["setting"].eq(decoding) & own["split"].isin(["", "test"])]["value"]
+@dataclass(frozen=True)
+class Measured:
+    """The files of `asi-results`, of the test split.
+
+    rows: effectiveness, as `read_results` has it. numbers: rows of NUMBERS. compared: as
+    `read_comparisons` has it; None where a report shows no p.
+    """
+
+    rows: pd.DataFrame
+    numbers: pd.DataFrame
+    compared: pd.DataFrame | None = None
+
+    def settings(self, system: str) -> list[str]:
+        """Return the settings of a system: decodings in the tables' order, the others after."""
+        found = self.rows[self.rows["system"].eq(system)]["setting"].unique()
+        known = [*DECODINGS, HYBRID, *(d + CORRECT for d in DECODINGS)]
+        return [s for s in known if s in found] + [s for s in found if s not in known]
+
+    def values(self, system: str, setting: str, measure: str) -> pd.Series:
+        """Return one value for each seed."""
+        own = self.rows[self.rows["system"].eq(system) & self.rows["setting"].eq(setting)]
+        return own[own["measure"].eq(measure)]["value"]
+
+    def number(self, system: str, name: str, setting: str = "") -> pd.Series:
+        """Return one number for each seed; empty where a system has none of this name."""
+        own = self.numbers[self.numbers["system"].eq(system) & self.numbers["measure"].eq(name)]
+        return own[own["setting"].eq(setting)]["value"]
+
+    def cells(self, system: str, setting: str) -> list[str]:
+        """Return the cells of MEASURES, with the marks of their p values."""
+        found = []
+        for measure in MEASURES:
+            text = cell(self.values(system, setting, measure))
+            found.append(text + self._mark(system, setting, measure))
+        return found
+
+    def _mark(self, system: str, setting: str, measure: str) -> str:
+        if self.compared is None:
+            return ""
+        own = self.compared[self.compared["system"].eq(system)]
+        own = own[own["setting"].eq(setting) & own["measure"].eq(measure)]
+        return mark(own["difference"].iloc[0], own["p_holm"].iloc[0]) if len(own) else ""
+
+    def index_bytes(self, system: str, setting: str) -> float:
+        """Return the bytes beside the model: identifiers and embeddings, or the whole index."""
+        parts = ("identifiers bytes", "embeddings bytes", "index bytes")
+        return sum(self.number(system, p, setting).mean() for p in parts if self._has(system, p))
+
+    def _has(self, system: str, name: str) -> bool:
+        own = self.numbers["system"].eq(system) & self.numbers["measure"].eq(name)
+        return bool(own.any())
+
+    def ranks(self, system: str) -> bool:
+        """Return whether a system ranks documents, and has no identifiers."""
+        return not self._has(system, "unique ids")
+
+    def note(self) -> str:
+        """Return what was searched, and how to read the numbers."""
+        name = next(s for s in self.rows["system"].unique() if not self.ranks(s))
+        unique, share = (
+            self.number(name, m).iloc[0] for m in ("unique ids", "documents an id, mean")
+        )
+        dataset = self.rows["dataset"].iloc[0]
+        corpus = f"Dataset {dataset}, {unique * share:,.0f} documents. "
+        return NOTE.format(corpus=corpus, seeds=self.rows["seed"][self._generative()].nunique())
+
+    def _generative(self) -> pd.Series:
+        return ~self.rows["system"].map({s: self.ranks(s) for s in self.rows["system"].unique()})
 
 
-def read_asi(results: Path) -> pd.DataFrame:
-    """Read asi.csv.
+def read_asi(results: Path, numbers: Path, comparisons: Path | None = None) -> Measured:
+    """Read the files of `asi-results`.
 
     Raises:
-        InputError: it holds no test rows.
+        InputError: one has other columns, or there are no test rows of a system with identifiers.
     """
-    rows = read_csv(results, COLUMNS, keep_default_na=False)
-    rows["value"] = pd.to_numeric(rows["value"], errors="coerce")
-    of_types(results, rows, value="numbers")
-    if not rows["split"].eq("test").any():
-        raise InputError(results, "holds no test rows", "Make it with `jointir asi-results`")
-    return rows
-
-
-def corpus(rows: pd.DataFrame) -> str:
-    """Return what was searched, as a sentence."""
-    first = rows[rows["system"].eq(rows["system"].iloc[0])]
-    unique, share = (pick(first, first["system"].iloc[0], m).iloc[0] for m in OF_CORPUS)
-    return f"Dataset {rows['dataset'].iloc[0]}, {unique * share:,.0f} documents. "
-
-
-def effectiveness(rows: pd.DataFrame, systems: list[str]) -> list[Row]:
-    """Return a row for each system, reading and decoding that was measured."""
-    found = []
-    for system in systems:
-        kinds = [(d, r, f"{r}, {name}") for r in READINGS for d, name in DECODINGS.items()]
-        for beam in pick(rows, system, "beam", "hybrid").unique():
-            kinds.append(("hybrid", "documents", f"documents, hybrid (beam {beam:.0f}, rescored)"))
-        for decoding, reading, kind in kinds:
-            own = [pick(rows, system, f"{m} {reading}", decoding) for m in MEASURES]
-            if not own[0].empty:
-                found.append(Row(system, decoding, kind, [*map(cell, own)]))
+    rows = read_results([results])
+    rows = rows[rows["split"].eq("test")].reset_index(drop=True)
+    about = read_csv(numbers, keep_default_na=False)
+    if list(about.columns) != NUMBERS:
+        found = f"columns {', '.join(about.columns)}"
+        raise InputError(numbers, found, f"Rerun asi-results: expected {', '.join(NUMBERS)}")
+    about["value"] = pd.to_numeric(about["value"], errors="coerce")
+    of_types(numbers, about, value="numbers")
+    found = Measured(
+        rows,
+        about[about["split"].isin(["", "test"])],
+        None if comparisons is None else read_comparisons(comparisons, ASI),
+    )
+    if all(found.ranks(system) for system in rows["system"].unique()):
+        remedy = "Make both with `jointir asi-results`"
+        said = f"no system of its test rows has identifiers in {numbers}"
+        raise InputError(results, said, remedy)
     return found
-
-
-def asi_table4(results: Path, out: Path) -> None:
-    """Write ASI++ with each of the three semantic indexing modules."""
-    rows = read_asi(results)
-    wanted = ("asi++", "asi++-pq", "asi++-rq")
-    systems = [s for s in wanted if s in set(rows["system"])]
-    header = ["module", "reading, decoding", "R@1", "R@5", "R@10", "MRR@10"]
-    modules = {s: label(s).replace("ASI++ with ", "").replace("ASI++", "MLP") for s in systems}
-    body = [[modules[r.system], r.kind, *r.cells] for r in effectiveness(rows, systems)]
-    note = NOTE.format(corpus=corpus(rows), seeds=rows["seed"].nunique())
-    lines = Page("# Semantic indexing modules", header, body).lines(2)
-    write_lines([*lines, note, "", HYBRID], out)
-
-
-def asi_table3(asi: list[Path], asi_plus: list[Path], out: Path) -> None:
-    """Write effectiveness for seen and for unseen documents, ASI against ASI++.
-
-    asi, asi_plus: files of `cold-start`, one for each seed.
-    """
-    body = []
-    for name, paths in (("ASI", asi), ("ASI++", asi_plus)):
-        rows = pd.concat([read_csv(path) for path in paths])
-        for category in CATEGORIES:
-            own = rows[rows["category"].eq(category)]
-            queries = own[own["measure"].eq("R@1 expectation")]["queries"].mean()
-            for reading in READINGS:
-                values = [
-                    own[own["measure"].eq(f"{m} {reading}")]["value"]
-                    for m in ("R@1", "R@5", "R@10")
-                ]
-                found = own[own["measure"].eq("documents a query")]["value"]
-                count = "0" if own.empty else f"{queries:,.0f}"
-                cells = [*map(cell, values), cell(found, 1)]
-                body.append([name, category, count, reading, *cells])
-    notes = [COLD.format(seeds=len(asi)), "", NOTE.format(corpus="", seeds=len(asi))]
-    header = ["system", "documents", "queries", "reading", "R@1", "R@5", "R@10"]
-    header.append("documents a query")
-    write_lines([*Page("# Cold start: new documents", header, body).lines(1), *notes], out)

@@ -1,4 +1,4 @@
-"""Dual encoders that differ in their negatives alone: Rand Neg, BM25 Neg and ANCE.
+"""Dual encoders that differ in their negatives: Rand Neg, BM25 Neg, ANCE and RepBERT.
 
 Data, starting point, loss (STAR's) and budget are those of the `star` stage, so that a difference
 between two of them is one of negatives. Sources: Huang et al. 2020 (random negatives), Karpukhin
@@ -6,6 +6,11 @@ et al. 2020 (BM25's), Xiong et al. 2021 (ANCE: those that the encoder itself ran
 index of the whole corpus that is refreshed while it learns). Here training waits for the refresh,
 where ANCE's authors let it go on with the old index. Negatives of STAR come from the encoder that
 it starts from, and stay as they are.
+
+RepBERT (Zhan et al. 2020) differs in its loss, too: `margin_loss` over the documents of the batch,
+without hard negatives; `depth` and `random_weight` have no part in it. In their code half of a
+batch's documents come from MS MARCO's triples as negatives; here all are positives. Inner products
+are scaled as in every training here, theirs are not.
 """
 
 import hashlib
@@ -20,7 +25,7 @@ from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
 from jointir.errors import InputError
 from jointir.methods.arguments import UNSAMPLED, SampleOptions
-from jointir.methods.dual import Settings
+from jointir.methods.dual import IN_BATCH, Settings
 from jointir.train.batches import Batches
 from jointir.train.dev import dual_validation
 from jointir.train.dual_encoder import fit
@@ -70,13 +75,16 @@ def dual(
         "own": own,
     }
     name = hashlib.sha256(str(training.fingerprint).encode()).hexdigest()[:12]
-    source = Periodic(find[settings.negatives], settings.refresh or settings.steps, scratch, name)
+    alone = settings.negatives == IN_BATCH
+    every = settings.refresh or settings.steps
+    source = None if alone else Periodic(find[settings.negatives], every, scratch, name)
     batches = Batches(model, pairs, source, bodies, settings.batch, seed)
     factor = settings.scale / mean_squared_norm(model, collection)
     chooser = dual_validation(collection, dev, model)
 
     def save() -> None:
         model.save(out)
-        source.remove()
+        if source:
+            source.remove()
 
-    fit(training, batches, factor, settings.random_weight, chooser, save)
+    fit(training, batches, factor, None if alone else settings.random_weight, chooser, save)

@@ -15,13 +15,16 @@ from jointir.train.pairs import TrainingPairs, used_pairs
 
 
 class Batches:
-    """Draws batch `step`: tokens of B queries and of 2B documents, and what is no negative."""
+    """Draws batch `step`: tokens of B queries and of 2B documents, and what is no negative.
+
+    Of B documents where there are no negatives but those of the batch.
+    """
 
     def __init__(
         self,
         model: DualEncoder,
         pairs: TrainingPairs,
-        negatives: Callable[[int], np.ndarray],
+        negatives: Callable[[int], np.ndarray] | None,
         docs: list[str],
         batch: int,
         seed: int,
@@ -29,7 +32,7 @@ class Batches:
         """pairs: Q queries and rows of `docs`.
 
         negatives: returns int64[Q, depth], the rows from which those of a step are drawn; -1 is
-        none, and no query has these alone.
+        none, and no query has these alone. None: a batch has no documents but the positives.
         """
         self.model, self.batch, self.seed = model, batch_of(len(pairs.texts), batch), seed
         self.pairs, self.negatives, self.docs = pairs, negatives, docs
@@ -39,8 +42,10 @@ class Batches:
         rows = shuffled(len(texts), self.batch, step, self.seed)
         rng = np.random.default_rng([self.seed, 1, step])
         positive = [rng.choice(positives[i]) for i in rows]
-        negatives = self.negatives(step)
-        hard = [rng.choice(negatives[i][negatives[i] >= 0]) for i in rows]
+        hard = []
+        if self.negatives:
+            negatives = self.negatives(step)
+            hard = [rng.choice(negatives[i][negatives[i] >= 0]) for i in rows]
         docs = np.array(positive + hard)
         no_negative = np.stack([np.isin(docs, never[i]) for i in rows])
         queries = self.model.tokenize([texts[i] for i in rows], "query")

@@ -1,4 +1,4 @@
-"""Train an encoder of queries and documents on hard negatives and those of its batch."""
+"""Train an encoder of queries and documents on hard negatives, if any, and those of its batch."""
 
 from collections.abc import Callable
 
@@ -28,26 +28,44 @@ def star_loss(scores: torch.Tensor, relevant: torch.Tensor, random_weight: float
     return hard.mean() + random_weight * (pairs * random).sum() / random.sum().clamp(min=1)
 
 
+def margin_loss(scores: torch.Tensor, relevant: torch.Tensor) -> torch.Tensor:
+    """Return RepBERT's loss for a batch of B queries: by how much negatives come within a margin.
+
+    The mean over queries of sum_j max(0, 1 - s_own + s_j) / B over the batch's negatives j. Source:
+    Zhan et al. 2020 (RepBERT), torch's MultiLabelMarginLoss in their code. There every relevant
+    document of the batch is a positive, here a query's own alone: the others are no negatives.
+
+    scores: float[B, B], column b the positive of query b. relevant: bool[B, B], the pairs that are
+    never negatives: the positives are among them.
+    """
+    errors = (1 - scores.diagonal()[:, None] + scores).clamp(min=0)
+    return (errors * ~relevant).sum(1).mean() / len(scores)
+
+
 def fit(
     training: Training,
     batches: Batches,
     factor: float,
-    random_weight: float,
+    random_weight: float | None,
     chooser: Validation | None,
     save: Callable[[], None],
 ) -> None:
-    """Train the model of `batches` on them with `star_loss`.
+    """Train the model of `batches` on them with `star_loss`, or with `margin_loss`.
 
-    factor: on inner products as they are. random_weight: of the other documents of the batch.
-    chooser: of the weights that are kept. save: as for `Training.run`.
+    factor: on inner products as they are. random_weight: of the other documents of the batch; None
+    where these alone are negatives, for `margin_loss`. chooser: of the weights that are kept. save:
+    as for `Training.run`.
     """
     model, bf16 = batches.model, has_bf16(batches.model.device)
 
     def loss_of(step: int) -> torch.Tensor:
         q, d, relevant = batches(step)
         with autocast(model.device, bf16):
-            scores = embed_together(model, q) @ embed_together(model, d).T  # [B, 2B]
-        return star_loss(factor * scores.float(), relevant.to(model.device), random_weight)
+            scores = embed_together(model, q) @ embed_together(model, d).T  # [B, 2B], or [B, B]
+        scores, relevant = factor * scores.float(), relevant.to(model.device)
+        if random_weight is None:
+            return margin_loss(scores, relevant)
+        return star_loss(scores, relevant, random_weight)
 
     weights = list(model.parameters())
     training.run(model, decayed(weights), loss_of, weights, save, chooser)
