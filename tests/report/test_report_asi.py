@@ -61,7 +61,7 @@ def results(tmp_path):
             names = ("ids.parquet", "meta.json", "values.parquet")
             for key, name in zip(files, names, strict=True):
                 files[key].append(folder / name)
-    asi_results(**files, out=tmp_path / "asi.csv", vocabulary=4)
+    asi_results(**files, out=tmp_path / "asi.csv", vocabulary=[4, 4, 4, 0, 8, 8])
     return tmp_path / "asi.csv"
 
 

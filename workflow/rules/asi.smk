@@ -6,7 +6,6 @@ rule asi_results:
         ids=of_variants(rules.assign_ids.output.ids),
         meta=of_variants(rules.generate.output.meta),
         values=of_variants(rules.measure_ids.output.values),
-        alike=alike,
         code=source_files("measure.identifiers"),
     output:
         table="reports/tables/asi.csv",
@@ -22,9 +21,9 @@ rule asi_results:
         runtime=30,
     params:
         **config["results"],
-        vocabulary=lambda w: next(iter(VARIANTS.values()))["vocabulary"],
         files=lambda w, input: " ".join(
             [
+                repeat("vocabulary", vocabularies()),
                 repeat("ids", input.ids),
                 repeat("meta", input.meta),
                 repeat("per-query", input.values),
@@ -32,7 +31,7 @@ rule asi_results:
         ),
     shell:
         "jointir asi-results {params.files} --out {output.table}"
-        " --vocabulary {params.vocabulary} --samples {params.samples} --seed {params.seed}"
+        " --samples {params.samples} --seed {params.seed}"
         " 2>&1 | tee {log}"
 
 

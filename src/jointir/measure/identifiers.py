@@ -42,27 +42,29 @@ def asi_results(
     meta: list[Path],
     per_query: list[Path],
     out: Path,
-    vocabulary: int,
+    vocabulary: list[int],
     samples: int = 1000,
     seed: int = 1,
 ) -> None:
     """Write every number about generative retrieval as CSV (COLUMNS); a setting is a decoding.
 
     ids, meta, per_query: aligned, one entry for each training: files of `assign-ids`, `generate`
-    and `measure-ids`. low, high: bootstrap 95% over queries. Numbers about the identifiers have no
-    split and no interval.
+    and `measure-ids`. vocabulary: V of each, 0 for as many tokens as its identifiers have. low,
+    high: bootstrap 95% over queries. Numbers about the identifiers have no split and no interval.
 
     Raises:
         InputError: the lists are not of one length.
     """
-    if not len(ids) == len(meta) == len(per_query):
+    if not len(ids) == len(meta) == len(per_query) == len(vocabulary):
         found = f"{len(ids)} ids, {len(meta)} meta and {len(per_query)} per-query files"
-        raise InputError("asi-results", found, "Name the three files of each run")
+        found += f" and {len(vocabulary)} vocabularies"
+        raise InputError("asi-results", found, "Name these of each run")
     rows: list[tuple] = []
-    for id_file, meta_file, values_file in zip(ids, meta, per_query, strict=True):
+    for id_file, meta_file, values_file, V in zip(ids, meta, per_query, vocabulary, strict=True):
         facts = _read_facts(meta_file)
         dataset, system, seed_of_run = (facts[key] for key in ("dataset", "system", "seed"))
-        about = id_statistics(read_ids(id_file)[1], vocabulary)
+        codes = read_ids(id_file)[1]
+        about = id_statistics(codes, V or int(codes.max()) + 1)
         about["parameters"] = facts["parameters"]
         values = read_parquet(values_file, VALUES)
         for decoding, own in _of_decodings(facts).items():
