@@ -78,6 +78,22 @@ def test_results_hold_every_number_once(results):
     assert of_hybrid[parts].tolist() == [5_000_000, 40_000, 1_000_000, 50, 9]
 
 
+def test_each_training_has_a_vocabulary_of_its_own(results):
+    rows = pd.read_csv(results, keep_default_na=False)
+    own = rows[rows["measure"].eq("empty share") & rows["setting"].eq("free")]
+    found = {(r.system, r.seed): float(r.value) for r in own.itertuples()}
+    # 4, 4, as many as there are, which is 2, and 8
+    assert found["asi", 2] == 1 - 1 / 4**2 and found["asi++", 1] == 1 - 2 / 4**2
+    assert found["asi++", 2] == 1 - 2 / 2**2 and found["asi++-pq", 1] == 1 - 1 / 8**2
+
+
+def test_results_want_a_vocabulary_of_each(tmp_path):
+    files = {name: [tmp_path / name] for name in ("ids", "meta", "per_query")}
+    line = "1 ids, 1 meta and 1 per-query files and 2 vocabularies. Name these of each run"
+    with pytest.raises(InputError, match=line):
+        asi_results(**files, out=tmp_path / "asi.csv", vocabulary=[4, 4])
+
+
 @pytest.fixture
 def ranked(tmp_path):
     """Values and facts of BM25 and of a dense system, and the encoder of the latter."""
@@ -115,6 +131,7 @@ def test_table1_shows_means_over_seeds_in_both_readings(results, ranked, tmp_pat
     assert "| ASI | 1 ± 0 | 2.00 ± 0.00 | 2 ± 0 | 0.000 ± 0.000 |" in text
     assert "| ASI++ | 2 ± 0 | 1.00 ± 0.00 | 1 ± 0 | 1.000 ± 0.000 |" in text
     assert "| 12.0 ± 0.0 | 1,234,567 ± 0 |" in text
+    assert "STAR's encoder, frozen, stands in for T5 or BERT" in text
 
 
 def test_table1_has_every_system_of_the_paper_once(results, ranked, tmp_path):

@@ -57,7 +57,7 @@ def cross_entropy(log_p: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
 
 
 def consistency(log_p: torch.Tensor, log_q: torch.Tensor) -> torch.Tensor:
-    """Return NCI's regularization (Wang et al. 2022, eq. 4): how unlike two passes are.
+    """Return NCI's regularization (Wang et al. 2022): how unlike two passes are.
 
     Half the KL divergences of both directions, summed over positions, mean over the batch. log_p,
     log_q: float[B, L, V], of the same examples with different dropout.

@@ -20,10 +20,10 @@ class Mixture(NamedTuple):
 def mixture(settings: Settings, step: int) -> Mixture:
     """Return what the batch of a step, from 0, is made of.
 
-    With `general` or `search`, these are the three stages of Ultron (Zhou et al. 2022, section
-    3.3), one after the other. There the first learns from passages and terms, here from documents
-    as they are and from their sentences; the second from generated queries, here from documents
-    that move towards where their queries would be; the third from train queries.
+    With `general` or `search`, these are the three stages of Ultron (Zhou et al. 2022), one after
+    the other. There the first learns from passages and terms, here from documents as they are and
+    from their sentences; the second from generated queries, here from documents that move towards
+    where their queries would be; the third from train queries.
     """
     batch, done = settings.batch, step / settings.steps
     if not settings.general + settings.search:

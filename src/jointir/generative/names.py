@@ -15,8 +15,8 @@ ROOM = 2**63  # the keys of prefixes are numbers below it
 def name_words(title: str) -> str:
     """Return the words of a title's qualified name, the last level first.
 
-    "a.b.Class.run_all(x)" gives "run all Class b a". Ultron (Zhou et al. 2022, section 3.2)
-    reverses URLs, too: their last part says most. A title without levels stays as it is.
+    "a.b.Class.run_all(x)" gives "run all Class b a". Ultron (Zhou et al. 2022) reverses
+    URLs, too: their last part says most. A title without levels stays as it is.
     """
     levels = LEVELS.split(CALL.sub("", title))
     return " ".join(reversed(levels)).replace("_", " ")

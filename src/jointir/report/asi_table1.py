@@ -38,6 +38,12 @@ COSTS = (
     "embeddings too. *ms a query*: of generative retrieval, query encoder included, in batches of "
     "64."
 )
+FAMILY = (
+    "*DSI, DynamicRetriever, NCI, Ultron*: STAR's encoder, frozen, stands in for T5 or BERT, "
+    "embeddings of documents and a sentence of each for their tokens, embeddings that move towards "
+    "queries for generated queries, and a softmax or vectors of prefixes for T5's decoder: "
+    "docs/reproduction.md."
+)
 ALONE = (
     "*alone*: the share of documents whose identifier no other document has. *documents a query*: "
     "those of the identifiers that free decoding wrote, 1,000 at most: the paper's D/Q."
@@ -103,7 +109,7 @@ def use_of_space(rows: pd.DataFrame, systems: list[str]) -> Page:
 def entropies(rows: pd.DataFrame, systems: list[str]) -> Page:
     """Return the table of how evenly each position's tokens are used."""
     measured = rows["measure"].unique()
-    positions = [i for i in range(1, 8) if f"entropy {i}" in measured]
+    positions = [i for i in range(1, 1 + len(measured)) if f"entropy {i}" in measured]
     body = [[label(s), *(_entropy(rows, s, i) for i in positions)] for s in systems]
     heading = "## Entropy in bits (perplexity) of each position"
     return Page(heading, ["system", *map(str, positions)], body)
@@ -138,5 +144,5 @@ def asi_table1(
     body += asi_paper.others({row[0] for row in body}, len(HEADER))
     note = NOTE.format(corpus=corpus(rows), seeds=rows["seed"].nunique())
     lines = [*Page("# ASI and ASI++", HEADER, body).lines(2), note, "", HYBRID, "", COSTS, ""]
-    lines += [asi_paper.NOTE, "", *use_of_space(rows, systems).lines(1), ALONE, ""]
+    lines += [FAMILY, "", asi_paper.NOTE, "", *use_of_space(rows, systems).lines(1), ALONE, ""]
     write_lines([*lines, *entropies(rows, systems).lines(1)[:-1]], out)
