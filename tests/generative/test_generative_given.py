@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jointir.errors import InputError
-from jointir.generative.given import given_ids
+from jointir.generative.given import digit_ids, given_ids
 from jointir.generative.warm import residual_codes
 
 N, D, L, V = 300, 12, 3, 8
@@ -72,3 +72,56 @@ def test_a_full_tree_has_room_for_all():
 def test_an_unknown_kind_is_named(e):
     with pytest.raises(InputError, match=r"asi\.given: 'semantic' is unknown"):
         given_ids("semantic", e, L, V, 1)
+
+
+def test_digits_are_all_numbers_below_n_once():
+    found = given_ids("digits", np.zeros((N, D)), 0, 10, 1)
+    assert found.shape == (N, 3)
+    numbers = [int("".join(map(str, row))) for row in found.tolist()]
+    assert sorted(numbers) == list(range(N)) and numbers != sorted(numbers)
+    assert numbers != [int("".join(map(str, row))) for row in digit_ids(N, 0, 10, 2).tolist()]
+
+
+@pytest.mark.parametrize(("n", "base", "L"), [(1, 10, 1), (10, 10, 1), (11, 10, 2), (1000, 10, 3)])
+def test_digits_are_as_many_as_the_last_number_has(n, base, L):
+    assert digit_ids(n, 0, base, 1).shape == (n, L)
+    longer = digit_ids(n, L + 1, base, 1)
+    assert (longer[:, 0] == 0).all() and np.array_equal(longer[:, 1:], digit_ids(n, L, base, 1))
+
+
+def test_digits_without_room_are_refused():
+    with pytest.raises(InputError, match=r"asi\.length: 300 documents for 4\^4 identifiers"):
+        digit_ids(300, 4, 4, 1)
+
+
+def test_atomic_ids_are_one_token_each():
+    assert given_ids("atomic", np.zeros((N, D)), 4, 256, 1).tolist() == [[i] for i in range(N)]
+
+
+def test_a_tree_of_few_clusters_has_larger_leaves(e):
+    k, c = 3, 20
+    found = given_ids("tree", e, 4, c, 1, k)
+    assert len(np.unique(found, axis=0)) == N
+    leaves = 0
+    for t in range(4):
+        prefixes, place = np.unique(found[:, :t], axis=0, return_inverse=True)
+        for own in range(len(prefixes)):
+            rows = found[place.ravel() == own]
+            if len(rows) > c:  # divided
+                assert rows[:, t].max() < k
+            elif t == 0 or not (rows[:, t:] == 0).all():
+                assert (
+                    sorted(rows[:, t]) == list(range(len(rows))) and (rows[:, t + 1 :] == 0).all()
+                )
+                leaves += 1
+    assert leaves >= N / c
+
+
+def test_a_tree_has_room_for_its_leaves_alone():
+    e = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
+    e[:30] = e[0]
+    assert len(np.unique(given_ids("tree", e, 3, 10, 1, 2), axis=0)) == 40  # 2 x 2 leaves of 10
+    with pytest.raises(InputError, match=r"asi\.length: 40 documents for 2\^1 x 10 identifiers"):
+        given_ids("tree", e, 2, 10, 1, 2)
+    with pytest.raises(InputError, match=r"asi\.clusters: 11 clusters, but 10 tokens a position"):
+        given_ids("tree", e, 3, 10, 1, 11)

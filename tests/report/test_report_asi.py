@@ -123,6 +123,7 @@ def test_table1_tells_the_corpus_and_the_seeds(files, tmp_path):
     asi_table1(**files, **SHOWN, out=tmp_path / "t.md")
     text = (tmp_path / "t.md").read_text()
     assert "Dataset d, 2 documents" in text and "2 seed(s)" in text
+    assert "STAR's encoder, frozen, stands in for T5 or BERT" in text
 
 
 def test_table2_shows_how_identifiers_use_their_space(read, tmp_path):

@@ -67,6 +67,8 @@ ASI |= {"decoded": 10, "nearest": 3, "refresh": 4, "alpha": 3.0, "gamma": 0.05, 
 ASI |= {"lambda_first": 0.01, "lambda_last": 0.25, "encode_every": 2}
 SHAPE = {"decoder": "prefix", "layers": 1, "width": 16, "prototypes": 2}
 DECODER = COMMON | {"nearby": 0.5, "sentences": 4, "holdout": 0.0, "batch": 16, "lr": 1e-3}
+DECODER |= {"queries": 8, "moved": 1.0, "vectors": "embeddings"}
+DECODER |= dict.fromkeys(("general", "search", "dropout", "consistency"), 0.0)
 
 
 def with_index(stage: Callable, rate: str, **options: object) -> Callable:
@@ -92,7 +94,7 @@ def tct_colbert(c: Path, f: Path, out: Path) -> None:
 
 def decoder_alone(c: Path, f: Path, out: Path) -> None:
     made = {"out": out / "given", "ids": out / "ids.parquet"}
-    shape = SHAPE | {"length": 4, "vocabulary": 16, "seed": 1}
+    shape = SHAPE | {"indexer": "mlp", "length": 4, "vocabulary": 16, "seed": 1}
     fixed_ids(c, f / "model", f / "docs.npy", **made, kind="residual", **shape)
     paths = {"ids": made["ids"], "docs": f / "docs.npy", "out": out / "e", "scratch": out / "s"}
     flat(train_decoder)(c, out / "given", **paths, **DECODER)

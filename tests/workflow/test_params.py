@@ -86,6 +86,38 @@ def test_dev_may_be_a_part_of_train(params, dataset):
         (of("asi++", seeds=[1, 2**31]), ["2147483648 is greater than the maximum", "seeds"]),
         (of("asi++", beam=9), ["9 is less than the minimum of 10", "beam"]),
         (of("asi++", hybrid_beam=9), ["9 is less than the minimum of 10", "hybrid_beam"]),
+        (
+            of("asi++", train_decoder={"queries": -1}),
+            ["-1 is less than the minimum of 0", "train_decoder.queries"],
+        ),
+        (
+            of("nci", train_decoder={"moved": 1.5}),
+            ["1.5 is greater than the maximum of 1", "systems.nci.train_decoder.moved"],
+        ),
+        (
+            of("dsi-atomic", train_decoder={"vectors": "zeros"}),
+            ["'zeros' is not one of", "systems.dsi-atomic.train_decoder.vectors"],
+        ),
+        (
+            of("ultron-pq", train_decoder={"general": 1.1}),
+            ["1.1 is greater than the maximum of 1", "systems.ultron-pq.train_decoder.general"],
+        ),
+        (
+            of("ultron-pq", train_decoder={"search": -0.1}),
+            ["-0.1 is less than the minimum of 0", "systems.ultron-pq.train_decoder.search"],
+        ),
+        (
+            of("nci", train_decoder={"dropout": 1}),
+            ["1 is greater than or equal to the maximum of 1", "systems.nci.train_decoder.drop"],
+        ),
+        (
+            of("nci", train_decoder={"consistency": -1}),
+            ["-1 is less than the minimum of 0", "systems.nci.train_decoder.consistency"],
+        ),
+        (of("nci", given="url"), ["'url' is not one of ['random', ", "systems.nci.given"]),
+        (of("nci", clusters=1), ["1 is less than the minimum of 2", "systems.nci.clusters"]),
+        (of("nci", indexer="no"), ["'no' is not one of ['mlp', ", "systems.nci.indexer"]),
+        (of("nci", decoder="gpt"), ["'gpt' is not one of ['prefix', ", "systems.nci.decoder"]),
         (of("star", batch=1), ["1 is less than the minimum of 2", "batch"]),
         ({"embed": {"dtype": "int8"}}, ["'int8' is not one of ['float16', 'float32']", "dtype"]),
         ({"sweep": {"M": []}}, ["[]", "M"]),

@@ -145,6 +145,54 @@ def test_a_report_that_cannot_be_made_is_refused_where_it_is_asked_for(target, o
 
 
 @pytest.mark.parametrize(
+    ("overlay", "line"),
+    [
+        (
+            "{nci: {train_decoder: {queries: 250}}}",
+            "systems.nci.train_decoder.queries: 250 and 64 sentences of a batch of 256. Choose",
+        ),
+        (
+            "{ultron-atomic: {train_decoder: {search: 0.7}}}",
+            "systems.ultron-atomic.train_decoder.search: 0.7 after 0.4 of the steps. Choose",
+        ),
+        (
+            "{asi: {train_decoder: {consistency: 0.1}}}",
+            "systems.asi.train_decoder.consistency: 0.1 of two passes that are the same. Set",
+        ),
+        (
+            "{asi++: {vocabulary: 0}}",
+            "systems.asi++.vocabulary: 0, and nothing else says how many there are. Set 2 at",
+        ),
+        (
+            "{ultron-url: {vocabulary: 256}}",
+            "systems.ultron-url.vocabulary: 256, and `given: name` has as many as the documents",
+        ),
+        (
+            "{nci: {decoder: linear}}",
+            "systems.nci.decoder: linear writes one token, and these identifiers have more.",
+        ),
+        (
+            "{asi: {indexer: none}}",
+            "systems.asi.indexer: none, and no identifiers are `given`. Choose a module,",
+        ),
+        (
+            "{ultron-pq: {clusters: 10}}",
+            "systems.ultron-pq.clusters: is named, and these identifiers are no tree. Leave it",
+        ),
+    ],
+)
+def test_identifiers_and_mixtures_that_cannot_be_are_refused(overlay, line):
+    names = "asi={systems: [asi, asi++, nci, ultron-atomic, ultron-pq, ultron-url]}"
+    told = run(
+        *("snakemake", "-n", "reports/asi_table1.md", "--config", names, f"systems={overlay}"),
+        cwd=ROOT,
+        ok=False,
+    )
+    assert told.splitlines()[-1].startswith(line)
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
     ("command", "line"),
     [
         ("", "dvc_bridge.py: no command ''. Choose of write, check, run, sync, verify"),

@@ -34,10 +34,10 @@ JOBS = {
     "embed_queries_trained": 46,  # of 9 JPQs, 3 DPQs and the ablation's trainings
     "asi": 28,  # 9 variants of 3 seeds, one of one
     "assign_ids": 28,
-    "fixed_ids": 9,  # 2 variants of 3 seeds, 3 of one
-    "train_decoder": 37,
-    "generate": 37,
-    "measure_ids": 37,
+    "fixed_ids": 17,  # 2 variants of 3 seeds, 3 of one, and 8 of the generative family
+    "train_decoder": 45,
+    "generate": 45,
+    "measure_ids": 45,
     "cold_start": 6,
     "asi_results": 1,
     "measure_baseline": 8,  # of 4 systems, on dev and test

@@ -45,6 +45,13 @@ def another(path: tuple, value: object) -> object:
         "indexer": "pq",
         "decoder": "bart" if value == "prefix" else "prefix",
         "nearby": 0.4,
+        "queries": 100,
+        "moved": 0.5,
+        "vectors": "random",
+        "general": 0.2,
+        "search": 0.3,
+        "dropout": 0.1,
+        "consistency": 0.5,
         "seeds": [2],
         "length": 3,
         "vocabulary": 128,
@@ -150,10 +157,17 @@ OTHERS = {
 }
 
 
+def like_asi(name: str, entries: dict) -> bool:
+    """Return whether an entry is `asi++`, or like it."""
+    while name != "asi++" and "like" in entries[name]:
+        name = entries[name]["like"]
+    return name == "asi++"
+
+
 def changes(params: dict) -> Iterator[tuple[tuple, dict]]:
     """Yield the path of every parameter, and the change of it to another value."""
     shown, entries = set(FEW["asi"]["systems"]), params["systems"]
-    of_asi = {name for name in entries if "asi" in name or "-ids" in name}
+    of_asi = {name for name in entries if like_asi(name, entries)}
     for path, value in leaves(params):
         # another kind of dataset has other params, and of the libraries in one rule one is enough
         same_for_all = path[:1] == ("systems",) and path[1] in SAME
@@ -166,7 +180,10 @@ def changes(params: dict) -> Iterator[tuple[tuple, dict]]:
         only_one = path[-1] in ("like", "start", "teacher") and path[1:] not in OTHERS
         left_out = same_for_all or unused or another_kind or only_one
         if not (left_out or path == ("figure4", "datasets")):
-            yield path, nested(path, another(path, value))
+            changed = nested(path, another(path, value))
+            if path[-1] == "consistency":  # of two passes that differ
+                changed = merge(changed, nested((*path[:-1], "dropout"), 0.1))
+            yield path, changed
 
 
 class Few:

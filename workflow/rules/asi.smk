@@ -9,7 +9,6 @@ rule asi_results:
         baselines=of_baselines(BASELINE),
         baseline_meta=of_baselines(RANKED, [""]),
         encoders=lambda w: list(dense_encoders().values()),
-        alike=alike,
         code=source_files("measure.asi_results"),
     output:
         table="reports/tables/results-asi.csv",

@@ -2,6 +2,7 @@ rule asi:
     input:
         code=source_files("generative.asi"),
         batched=batched,
+        shaped=shaped,
         collection="data/{dataset}/collection",
         model=lambda w: start(w.variant, "model"),
         docs=lambda w: start(w.variant, "docs.npy"),
@@ -59,6 +60,7 @@ rule assign_ids:
 rule fixed_ids:
     input:
         code=source_files("generative.controls"),
+        shaped=shaped,
         collection="data/{dataset}/collection",
         model=lambda w: start(w.variant, "model"),
         docs=lambda w: start(w.variant, "docs.npy"),
@@ -78,7 +80,7 @@ rule fixed_ids:
         runtime=60,
     params:
         kind=lambda w: VARIANTS[w.variant]["given"],
-        shape=lambda w: options({name: VARIANTS[w.variant][name] for name in SHAPE}),
+        shape=fixed_shape,
     shell:
         "jointir fixed-ids --collection {input.collection} --encoder {input.model}"
         " --docs {input.docs} --out {output.model} --ids {output.ids} --kind {params.kind}"
@@ -88,6 +90,7 @@ rule fixed_ids:
 rule train_decoder:
     input:
         code=source_files("generative.train_decoder"),
+        mixed=mixed,
         collection="data/{dataset}/collection",
         model=f"{TRAINED}/joint",
         ids=f"{TRAINED}/ids.parquet",

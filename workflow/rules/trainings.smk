@@ -3,9 +3,14 @@ VARIANTS = Lazy(lambda: config["asi"]["systems"], entry)
 TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
 BASELINE = "data/{dataset}/generative/baselines/{system}/{split}.parquet"
 RANKED = "data/{dataset}/runs/{system}/flat/meta.json"
-SHAPE = ("length", "vocabulary", "decoder", "layers", "width", "prototypes")  # of a model
+# of a model whose identifiers are given
+SHAPE = ("indexer", "length", "vocabulary", "decoder", "layers", "width", "prototypes")
+# of those whose identifiers are learned, and of most kinds that are given
+LEAST = {"length": 1, "vocabulary": 2}
+# of kinds whose tokens are as many as the documents, or as their names have
+FOUND = {"atomic": {"length": 1, "vocabulary": 0}, "name": {"vocabulary": 0}}
 # of an entry: not options of the training
-OWN = {"train_decoder", "seeds", "start", "beam", "hybrid_beam", "given"}
+OWN = {"train_decoder", "seeds", "start", "beam", "hybrid_beam", "given", "clusters"}
 
 
 def given(variant):
@@ -66,12 +71,51 @@ def batched(wildcards):
     return []
 
 
-def alike(wildcards):
-    """Return no file, or refuse identifiers of several vocabularies: one table counts them all."""
-    found = sorted({own["vocabulary"] for own in VARIANTS.values()})
-    if len(found) > 1:
-        refuse("asi.systems", f"they have vocabularies of {found}", "Name those of one vocabulary")
+def shaped(wildcards):
+    """Return no file, or refuse a shape that a variant's identifiers cannot have."""
+    settings, kind = VARIANTS[wildcards.variant], VARIANTS[wildcards.variant].get("given")
+    for name, least in LEAST.items():
+        value, only = settings[name], FOUND.get(kind, {}).get(name)
+        if only is not None and value != only:
+            found = f"{value}, and `given: {kind}` has as many as the documents need"
+            refuse(told_of(wildcards, name), found, f"Set {only}")
+        if only is None and value < least and (name, kind, value) != ("length", "digits", 0):
+            found = f"{value}, and nothing else says how many there are"
+            refuse(told_of(wildcards, name), found, f"Set {least} at least")
+    if settings["decoder"] == "linear" and kind != "atomic":
+        found = "linear writes one token, and these identifiers have more"
+        refuse(told_of(wildcards, "decoder"), found, "Choose another one, or `given: atomic`")
+    if settings["indexer"] == "none" and not kind:
+        found = "none, and no identifiers are `given`"
+        refuse(told_of(wildcards, "indexer"), found, "Choose a module, or a kind of identifiers")
+    if "clusters" in settings and kind != "tree":
+        found = "is named, and these identifiers are no tree"
+        refuse(told_of(wildcards, "clusters"), found, "Leave it out, or set `given: tree`")
     return []
+
+
+def mixed(wildcards):
+    """Return no file, or refuse settings of the decoder's training that do not fit each other."""
+    own = dict(VARIANTS[wildcards.variant]["train_decoder"])
+    try:
+        known.settings("train-decoder")(**own, holdout=0.0, seed=0)
+    except InputError as e:
+        option, found, remedy = e.parts
+        name = option.removeprefix("--").replace("-", "_")
+        refuse(told_of(wildcards, "train_decoder", name), found, remedy)
+    return []
+
+
+def told_of(wildcards, *path):
+    """Return where a setting of a variant is written."""
+    return ".".join(["systems", SYSTEMS.origin(wildcards.variant, *path), *path])
+
+
+def fixed_shape(wildcards):
+    """Return the options of `jointir fixed-ids` that say what model and identifiers are like."""
+    own = VARIANTS[wildcards.variant]
+    tree = {"clusters": own["clusters"]} if "clusters" in own else {}
+    return options({name: own[name] for name in SHAPE} | tree)
 
 
 def each_training(pattern, only=""):

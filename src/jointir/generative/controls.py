@@ -11,6 +11,7 @@ from jointir.encode.matrix import read_embeddings
 from jointir.generative.given import given_ids
 from jointir.generative.ids import write_ids
 from jointir.generative.model import GenerativeRetriever, Shape
+from jointir.generative.names import name_ids
 from jointir.train.norm import mean_squared_norm
 
 
@@ -21,6 +22,7 @@ def fixed_ids(
     out: Path,
     ids: Path,
     kind: str,
+    indexer: str,
     length: int,
     vocabulary: int,
     decoder: str,
@@ -28,21 +30,31 @@ def fixed_ids(
     width: int,
     prototypes: int,
     seed: int,
+    clusters: int = 0,
 ) -> None:
-    """Write an untrained model around `encoder` to `out`, and identifiers of a kind of given.py.
+    """Write an untrained model around `encoder` to `out`, and identifiers of a kind to `ids`.
 
-    docs: the collection's embeddings by `encoder`. length, vocabulary: L and V. decoder, layers,
-    width, prototypes: as in methods/asi.py.
+    kind: of given.py, or `name`, of names.py. docs: the collection's embeddings by `encoder`.
+    length, vocabulary: L and V; `atomic` has L = 1, `digits` as many as are needed for 0, and
+    `atomic` and `name` have as many tokens as there are. indexer: `none`, or one that nothing
+    uses. decoder, layers, width, prototypes: as in methods/asi.py. clusters: as for `given_ids`.
 
     Raises:
-        InputError: as `given_ids`, or `docs` is of another collection.
+        InputError: as `given_ids` or `name_ids`, `docs` is of another collection, or the decoder
+            `linear` is to write more than one token.
     """
     matrix = read_embeddings(docs, collection).astype(np.float32)
+    corpus = read_corpus(collection)
     torch.manual_seed(seed)
     dual = DualEncoder.load(encoder)
     unit = mean_squared_norm(dual, collection)
-    shape = Shape("mlp", length, vocabulary, decoder, layers, width, prototypes)
-    model = GenerativeRetriever(dual, shape, unit)
-    codes = given_ids(kind, matrix, length, vocabulary, seed)
-    model.save(out)
-    write_ids(ids, read_corpus(collection)["doc_id"], codes)
+    with torch.random.fork_rng():  # the model is the same, whatever the identifiers draw
+        if kind == "name":
+            titles = corpus["title"].tolist()
+            codes = name_ids(titles, dual.model.tokenizer, length, collection)
+        else:
+            codes = given_ids(kind, matrix, length, vocabulary, seed, clusters)
+    V = int(codes.max()) + 1 if kind in ("atomic", "name") else vocabulary
+    shape = Shape(indexer, codes.shape[1], V, decoder, layers, width, prototypes)
+    GenerativeRetriever(dual, shape, unit).save(out)
+    write_ids(ids, corpus["doc_id"], codes)

@@ -6,6 +6,7 @@ from transformers import BartConfig
 from transformers.models.bart.modeling_bart import BartDecoder
 
 from jointir.errors import InputError
+from jointir.generative.linear import LinearDecoder
 from jointir.generative.prefix import PrefixDecoder
 from jointir.methods.asi import DECODERS
 
@@ -90,19 +91,21 @@ class BartIdDecoder(nn.Module):
         return self.log_p(e, ids[:, :-1])
 
 
-Decoder = PrefixDecoder | BartIdDecoder
+Decoder = PrefixDecoder | BartIdDecoder | LinearDecoder
 
 
 def make_decoder(
     kind: str, D: int, L: int, V: int, layers: int, width: int, K: int, unit: float = 1.0
 ) -> Decoder:
-    """Return a fresh decoder: `prefix`, of a width and K prototypes, or `bart`, of so many layers.
+    """Return a fresh decoder: `prefix`, of a width and K prototypes, `bart`, of layers, `linear`.
 
     Raises:
-        InputError: the kind is unknown.
+        InputError: the kind is unknown, or `linear` with an L that is not 1.
     """
     if kind == "prefix":
         return PrefixDecoder(D, L, V, width, K, unit)
     if kind == "bart":
         return BartIdDecoder(D, L, V, layers, unit)
+    if kind == "linear":
+        return LinearDecoder(D, L, V, unit)
     raise InputError("asi.decoder", f"{kind!r} is unknown", f"Choose one of {DECODERS}")

@@ -19,7 +19,7 @@ from jointir.encode.precision import autocast, has_bf16
 from jointir.files import atomic, write_json
 from jointir.generative.beam import beam_search
 from jointir.generative.hybrid import Rescorer, rescore
-from jointir.generative.ids import columns, read_ids
+from jointir.generative.ids import columns, read_ids, small
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.tree import PrefixTree
 from jointir.progress import progress
@@ -177,7 +177,7 @@ def without_own(
 def _frame(query_ids: np.ndarray, ids: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
     """Return a row for each identifier that was found, of int64[Q, k, L] and float32[Q, k]."""
     Q, k, L = ids.shape
-    frame = pd.DataFrame(ids.reshape(-1, L).astype(np.int16), columns=columns(L))
+    frame = pd.DataFrame(small(ids.reshape(-1, L)), columns=columns(L))
     frame.insert(0, "query_id", np.repeat(query_ids, k))
     frame.insert(1, "rank", np.tile(np.arange(1, k + 1), Q))
     frame.insert(2, "score", scores.ravel())

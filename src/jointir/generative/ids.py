@@ -28,10 +28,16 @@ def read_ids(path: Path) -> tuple[list[str], np.ndarray]:
 
 def write_ids(out: Path, doc_ids: pd.Series, ids: np.ndarray) -> None:
     """Write doc_id and the tokens id_1 ... id_L of int[N, L], each in [0, V), as parquet."""
-    frame = pd.DataFrame(ids.astype(np.int16), columns=columns(ids.shape[1]))
+    frame = pd.DataFrame(small(ids), columns=columns(ids.shape[1]))
     frame.insert(0, "doc_id", doc_ids.to_numpy())
     with atomic(out) as scratch:
         frame.to_parquet(scratch, index=False)
+
+
+def small(ids: np.ndarray) -> np.ndarray:
+    """Return the tokens as int16, or as int32 where one does not fit: with as many as documents."""
+    fits = ids.max(initial=0) <= np.iinfo(np.int16).max
+    return ids.astype(np.int16 if fits else np.int32)
 
 
 def tokens(frame: pd.DataFrame) -> np.ndarray:

@@ -182,7 +182,19 @@ class RQIndexer(Quantizer):
         return parts.sum(1)
 
 
-INDEXERS = {"mlp": MLPIndexer, "pq": PQIndexer, "rq": RQIndexer}
+class NoIndexer(SemanticIndexer):
+    """Nothing: of a model whose identifiers are given, and of no new documents."""
+
+    def log_p(self, e: torch.Tensor) -> torch.Tensor:
+        """Refuse: there is nothing that could tell.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("identifiers that are given have no distribution")
+
+
+INDEXERS = {"mlp": MLPIndexer, "pq": PQIndexer, "rq": RQIndexer, "none": NoIndexer}
 
 
 def make_indexer(kind: str, D: int, L: int, V: int, unit: float = 1.0) -> SemanticIndexer:

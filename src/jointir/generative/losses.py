@@ -56,6 +56,15 @@ def cross_entropy(log_p: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
     return -(p * log_p).sum((1, 2)).mean()
 
 
+def consistency(log_p: torch.Tensor, log_q: torch.Tensor) -> torch.Tensor:
+    """Return NCI's regularization (Wang et al. 2022): how unlike two passes are.
+
+    Half the KL divergences of both directions, summed over positions, mean over the batch. log_p,
+    log_q: float[B, L, V], of the same examples with different dropout.
+    """
+    return 0.5 * ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum((1, 2)).mean()
+
+
 def density(
     log_p: torch.Tensor, ids: torch.Tensor, apart: torch.Tensor, mask: torch.Tensor
 ) -> torch.Tensor:

@@ -31,10 +31,11 @@ from jointir.errors import InputError
 from jointir.generative import losses
 from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import read_ids
+from jointir.generative.mixture import Mixture, mixture, passes
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.pairs import Pairs
 from jointir.generative.targets import soft_targets
-from jointir.methods.train_decoder import Settings
+from jointir.methods.train_decoder import RANDOM, Settings
 from jointir.train.training import Training
 
 SCORES = 2**27  # of examples against documents, in memory at a time
@@ -75,18 +76,18 @@ class Examples:
         self.barred = barred or [NONE] * len(queries)
         self.nearby, self.scale, self.seed, self.sentences = nearby, scale, seed, sentences
 
-    def __call__(self, step: int, batch: int, S: int = 0) -> tuple[torch.Tensor, ...]:
-        """Return embeddings float[batch, D], a path int64[batch, L] and targets [batch, L, V].
+    def __call__(self, step: int, of: Mixture) -> tuple[torch.Tensor, ...]:
+        """Return embeddings float[B, D], a path int64[B, L] and targets float[B, L, V].
 
-        Half are queries, S sentences, the rest documents; by (seed, step) alone. Targets are the
-        distributions of `soft_targets`.
+        Queries, documents and sentences, as many as `of` says, by (seed, step) alone. Targets are
+        the distributions of `soft_targets`.
         """
         rng = np.random.default_rng([self.seed, 6, step])
-        q = rng.integers(0, len(self.queries), batch // 2)
-        d = rng.integers(0, len(self.docs), batch - len(q) - S)
-        own, e = [self._relevant(q, rng), d], [self.queries[q], self._moved(d, rng)]
-        if S:
-            s = rng.integers(0, len(self.sentences.rows), S)
+        q = rng.integers(0, len(self.queries), of.queries)
+        d = rng.integers(0, len(self.docs), of.documents)
+        own, e = [self._relevant(q, rng), d], [self.queries[q], self._moved(d, of.moved, rng)]
+        if of.sentences:
+            s = rng.integers(0, len(self.sentences.rows), of.sentences)
             own.append(self.sentences.rows[s])
             e.append(self.sentences.e[s])
         return self._targets(torch.cat(e), np.concatenate(own), q, rng)
@@ -118,10 +119,10 @@ class Examples:
     def _relevant(self, q: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return np.array([rng.choice(self.relevant[i]) for i in q], np.int64)
 
-    def _moved(self, d: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+    def _moved(self, d: np.ndarray, most: float, rng: np.random.Generator) -> torch.Tensor:
         q = rng.integers(0, len(self.queries), len(d))
         way = self.queries[q] - self.docs[self._relevant(q, rng)]
-        part = torch.from_numpy(rng.random((len(d), 1), np.float32)).to(way.device)
+        part = most * torch.from_numpy(rng.random((len(d), 1), np.float32)).to(way.device)
         e = self.docs[d]
         return normalize(e + part * way, dim=1) * e.norm(dim=1, keepdim=True)
 
@@ -155,18 +156,30 @@ def train_decoder(
     ids_of, e_d = (torch.tensor(a[kept], device=device) for a in (codes, matrix))
     examples = _examples(collection, retriever, ids_of, e_d, kept, settings)
     decoder = retriever.decoder
-    decoder.begin(ids_of, e_d, settings.scale)
+    decoder.begin(ids_of, _start(e_d, settings), settings.scale)
     bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:
-        e, path, soft = examples(step, settings.batch, settings.sentences)
+        e, path, soft = examples(step, mixture(settings, step))
         with autocast(device, bf16):
-            log_p = decoder(e, path)
-        return losses.cross_entropy(log_p, soft)
+            found = [decoder(x, path) for x in passes(e, settings, step)]
+        loss = sum(losses.cross_entropy(log_p, soft) for log_p in found) / len(found)
+        if settings.consistency:
+            loss = loss + settings.consistency * losses.consistency(*found)
+        return loss
 
     weights = list(decoder.parameters())
     groups = [{"params": weights}]
     training.run(decoder, groups, loss_of, weights, lambda: retriever.save(out))
+
+
+def _start(docs: torch.Tensor, settings: Settings) -> torch.Tensor:
+    """Return what the decoder's vectors start from, float[n, D]: `docs`, or others as long."""
+    if settings.vectors != RANDOM:
+        return docs
+    rng = np.random.default_rng([settings.seed, 8])
+    drawn = torch.from_numpy(rng.standard_normal(docs.shape, np.float32)).to(docs.device)
+    return normalize(drawn, dim=1) * docs.norm(dim=1, keepdim=True)
 
 
 def _examples(

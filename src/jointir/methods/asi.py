@@ -7,7 +7,7 @@ from jointir.methods.facts import DUAL, PRETRAINED, Facts, Form
 from jointir.methods.shared import Holdout, Trained
 from jointir.settings import Option
 
-DECODERS = ("prefix", "bart")
+DECODERS = ("prefix", "bart", "linear")
 FACTS = Facts(Form.IDENTIFIERS, {"start": (PRETRAINED, *DUAL)}, needs_text=True)
 
 
@@ -21,7 +21,8 @@ class Settings(Trained):
     decoder: Annotated[
         str,
         Option(
-            "prefix: it has a vector for each prefix of an identifier; bart: the paper's",
+            "prefix: it has a vector for each prefix of an identifier; bart: the paper's; linear: a"
+            " softmax over identifiers of one position",
             among=DECODERS,
         ),
     ]

@@ -18,6 +18,12 @@ COSTS = (
     "embeddings, or identifiers, a byte a token; of *hybrid* identifiers and embeddings. *ms a "
     "query*: of generative retrieval, query encoder included, in batches of 64."
 )
+FAMILY = (
+    "*DSI, DynamicRetriever, NCI, Ultron*: STAR's encoder, frozen, stands in for T5 or BERT, "
+    "embeddings of documents and a sentence of each for their tokens, embeddings that move towards "
+    "queries for generated queries, and a softmax or vectors of prefixes for T5's decoder: "
+    "docs/reproduction.md."
+)
 Key = tuple[str, str]  # a system and its setting
 
 
@@ -97,6 +103,6 @@ def asi_table1(
     lines = ["# ASI++, table 1", ""]
     for page in groups(measured, system, sparse):
         lines += page.lines(2) if page.rows else []
-    notes = [measured.note(), WIDER, COSTS, TESTED, asi_paper.NOTE]
+    notes = [measured.note(), WIDER, COSTS, FAMILY, TESTED, asi_paper.NOTE]
     lines += [part for note in notes for part in (note, "")]
     write_lines(lines[:-1], out)
