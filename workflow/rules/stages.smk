@@ -92,6 +92,10 @@ STAGES = {
             *rules.figure4_table.input.star,
         ],
     ),
+    "expand": Stage(
+        "queries that a generator writes for each document, and the generator",
+        lambda: generated_queries(),
+    ),
     "asi": Stage(
         "ASI, ASI++ and their variants: identifiers, decoders, what they find; and their baselines",
         lambda: each_training(rules.measure_ids.output.values)

@@ -4,7 +4,7 @@ TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
 BASELINE = "data/{dataset}/generative/baselines/{system}/{split}.parquet"
 SHAPE = ("length", "vocabulary", "decoder", "layers", "width", "prototypes")  # of a model
 # of an entry: not options of the training
-OWN = {"train_decoder", "seeds", "start", "beam", "hybrid_beam", "given"}
+OWN = {"train_decoder", "seeds", "start", "beam", "hybrid_beam", "given", "expansion"}
 
 
 def given(variant):
@@ -71,7 +71,17 @@ def of_variants(pattern):
     return [path for variant in VARIANTS for path in of_variant(pattern, variant)]
 
 
+def generated_queries():
+    """Return the generated queries that some system of ASI's tables reads, if one does."""
+    systems = [
+        *VARIANTS,
+        *(s for s in config["asi"]["baselines"] if s in SYSTEMS.of_method("bm25")),
+    ]
+    read = any(expansion(system) for system in systems)
+    return [GENERATED.format(dataset=config["asi"]["dataset"])] if read else []
+
+
 def of_baselines(pattern):
     """Return `pattern` for every system that ranks documents and stands beside the generative."""
-    systems = ["bm25", "brute-force"]
-    return expand(str(pattern), dataset=config["asi"]["dataset"], system=systems, split="test")
+    own = config["asi"]
+    return expand(str(pattern), dataset=own["dataset"], system=own["baselines"], split="test")

@@ -39,6 +39,7 @@ SHOWN = {
     "figure7": (Form.INDEX,),
     "asi": (Form.IDENTIFIERS,),
 }
+BESIDE = (Form.ENCODER, Form.EXACT, Form.RANKER)  # what `asi.baselines` can name
 
 
 def prepare(config: dict, schema: Path) -> Systems:
@@ -195,6 +196,7 @@ def _check_names(config: dict, found: Systems) -> None:
     named = [("figure4.datasets", name, "datasets") for name in config["figure4"]["datasets"]]
     named.append(("asi.dataset", config["asi"]["dataset"], "datasets"))
     named += [(f"{r}.systems", s, "systems") for r in SHOWN for s in config[r]["systems"]]
+    named += [("asi.baselines", s, "systems") for s in config["asi"]["baselines"]]
     for where, name, home in named:
         if name not in config[home]:
             remedy = f"Describe it there, or choose of {sorted(config[home])}"
@@ -202,12 +204,14 @@ def _check_names(config: dict, found: Systems) -> None:
     if config["datasets"][config["asi"]["dataset"]]["kind"] == "vectors":
         said = f"{config['asi']['dataset']!r} is given as vectors, and ASI reads text"
         raise InputError("asi.dataset", said, "Name a dataset with text")
-    for report, forms in SHOWN.items():
-        fits = found.of_method("jpq") if report == "figure7" else found.of_form(*forms)
-        for name in config[report]["systems"]:
+    shown = {f"{r}.systems": (config[r]["systems"], forms) for r, forms in SHOWN.items()}
+    shown["asi.baselines"] = (config["asi"]["baselines"], BESIDE)
+    for where, (names, forms) in shown.items():
+        fits = found.of_method("jpq") if where == "figure7.systems" else found.of_form(*forms)
+        for name in names:
             if name not in fits:
                 said = f"{name!r} has the method {found.methods[name]!r}"
-                raise InputError(f"{report}.systems", said, f"Choose of {', '.join(fits)}")
+                raise InputError(where, said, f"Choose of {', '.join(fits)}")
 
 
 def _complete_paths(where: str, dataset: dict, config: dict) -> None:
