@@ -1,4 +1,4 @@
-"""The copy distribution of a pointer-generator against loops, and which generated queries are kept."""
+"""The copy distribution of a pointer-generator against loops; the filter; queries on disk."""
 
 import numpy as np
 import pandas as pd
@@ -48,7 +48,7 @@ def test_the_copy_distribution_is_that_of_a_loop():
             for place, value in enumerate(found[b, i].tolist()):
                 token = vocabulary[place] if place < V else row[place - V]
                 own[token] = own.get(token, 0) + value
-            # all the mass of a token is at one place: the first of the source's, or the vocabulary's
+            # all of a token's mass is at one place: the vocabulary's, or the first of the source's
             once = [row.index(token) + V for token in set(row) - set(vocabulary)]
             rest = set(range(V, V + T)) - set(once)
             assert all(found[b, i, place] == 0 for place in rest)

@@ -31,16 +31,18 @@ JOBS = {
     "embed_train_queries": 1,
     "tune": 1,
     "embed_queries_trained": 46,  # of 9 JPQs, 3 DPQs and the ablation's trainings
-    "asi": 28,  # 9 variants of 3 seeds, one of one
-    "assign_ids": 28,
-    "fixed_ids": 9,  # 2 variants of 3 seeds, 3 of one
-    "train_decoder": 37,
-    "generate": 37,
-    "measure_ids": 37,
+    "doc2query": 1,
+    "expand": 1,
+    "asi": 30,  # 9 variants of 3 seeds, 3 of one
+    "assign_ids": 30,
+    "fixed_ids": 10,  # 2 variants of 3 seeds, 4 of one
+    "train_decoder": 40,
+    "generate": 40,
+    "measure_ids": 40,
     "cold_start": 6,
     "asi_results": 1,
-    "measure_baseline": 2,
-    "bm25": 2,
+    "measure_baseline": 3,
+    "bm25": 3,
     "dual": 3,
     "colbert": 1,
     "tct_colbert": 1,
