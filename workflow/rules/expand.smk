@@ -1,25 +1,6 @@
 # Document expansion: queries that a generator writes for each document. BM25 and the generative models
 # read them where their `expansion` says so.
 
-GENERATED = "data/{dataset}/expand/queries.parquet"
-
-
-def generator(wildcards):
-    """Return the generator that the pipeline trains; none where a checkpoint takes its place."""
-    return [] if config["expand"]["checkpoint"] else [rules.doc2query.output.model]
-
-
-def generated_by(wildcards, input):
-    """Return the option of `jointir expand` that says what writes."""
-    return repeat("generator", input.generator) or repeat(
-        "checkpoint", [config["expand"]["checkpoint"]]
-    )
-
-
-def expansion(system):
-    """Return the pattern of the generated queries that a system reads, if it does."""
-    return [GENERATED] if entry(system)["expansion"] == "doc2query" else []
-
 
 rule doc2query:
     input:

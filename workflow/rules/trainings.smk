@@ -1,7 +1,8 @@
-# What generative.smk and asi.smk ask about the trainings of ASI.
+# What expand.smk, generative.smk and asi.smk ask about the trainings of ASI and of its generated queries.
 VARIANTS = Lazy(lambda: config["asi"]["systems"], entry)
 TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
 BASELINE = "data/{dataset}/generative/baselines/{system}/{split}.parquet"
+GENERATED = "data/{dataset}/expand/queries.parquet"  # written for documents
 SHAPE = ("length", "vocabulary", "decoder", "layers", "width", "prototypes")  # of a model
 # of an entry: not options of the training
 OWN = {"train_decoder", "seeds", "start", "beam", "hybrid_beam", "given", "expansion"}
@@ -69,6 +70,23 @@ def of_variant(pattern, variant):
 def of_variants(pattern):
     """Return `pattern` for every variant and seed of the dataset that is reported."""
     return [path for variant in VARIANTS for path in of_variant(pattern, variant)]
+
+
+def generator(wildcards):
+    """Return the generator that the pipeline trains; none where a checkpoint takes its place."""
+    return [] if config["expand"]["checkpoint"] else [rules.doc2query.output.model]
+
+
+def generated_by(wildcards, input):
+    """Return the option of `jointir expand` that says what writes."""
+    return repeat("generator", input.generator) or repeat(
+        "checkpoint", [config["expand"]["checkpoint"]]
+    )
+
+
+def expansion(system):
+    """Return the pattern of the generated queries that a system reads, if it does."""
+    return [GENERATED] if entry(system)["expansion"] == "doc2query" else []
 
 
 def generated_queries():
