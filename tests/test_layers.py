@@ -32,7 +32,7 @@ LAYERS = [
     ("methods",),
     ("train",),
     ("search",),
-    ("joint", "retrievers", "generative"),
+    ("joint", "retrievers", "generative", "expand"),
     ("measure",),
     ("report",),
     ("cli", "faults", "__main__"),

@@ -111,10 +111,28 @@ def test_without_neighbours_every_target_is_relevant():
             assert torch.equal(drawn.queries[query], own) and found in drawn.relevant[query]
 
 
-def test_documents_move_along_the_way_to_a_query():
-    drawn, seen = examples(), 0
+def test_every_second_query_is_generated_where_there_are_such():
+    drawn = examples(real=10)  # of 24: their documents move to none of the generated ones
+    plain, seen = examples(), set()
+    for step in range(20):
+        e, target, _ = drawn(step, 12)
+        rows = [int((drawn.queries - own).norm(dim=1).argmin()) for own in e[:6]]
+        assert [row >= 10 for row in rows] == [True, False] * 3
+        for row, found in zip(rows, target[:6, 0].tolist(), strict=True):
+            assert found in drawn.relevant[row]
+        seen.update(rows)
+        # where all of them are real, what is drawn is what it was
+        assert torch.equal(plain(step, 12)[0], examples(real=24)(step, 12)[0])
+    assert len(seen) > 18
+
+
+@pytest.mark.parametrize("real", [24, 10])
+def test_documents_move_along_the_way_to_a_query(real):
+    drawn, seen = examples(real=real), 0
     ways = [
-        (drawn.queries[q] - drawn.docs[d]) for q, rows in enumerate(drawn.relevant) for d in rows
+        (drawn.queries[q] - drawn.docs[d])
+        for q, rows in enumerate(drawn.relevant[:real])
+        for d in rows
     ]
     for step in range(5):
         e, target, _ = drawn(step, HALF)

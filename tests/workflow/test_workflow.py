@@ -32,16 +32,18 @@ JOBS = {
     "embed_train_queries": 1,
     "tune": 1,
     "embed_queries_trained": 46,  # of 9 JPQs, 3 DPQs and the ablation's trainings
-    "asi": 28,  # 9 variants of 3 seeds, one of one
-    "assign_ids": 28,
-    "fixed_ids": 17,  # 2 variants of 3 seeds, 3 of one, and 8 of the generative family
-    "train_decoder": 45,
-    "generate": 45,
-    "measure_ids": 45,
+    "doc2query": 1,
+    "expand": 1,
+    "asi": 30,  # 9 variants of 3 seeds, 3 of one
+    "assign_ids": 30,
+    "fixed_ids": 18,  # 2 variants of 3 seeds, 4 of one, and 8 of the generative family
+    "train_decoder": 48,
+    "generate": 48,
+    "measure_ids": 48,
     "cold_start": 6,
     "asi_results": 1,
-    "measure_baseline": 8,  # of 4 systems, on dev and test
-    "bm25": 2,
+    "measure_baseline": 10,  # of 5 systems, on dev and test
+    "bm25": 3,
     "dual": 4,
     "simcse": 1,
     "colbert": 1,

@@ -59,6 +59,7 @@ def another(path: tuple, value: object) -> object:
         "b": [0.4],
         "every_seed": [24],
         "bits": 8,
+        "expansion": "none" if value == "doc2query" else "doc2query",
         "given": "residual" if value == "random" else "random",
     }
     if path[-1] == "negatives" and isinstance(value, str):  # of a dual encoder

@@ -217,10 +217,17 @@ def local_encoder():
     return [] if name.startswith("package:") else encoder_files(name)
 
 
+def seq2seq_files():
+    """Return the files of the seq2seq model that writes queries, where it is a folder of the user's."""
+    name = config["expand"]["checkpoint"]
+    return encoder_files(name) if name and not name.startswith("package:") else []
+
+
 def user_folders():
     """Return the folders of the user's that are read: DVC hashes each of them as a whole."""
     run = [config["datasets"][d] for d in {*DATASETS, config["asi"]["dataset"]}]
     folders = [own[key] for own in run for key in ("folder", "qrels") if key in own]
+    folders += [config["expand"]["checkpoint"]] * bool(seq2seq_files())
     return folders + [config["encoder"]["checkpoint"]] * bool(local_encoder())
 
 

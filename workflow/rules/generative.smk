@@ -6,6 +6,7 @@ rule asi:
         collection="data/{dataset}/collection",
         model=lambda w: start(w.variant, "model"),
         docs=lambda w: start(w.variant, "docs.npy"),
+        generated=lambda w: expansion(w.variant),
     output:
         model=directory(f"{TRAINED}/joint"),
     log:
@@ -23,11 +24,12 @@ rule asi:
         runtime=1440,
     params:
         training=training_options,
+        generated=lambda w, input: repeat("generated", input.generated),
         scratch="data/{dataset}/scratch/{variant}-seed{seed}",
     shell:
         "jointir asi {params.training} --collection {input.collection} --encoder {input.model}"
         " --docs {input.docs} --out {output.model} --scratch {params.scratch}"
-        " --seed {wildcards.seed} 2>&1 | tee {log}"
+        " {params.generated} --seed {wildcards.seed} 2>&1 | tee {log}"
 
 
 rule assign_ids:
@@ -95,6 +97,7 @@ rule train_decoder:
         model=f"{TRAINED}/joint",
         ids=f"{TRAINED}/ids.parquet",
         docs=own_docs,
+        generated=lambda w: expansion(w.variant),
     output:
         model=directory(f"{TRAINED}/model"),
     log:
@@ -110,6 +113,7 @@ rule train_decoder:
         runtime=1440,
     params:
         training=lambda w: options(VARIANTS[w.variant]["train_decoder"]),
+        generated=lambda w, input: repeat("generated", input.generated),
         holdout=lambda w: VARIANTS[w.variant]["holdout"],
         minutes=lambda w: VARIANTS[w.variant]["checkpoint_minutes"],
         scratch="data/{dataset}/scratch/{variant}-seed{seed}-train-decoder",
@@ -117,7 +121,7 @@ rule train_decoder:
         "jointir train-decoder --collection {input.collection} --model {input.model} --ids {input.ids}"
         " --docs {input.docs} --out {output.model} --scratch {params.scratch} {params.training}"
         " --holdout {params.holdout} --checkpoint-minutes {params.minutes}"
-        " --seed {wildcards.seed} 2>&1 | tee {log}"
+        " {params.generated} --seed {wildcards.seed} 2>&1 | tee {log}"
 
 
 rule generate:

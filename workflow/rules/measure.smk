@@ -37,6 +37,7 @@ rule bm25:
     input:
         code=source_files("search.bm25"),
         collection="data/{dataset}/collection",
+        generated=lambda w: expansion(w.system),
     output:
         runs=expand("data/{{dataset}}/runs/{{system}}/flat/{split}.trec.gz", split=SPLITS),
         meta="data/{dataset}/runs/{system}/flat/meta.json",
@@ -55,11 +56,12 @@ rule bm25:
         k=config["retrieve"]["k"],
         tried=lambda w: " ".join(repeat(name, entry(w.system)[name]) for name in ("k1", "b")),
         measure=lambda w: measures_of(w.dataset, "dev")[0],
+        generated=lambda w, input: repeat("generated", input.generated),
         runs=lambda w, output: repeat("out", output.runs),
     shell:
         "jointir bm25 --collection {input.collection} {params.runs} --meta {output.meta}"
-        " --dataset {wildcards.dataset} {params.tried} --k {params.k}"
-        " --measure {params.measure:q} 2>&1 | tee {log}"
+        " --dataset {wildcards.dataset} --system {wildcards.system} {params.tried} --k {params.k}"
+        " --measure {params.measure:q} {params.generated} 2>&1 | tee {log}"
 
 
 rule measure:

@@ -98,6 +98,10 @@ STAGES = {
             *trained_against_start(),
         ],
     ),
+    "expand": Stage(
+        "queries that a generator writes for each document, and the generator",
+        lambda: generated_queries(),
+    ),
     "asi": Stage(
         "ASI, ASI++ and their variants: identifiers, decoders, what they find; and their baselines",
         lambda: each_training(rules.measure_ids.output.values)

@@ -1,7 +1,8 @@
-# What generative.smk and asi.smk ask about the trainings of ASI.
+# What expand.smk, generative.smk and asi.smk ask about the trainings of ASI and of its generated queries.
 VARIANTS = Lazy(lambda: config["asi"]["systems"], entry)
 TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
 BASELINE = "data/{dataset}/generative/baselines/{system}/{split}.parquet"
+GENERATED = "data/{dataset}/expand/queries.parquet"  # written for documents
 RANKED = "data/{dataset}/runs/{system}/flat/meta.json"
 # of a model whose identifiers are given
 SHAPE = ("indexer", "length", "vocabulary", "decoder", "layers", "width", "prototypes")
@@ -10,7 +11,7 @@ LEAST = {"length": 1, "vocabulary": 2}
 # of kinds whose tokens are as many as the documents, or as their names have
 FOUND = {"atomic": {"length": 1, "vocabulary": 0}, "name": {"vocabulary": 0}}
 # of an entry: not options of the training
-OWN = {"train_decoder", "seeds", "start", "beam", "hybrid_beam", "given", "clusters"}
+OWN = {"train_decoder", "seeds", "start", "beam", "hybrid_beam", "given", "clusters", "expansion"}
 
 
 def given(variant):
@@ -136,6 +137,33 @@ def of_variant(pattern, variant):
 def of_variants(pattern):
     """Return `pattern` for every variant and seed of the dataset that is reported."""
     return [path for variant in VARIANTS for path in of_variant(pattern, variant)]
+
+
+def generator(wildcards):
+    """Return the generator that the pipeline trains; none where a checkpoint takes its place."""
+    return [] if config["expand"]["checkpoint"] else [rules.doc2query.output.model]
+
+
+def generated_by(wildcards, input):
+    """Return the option of `jointir expand` that says what writes."""
+    return repeat("generator", input.generator) or repeat(
+        "checkpoint", [config["expand"]["checkpoint"]]
+    )
+
+
+def expansion(system):
+    """Return the pattern of the generated queries that a system reads, if it does."""
+    return [GENERATED] if entry(system)["expansion"] == "doc2query" else []
+
+
+def generated_queries():
+    """Return the generated queries that some system of ASI's tables reads, if one does."""
+    systems = [
+        *VARIANTS,
+        *(s for s in config["asi"]["baselines"] if s in SYSTEMS.of_method("bm25")),
+    ]
+    read = any(expansion(system) for system in systems)
+    return [GENERATED.format(dataset=config["asi"]["dataset"])] if read else []
 
 
 def each_vocabulary():

@@ -13,7 +13,7 @@ from jointir.methods.known import facts
 HEAD = ("method", "like")  # of an entry: what is no setting
 # folders of data/DATASET/, beside which that of an encoder is
 TAKEN = {"collection", "source", "systems", "runs", "measures", "fits", "tune"}
-TAKEN |= {"scratch", "generative", "negatives"}
+TAKEN |= {"scratch", "generative", "negatives", "expand"}
 # entries that reports, `tune` and datasets of vectors name, and their methods
 FIXED = {"star": "star", "opq": "opq", "jpq": "jpq", "bm25": "bm25"}
 FIXED |= {"brute-force": "brute-force", "brute-force-pretrained": "brute-force"}

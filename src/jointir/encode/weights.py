@@ -76,7 +76,7 @@ def load_float32(kind: type[Model], source: str, **options: bool) -> tuple[Model
         InputError: a file of weights is a pickle.
     """
     exact = {"dtype": torch.float32, "use_safetensors": True}
-    with _without_pickle(), _recorded() as fit:
+    with without_pickle(), _recorded() as fit:
         model = kind(source, device="cpu", model_kwargs=exact, **options)
     return model.float(), fit
 
@@ -104,7 +104,7 @@ def _why(source: str, error: Exception) -> tuple[str, str]:
 
 
 @contextmanager
-def _without_pickle() -> Iterator[None]:
+def without_pickle() -> Iterator[None]:
     """Refuse every pickle for the block: all that loads weights here calls torch.load for them."""
     own = torch.load
     torch.load = _refuse

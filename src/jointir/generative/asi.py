@@ -30,14 +30,18 @@ def asi(
     out: Path,
     scratch: Path,
     settings: Settings,
+    generated: Path | None = None,
 ) -> None:
     """Train encoder, semantic indexing module and decoder together; write the folder `out`.
 
     docs: float[N, D], the collection's embeddings by the starting `encoder`, with which the bank
     begins. Indexing module and decoder start from nothing, unless with `warm_start`.
 
+    generated: queries of the `expand` stage, which make half of each batch, with their documents.
+
     Raises:
-        InputError: `docs` of another collection or dimension, or settings that do not fit.
+        InputError: `docs` or `generated` of another collection or dimension, or settings that do
+            not fit.
     """
     training = Training("asi", locals())
     seed, head_lr = settings.seed, settings.head_lr
@@ -48,7 +52,7 @@ def asi(
     _check(len(kept), settings)
     unit = mean_squared_norm(dual, collection)
     model = GenerativeRetriever(dual, Shape.of(settings), unit).to(dual.device)
-    pairs = Pairs(collection, dual, kept, seed)
+    pairs = Pairs(collection, dual, kept, seed, generated)
     objective = make_objective(model, matrix[kept], pairs, Criteria.of(settings))
     begin(objective, settings.warm_start, seed)
     groups = [

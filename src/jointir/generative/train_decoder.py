@@ -66,24 +66,29 @@ class Examples:
         seed: int,
         barred: list[np.ndarray] | None = None,
         sentences: Sentences | None = None,
+        real: int | None = None,
     ):
         """queries: float[Q, D], with the rows of their documents. docs: float[N, D]; ids: [N, L].
 
         nearby: the weight of the documents near an example, by `scale`, in its targets. barred: of
-        each query, rows that are no targets near it.
+        each query, rows that are no targets near it. real: how many of the queries, the first, are
+        no generated ones; None: all.
         """
         self.queries, self.relevant, self.docs, self.ids, self.V = queries, relevant, docs, ids, V
         self.barred = barred or [NONE] * len(queries)
         self.nearby, self.scale, self.seed, self.sentences = nearby, scale, seed, sentences
+        self.real = len(queries) if real is None else real
 
     def __call__(self, step: int, of: Mixture) -> tuple[torch.Tensor, ...]:
         """Return embeddings float[B, D], a path int64[B, L] and targets float[B, L, V].
 
-        Queries, documents and sentences, as many as `of` says, by (seed, step) alone. Targets are
-        the distributions of `soft_targets`.
+        Queries, documents and sentences, as many as `of` says, by (seed, step) alone. Of the
+        queries, half are generated where there are such. Targets are as `soft_targets` has them.
         """
         rng = np.random.default_rng([self.seed, 6, step])
-        q = rng.integers(0, len(self.queries), of.queries)
+        q = rng.integers(0, self.real, of.queries)
+        if made := len(self.queries) - self.real:
+            q[::2] = self.real + rng.integers(0, made, len(q[::2]))
         d = rng.integers(0, len(self.docs), of.documents)
         own, e = [self._relevant(q, rng), d], [self.queries[q], self._moved(d, of.moved, rng)]
         if of.sentences:
@@ -120,7 +125,7 @@ class Examples:
         return np.array([rng.choice(self.relevant[i]) for i in q], np.int64)
 
     def _moved(self, d: np.ndarray, most: float, rng: np.random.Generator) -> torch.Tensor:
-        q = rng.integers(0, len(self.queries), len(d))
+        q = rng.integers(0, self.real, len(d))
         way = self.queries[q] - self.docs[self._relevant(q, rng)]
         part = most * torch.from_numpy(rng.random((len(d), 1), np.float32)).to(way.device)
         e = self.docs[d]
@@ -135,14 +140,18 @@ def train_decoder(
     out: Path,
     scratch: Path,
     settings: Settings,
+    generated: Path | None = None,
 ) -> None:
     """Train the decoder of `model` for the identifiers `ids`; write the whole model to `out`.
 
     docs: float[N, D], the collection's embeddings by the model's own encoder. `holdout` and `seed`
     have to be those of the `asi` stage that made it.
 
+    generated: queries of the `expand` stage, which make half of the queries of a batch, as in the
+    paper, which has generated queries of docT5query for every document.
+
     Raises:
-        InputError: `ids` or `docs` are of another collection.
+        InputError: `ids`, `docs` or `generated` are of another collection.
     """
     training = Training("train-decoder", locals())
     codes, matrix = read_ids(ids)[1], read_matrix(docs).astype(np.float32)
@@ -154,7 +163,8 @@ def train_decoder(
     retriever = GenerativeRetriever.load(model).to(best_device())
     device, kept = retriever.encoder.device, seen_documents(len(codes), settings.holdout, seed)
     ids_of, e_d = (torch.tensor(a[kept], device=device) for a in (codes, matrix))
-    examples = _examples(collection, retriever, ids_of, e_d, kept, settings)
+    pairs = Pairs(collection, retriever.encoder, kept, seed, generated)
+    examples = _examples(pairs, retriever, ids_of, e_d, settings)
     decoder = retriever.decoder
     decoder.begin(ids_of, _start(e_d, settings), settings.scale)
     bf16 = has_bf16(device)
@@ -183,27 +193,26 @@ def _start(docs: torch.Tensor, settings: Settings) -> torch.Tensor:
 
 
 def _examples(
-    collection: Path,
+    pairs: Pairs,
     retriever: GenerativeRetriever,
     ids: torch.Tensor,
     docs: torch.Tensor,
-    kept: np.ndarray,
     settings: Settings,
 ) -> Examples:
-    """Return the examples of a training that sees the documents `kept`, int64[n].
+    """Return the examples of a training.
 
-    ids: int64[n, L] and docs: float[n, D], of these.
+    ids: int64[n, L] and docs: float[n, D], of the documents that it sees.
     """
     encoder, seed = retriever.encoder, settings.seed
-    pairs = Pairs(collection, encoder, kept, seed)
     embedded = partial(embed_texts, encoder, batch_tokens=BATCH_TOKENS, bf16=has_bf16(docs.device))
     queries = torch.tensor(embedded(pairs.queries, "query"), device=docs.device)
     sentences = None
     if settings.sentences:
-        wanted = min(settings.steps * settings.sentences, A_DOCUMENT * len(kept))
+        wanted = min(settings.steps * settings.sentences, A_DOCUMENT * len(docs))
         texts, rows = pairs.sentences(wanted)
         e = torch.tensor(embedded(texts, "query"), device=docs.device)
         sentences = Sentences(e, rows)
     barred = [np.setdiff1d(*rows) for rows in zip(pairs.never, pairs.relevant, strict=True)]
     given = (queries, pairs.relevant, docs, ids, retriever.indexer.V, settings.nearby)
-    return Examples(*given, settings.scale / retriever.unit, seed, barred, sentences)
+    scale = settings.scale / retriever.unit
+    return Examples(*given, scale, seed, barred, sentences, pairs.real)

@@ -49,6 +49,8 @@ LABELS = {
     "brute-force-pretrained": "brute force (untrained)",
     "colbert": "ColBERT",
     "bm25": "BM25",
+    "bm25-expanded": "BM25 + doc2query-MiniLM",
+    "bm25-doct5query": "BM25 + docT5query",
     "random-ids": "random ids",
     "product-ids": "product codes, fixed (as Ultron-PQ)",
     "tree-ids": "k-means tree, fixed (as DSI)",
@@ -70,6 +72,9 @@ LABELS = {
     "asi++-without-ib-bot": "ASI++ without L_ib, L_bot",
     "asi++-pq": "ASI++ with PQ",
     "asi++-rq": "ASI++ with RQ",
+    "asi++-expanded": "ASI++ + doc2query-MiniLM",
+    "asi-expanded": "ASI + doc2query-MiniLM",
+    "random-ids-expanded": "random ids + doc2query-MiniLM",
     "asi-unseen": "ASI",
     "asi++-unseen": "ASI++",
 }
@@ -104,6 +109,7 @@ STYLES = {
     "adore": {"color": "#555555", "marker": "*", "linestyle": "-"},
     "colbert": {"color": "#6A3D9A", "marker": "P", "linestyle": "-"},
     "bm25": {"color": "#009E73", "marker": "X", "linestyle": "-"},
+    "bm25-expanded": {"color": "#009E73", "marker": "P", "linestyle": "-"},
 }
 # of systems without an entry: one for each in a figure
 COLOURS = ("#A63603", "#1B7837", "#5E3C99", "#B2182B", "#35978F")

@@ -8,6 +8,7 @@ import bm25s
 import numpy as np
 import pandas as pd
 
+from jointir.data.generated import expanded
 from jointir.data.measures import canonical, check_depth, parse, reported
 from jointir.data.per_query import per_query
 from jointir.data.store import document_texts, read_corpus, read_qrels, read_queries
@@ -92,20 +93,27 @@ def bm25(
     b: list[float],
     k: int = 100,
     measure: str = "RR@10",
+    system: str = "bm25",
+    generated: Path | None = None,
 ) -> None:
     """Write a run of BM25 for each split, with the k1 and b that are best on dev.
 
     out: files named {split}.trec.gz. meta: a JSON of what the results table tells about the
     system, bytes included. measure: by whose mean on dev they are chosen, an ir-measures name.
-    A document without any word of the query is not retrieved.
+    A document without any word of the query is not retrieved. system: its name in the run and in
+    `meta`. generated: queries of the `expand` stage, which every document has behind its text.
 
     Raises:
-        InputError: no k1 or no b is given, or the measure is unknown or looks below rank k.
+        InputError: no k1 or no b is given, the measure is unknown or looks below rank k, or
+            `generated` is of another collection.
     """
     if not k1 or not b:
         raise InputError("bm25", "no k1 or no b", "Name at least one of each")
     corpus = read_corpus(collection)
-    lexical = Lexical(corpus["doc_id"].to_numpy(object), document_texts(corpus))
+    texts = document_texts(corpus)
+    if generated:
+        texts = expanded(texts, corpus["doc_id"], generated)
+    lexical = Lexical(corpus["doc_id"].to_numpy(object), texts)
     chosen = tuned(lexical, collection, k1, b, measure, k)
     lexical.set(*chosen)
     setting = f"k1={chosen[0]:g} b={chosen[1]:g}"
@@ -113,9 +121,9 @@ def bm25(
         split = path.name.removesuffix(".trec.gz")
         topics = read_queries(collection, split)
         found, scores = answers(lexical, collection, topics, k)
-        write_run(path, topics["query_id"].tolist(), found, scores, "bm25")
-        say(f"bm25 {setting}: {split}, {len(topics)} queries")
+        write_run(path, topics["query_id"].tolist(), found, scores, system)
+        say(f"{system} {setting}: {split}, {len(topics)} queries")
     size, N = lexical.size(), len(corpus)
-    facts = {"dataset": dataset, "system": "bm25", "setting": setting, "seed": 0}
+    facts = {"dataset": dataset, "system": system, "setting": setting, "seed": 0}
     facts |= {"bytes_per_doc": sum(size.values()) // N, "n_docs": N, "dim": 0}
     write_json(meta, facts | {"bytes": size})
