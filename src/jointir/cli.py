@@ -22,6 +22,7 @@ import typer
 
 from jointir.errors import InputError
 from jointir.faults import told
+from jointir.methods.facts import Form
 from jointir.methods.known import facts, fitted, path_of, trained
 from jointir.numbers import check_number, check_seed
 from jointir.report.known import reports
@@ -43,13 +44,7 @@ STAGES = {
     "fits": "jointir.search.preflight:fits",
     "embed": "jointir.encode.embed:embed",
     "gather": "jointir.encode.shards:gather",
-    "star": "jointir.retrievers.star:star",
     "bm25": "jointir.search.bm25:bm25",
-    "dual": "jointir.retrievers.dual:dual",
-    "simcse": "jointir.retrievers.simcse:simcse",
-    "adore": "jointir.retrievers.adore:adore",
-    "colbert": "jointir.retrievers.colbert:colbert",
-    "tct-colbert": "jointir.retrievers.tct:tct",
     "late-search": "jointir.retrievers.late_search:late_search",
     "ivf": "jointir.search.ivf:ivf",
     "ann-build": "jointir.search.ann.registry:ann_build",
@@ -96,8 +91,7 @@ PATHS = {
     "encoder": "folder of the encoder that the training starts from",
     "model": "folder of the model that the training starts from",
     "docs": "the documents' embeddings, float[N, D]",
-    "teacher": "what is learned from: of tune the train queries by the starting encoder,"
-    " float[T, D], of tct-colbert a folder of the colbert stage",
+    "teacher": "the train queries by the starting encoder, float[T, D]",
     "train_queries": "the vectors of the train queries, float[T, D]",
     "queries": "the vectors of the dev and test queries",
     "index": "the faiss index that the training starts from",
@@ -227,7 +221,8 @@ def stages() -> dict[str, str]:
     for method in fitted():
         add(method, "jointir.search.build:stage", path_of(method), "`new`")
     for method in trained():
-        add(method, "jointir.joint.stage:stage", path_of(method), "`train`")
+        room = "joint" if facts()[method].form == Form.INDEX else "retrievers"
+        add(method, f"jointir.{room}.stage:stage", path_of(method), "`train`")
     for own in reports().values():
         add(own.command, f"jointir.{own.module}:{own.name}", own.path, "@report")
     return found

@@ -9,6 +9,7 @@ from jointir.errors import InputError
 from jointir.joint.stage import stage
 from jointir.methods import dpq, jpq, known
 from jointir.methods.arguments import DevOptions
+from jointir.methods.facts import Form
 from tiny import flat
 
 PATHS = ("collection", "encoder", "index", "out_index", "out_encoder", "scratch")
@@ -57,6 +58,6 @@ def test_a_choice_of_settings_that_the_method_has_not_is_refused(given, tmp_path
     assert [settings.lr for _, settings, _ in given] == [0.5]
 
 
-@pytest.mark.parametrize("name", known.trained())
+@pytest.mark.parametrize("name", known.trained(Form.INDEX))
 def test_its_help_is_that_of_train(name):
     assert stage(name).__doc__ == known.module(name).train.__doc__

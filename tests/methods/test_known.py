@@ -8,6 +8,7 @@ import pytest
 from jointir import cli, methods
 from jointir.errors import InputError
 from jointir.methods import known
+from jointir.methods.facts import Form
 
 SIGNS = '''"""Signs."""
 
@@ -102,9 +103,9 @@ def test_a_method_that_lacks_something_is_refused_by_its_file(added, old, new, l
     ("old", "new", "line"),
     [
         ("FACTS = Facts", "OTHER = Facts", "it has no `FACTS` that are `Facts`. "),
-        ("trains=True", "trains=False", "an index that `trains` has `train`, and nothing else ha"),
-        ("Form.INDEX", "Form.RANKER", "an index that `trains` has `train`, and nothing else has. "),
-        ("def train", "def learn", "an index that `trains` has `train`, and nothing else has. "),
+        ("trains=True", "trains=False", "an index or encoder that `trains` has `train`, and noth"),
+        ("Form.INDEX", "Form.EXACT", "an index or encoder that `trains` has `train`, and nothing "),
+        ("def train", "def learn", "an index or encoder that `trains` has `train`, and nothing el"),
         ("def train", f"{NEW}def train", "it has `new` and `train`. Keep the one by which its ind"),
         ("Settings(Trained)", "Settings(Checked)", "its `Settings` are those of no training. Put"),
         ('{"start": ("opq",)}', "{}", "its `FACTS` do not say what it may start from. "),
@@ -114,6 +115,8 @@ def test_a_method_that_lacks_something_is_refused_by_its_file(added, old, new, l
             '("less",)',
             "`reads` of its `FACTS` says 'docs', or settings, that are ",
         ),
+        ('("more",)', '("less=5",)', "`reads` of its `FACTS` says 'docs', or settings, that are n"),
+        ("more: int", "dev_documents: int", "the setting 'dev_documents' has a name that the pip"),
         ("more: int", "M: int", "the setting 'M' has a name that the pipeline takes. Rename it"),
         ("more: int", "scratch: int", "the setting 'scratch' has a name that the pipeline takes. "),
         ("more: int", "patience: int", "the setting 'patience' has a name that the pipeline take"),
@@ -127,6 +130,15 @@ def test_a_method_that_trains_is_refused_likewise(added, old, new, line):
 
 def test_a_whole_method_that_trains_is_read(added):
     assert added(MARGINS).FACTS.reads == {"docs": ("more",)}
+
+
+def test_an_encoder_that_trains_is_read_and_may_start_from_the_pretrained_one(added):
+    facts = 'encoder({"docs": ("more=2",), "teacher": ()})'
+    text = MARGINS.replace("import Facts, Form", "import encoder")
+    start = text.index("FACTS = ")
+    found = added(text[:start] + f"FACTS = {facts}" + text[text.index("\n", start) :])
+    assert found.FACTS.form == Form.ENCODER and found.FACTS.trains and found.FACTS.needs_text
+    assert found.FACTS.reads == {"docs": ("more=2",), "teacher": ()}
 
 
 def test_a_method_may_not_have_the_name_of_another_stage(monkeypatch, capsys):

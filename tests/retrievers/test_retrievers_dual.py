@@ -223,7 +223,7 @@ def test_adore_learns_from_brute_forces_ranking(tiny, tmp_path, monkeypatch):
     losses = []
     train = training.train
     monkeypatch.setattr(training, "train", lambda *args: losses.extend(train(*args)))
-    paths = (tiny.collection, tiny.encoder, tiny.docs, tmp_path / "model", tmp_path / "scratch")
+    paths = (tiny.collection, tiny.encoder, tmp_path / "model", tmp_path / "scratch", tiny.docs)
     flat(adore)(*paths, **JPQS, mined_from="all")
     assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
@@ -254,4 +254,4 @@ def test_uncompressed_scores_are_inner_products(tiny):
 def test_adore_refuses_another_encoders_embeddings(tiny, tmp_path):
     other = save_encoder(tmp_path / "wide", hidden=2 * D)
     with pytest.raises(InputError, match=f"has {D} dimensions, the encoder {2 * D}"):
-        flat(adore)(tiny.collection, other, tiny.docs, tmp_path / "m", tmp_path / "s", **JPQS)
+        flat(adore)(tiny.collection, other, tmp_path / "m", tmp_path / "s", tiny.docs, **JPQS)

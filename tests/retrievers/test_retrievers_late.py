@@ -174,8 +174,8 @@ def test_the_student_comes_nearer_to_its_teacher(tiny, teacher, tmp_path, monkey
     losses = []
     train = training.train
     monkeypatch.setattr(training, "train", lambda *args: losses.extend(train(*args)))
-    paths = (tiny.collection, tiny.encoder, teacher, tmp_path / "m", tmp_path / "s")
-    flat(tct)(*paths, **TCT | {"gamma": 0.0})
+    paths = (tiny.collection, tiny.encoder, tmp_path / "m", tmp_path / "s")
+    flat(tct)(*paths, teacher=teacher, **TCT | {"gamma": 0.0})
     assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
     assert DualEncoder.load(tmp_path / "m").dim == D
@@ -184,5 +184,10 @@ def test_the_student_comes_nearer_to_its_teacher(tiny, teacher, tmp_path, monkey
 def test_a_folder_of_something_else_is_refused(tiny, tmp_path):
     with pytest.raises(InputError, match="holds no late-interaction model"):
         flat(tct)(
-            tiny.collection, tiny.encoder, tiny.encoder, tmp_path / "m", tmp_path / "s", **TCT
+            tiny.collection,
+            tiny.encoder,
+            tmp_path / "m",
+            tmp_path / "s",
+            teacher=tiny.encoder,
+            **TCT,
         )

@@ -132,7 +132,7 @@ def test_training_lowers_the_loss_and_saves_a_standard_encoder(tiny, tmp_path, m
     train = training.train
     monkeypatch.setattr(training, "train", lambda *args: losses.extend(train(*args)))
     out = tmp_path / "star"
-    flat(star)(tiny.collection, tiny.encoder, tiny.docs, out, tmp_path / "scratch", **OPTIONS)
+    flat(star)(tiny.collection, tiny.encoder, out, tmp_path / "scratch", tiny.docs, **OPTIONS)
     assert len(losses) == 30
     assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
     assert [p.name for p in tmp_path.iterdir()] == ["star"]  # the scratch folder is gone
@@ -148,7 +148,7 @@ def test_training_lowers_the_loss_and_saves_a_standard_encoder(tiny, tmp_path, m
 
 def test_a_batch_or_depth_above_the_data_is_told_as_what_it_is(tiny, tmp_path, capsys):
     batch_of.cache_clear()
-    paths = (tiny.collection, tiny.encoder, tiny.docs, tmp_path / "star", tmp_path / "scratch")
+    paths = (tiny.collection, tiny.encoder, tmp_path / "star", tmp_path / "scratch", tiny.docs)
     flat(star)(*paths, **OPTIONS | {"steps": 2, "batch": 1000, "depth": 100_000})
     log = capsys.readouterr().err.splitlines()
     batches = [line for line in log if "a batch has" in line]
@@ -166,7 +166,7 @@ def test_the_same_seed_gives_the_same_bytes_another_seed_others(tiny, tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         options = OPTIONS | {"steps": 3, "seed": seed}
         flat(star)(
-            tiny.collection, tiny.encoder, tiny.docs, tmp_path / name, tmp_path / "s", **options
+            tiny.collection, tiny.encoder, tmp_path / name, tmp_path / "s", tiny.docs, **options
         )
     a, b, c = (next((tmp_path / n).rglob("*.safetensors")).read_bytes() for n in "abc")
     assert a == b

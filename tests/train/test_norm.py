@@ -89,7 +89,7 @@ def with_docs(stage: Callable, **options: object) -> Callable:
 
 
 def tct_colbert(c: Path, f: Path, out: Path) -> None:
-    flat(tct)(c, f / "model", f.parent / "teacher", out / "e", out / "s", **TCT)
+    flat(tct)(c, f / "model", out / "e", out / "s", teacher=f.parent / "teacher", **TCT)
 
 
 def decoder_alone(c: Path, f: Path, out: Path) -> None:

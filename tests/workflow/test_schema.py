@@ -14,7 +14,7 @@ from workflow.scripts.params import prepare
 from workflow.scripts.schema import load
 
 from jointir.errors import InputError
-from jointir.methods.known import facts, module, names, settings
+from jointir.methods.known import facts, module, names, settings, trained
 from jointir.settings import described
 
 SCHEMA = ROOT / "workflow/schemas/params.schema.yaml"
@@ -69,15 +69,21 @@ def test_facts_without_a_section_are_refused(monkeypatch):
         load(SCHEMA)
 
 
-def test_a_method_that_trains_needs_no_section(monkeypatch):
-    methods = {**facts(), "margins": facts()["jpq"]}
+def added(monkeypatch, like: str) -> dict:
+    """Return the definition of a method `mine` that is as another one."""
+    methods = {**facts(), "mine": facts()[like]}
     monkeypatch.setattr(schema, "facts", lambda: methods)
-    monkeypatch.setattr(schema, "trained", lambda: ["dpq", "jpq", "margins"])
+    every = [*trained(), "mine"]
+    monkeypatch.setattr(schema, "trained", lambda: every)
     named = {"settings": settings, "module": module}
     for name, kept in named.items():
-        monkeypatch.setattr(schema, name, lambda m, kept=kept: kept({"margins": "jpq"}.get(m, m)))
-    found = load(SCHEMA)["$defs"]["margins"]
-    own = {"method": {"const": "margins"}, "start": {"$ref": "#/$defs/start"}}
+        monkeypatch.setattr(schema, name, lambda m, kept=kept: kept({"mine": like}.get(m, m)))
+    return load(SCHEMA)["$defs"]["mine"]
+
+
+def test_an_index_that_is_trained_needs_no_section(monkeypatch):
+    found = added(monkeypatch, "jpq")
+    own = {"method": {"const": "mine"}, "start": {"$ref": "#/$defs/start"}}
     assert own.items() <= found["properties"].items()
     known = {*described(settings("jpq")), "method", "start", "M", "seeds", "every_seed"}
     assert set(found["properties"]) == known
@@ -85,6 +91,26 @@ def test_a_method_that_trains_needs_no_section(monkeypatch):
     optional |= {"sentences", "mined_from", "checkpoint_minutes"}
     assert set(found["required"]) == known - optional
     assert found["description"] == "JPQ: joint training of query encoder and PQ centroids"
+
+
+@pytest.mark.parametrize(
+    ("like", "beside"),
+    [
+        ("star", {}),
+        ("dual", {"start": "encoder_start"}),
+        ("adore", {"start": "start"}),
+        ("tct-colbert", {"teacher": "teacher"}),
+        ("colbert", {}),
+    ],
+)
+def test_an_encoder_that_is_trained_needs_no_section(monkeypatch, like, beside):
+    found = added(monkeypatch, like)
+    own = {name: {"$ref": f"#/$defs/{other}"} for name, other in beside.items()}
+    assert {"method": {"const": "mine"}, **own}.items() <= found["properties"].items()
+    known = {*described(settings(like)), "method", *beside} - {"batch_tokens"}
+    assert set(found["properties"]) == known
+    assert known - set(found["required"]) <= {"mined_from", "checkpoint_minutes", "refresh"}
+    assert set(beside) <= set(found["required"])
 
 
 def test_what_names_no_method_stays_as_it_is(tmp_path):
@@ -104,7 +130,7 @@ def nodes(node: object) -> Iterator[dict]:
 def test_no_object_says_a_setting_again():
     """But for its bounds and, where it changes others, what its value means there."""
     found = list(nodes(yaml.safe_load(SCHEMA.read_text())))
-    assert len(found) > 15
+    assert len(found) == 11
     for node in found:
         fields = described(settings(node.get("settings") or node["changes"]))
         for name in set(node.get("properties", {})) & set(fields) - set(node.get("but_for", ())):

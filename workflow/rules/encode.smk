@@ -112,40 +112,6 @@ rule gather:
         "jointir gather {params.shards} --out {output.docs} 2>&1 | tee {log}"
 
 
-rule star:
-    input:
-        code=source_files("retrievers.star"),
-        collection="data/{dataset}/collection",
-        model="data/{dataset}/pretrained/model",
-        docs="data/{dataset}/pretrained/docs.npy",
-    output:
-        model=directory("data/{dataset}/{encoder}/model"),
-        curve="data/{dataset}/{encoder}/training.csv",
-    log:
-        "logs/{dataset}/{encoder}.log",
-    benchmark:
-        "logs/{dataset}/{encoder}.tsv"
-    wildcard_constraints:
-        encoder=any_of(SYSTEMS.of_method("star")),
-    conda:
-        "../../environment.yml"
-    threads: 2
-    resources:
-        gpu=0,
-        mem_mb=memory(6000, collection=5),
-        runtime=1440,
-    params:
-        training=lambda w: options(entry(w.encoder)),
-        validation=lambda w: validation(w, "documents"),
-        scratch="data/{dataset}/scratch/{encoder}",
-    shell:
-        "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
-        " --num_processes {resources.gpu} -m) jointir star"
-        " --collection {input.collection} --encoder {input.model}"
-        " --docs {input.docs} --out {output.model} --out-curve {output.curve}"
-        " --scratch {params.scratch} {params.training} {params.validation} 2>&1 | tee {log}"
-
-
 rule embed_queries:
     input:
         code=source_files("encode.embed"),

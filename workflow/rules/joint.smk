@@ -71,14 +71,11 @@ rule negatives:
         " --batch-tokens {params.batch_tokens} 2>&1 | tee {log}"
 
 
-for _method in known.trained():
-    _name = _method.replace("-", "_")
-    if workflow.is_rule(_name):
-        refuse(known.path_of(_method), f"another rule is named {_name!r}", "Choose another name")
+for _method in known.trained(Form.INDEX):
 
     rule:
         name:
-            _name
+            rule_name(_method)
         input:
             code=source_files("joint.stage", module_of(_method)),
             collection="data/{dataset}/collection",
@@ -116,8 +113,7 @@ for _method in known.trained():
             validation=validation,
             scratch="data/{dataset}/scratch/{system}-{setting}",
         shell:
-            "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
-            " --num_processes {resources.gpu} -m) jointir {params.method}"
+            LAUNCH + "jointir {params.method}"
             " --collection {input.collection} --encoder {input.model}"
             " --index {input.index} --out-index {output.index} --out-encoder {output.model}"
             " --out-curve {output.curve} --scratch {params.scratch} {params.training}"

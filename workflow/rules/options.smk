@@ -19,6 +19,10 @@ def start_of(wildcards):
 
 
 TUNE = ("steps", "warmup", "least", "seed")  # of `tune`, in place of what `jpq` has
+LAUNCH = (  # of a training that several processes may share, one for each GPU
+    "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
+    " --num_processes {resources.gpu} -m) "
+)
 NO_OPTION = ("start", "teacher", "M", "seeds", "every_seed")  # of an entry: told in another way
 
 
@@ -77,18 +81,27 @@ EMBEDDED = {"docs": "docs.npy", "teacher": "train.npy"}
 
 
 def embedded(wildcards, option):
-    """Return a matrix of STAR's where a training may read it: to hash it, too, takes time.
-
-    That is as `reads` of its method says: where one of some settings is on, or may be where `tune`
-    chooses, or always.
-    """
-    own, kind = entry(wildcards.system), settings_class(wildcards.system)
-    needed_for = SYSTEMS.facts(wildcards.system).reads.get(option)
-    if needed_for is None:
-        return []
-    on = any(own.get(name, getattr(kind, name, None)) for name in needed_for)
-    wanted = not needed_for or tuned(wildcards) or on
+    """Return a matrix of STAR's where a training may read it: to hash it, too, takes time."""
+    wanted = is_read(wildcards.system, option, tuned(wildcards))
     return [f"data/{wildcards.dataset}/star/{EMBEDDED[option]}"] if wanted else []
+
+
+def is_read(system, option, chosen=()):
+    """Return whether a training reads an optional file, as `reads` of its method says.
+
+    That is always, or where one of some conditions holds, or may hold: `tune` has `chosen`.
+    """
+    conditions = SYSTEMS.facts(system).reads.get(option)
+    if conditions is None:
+        return False
+    return not conditions or bool(chosen) or any(holds(one, system) for one in conditions)
+
+
+def holds(condition, system):
+    """Return whether a setting is on, or has the value that the condition names after an =."""
+    name, _, wanted = condition.partition("=")
+    value = entry(system).get(name, getattr(settings_class(system), name, None))
+    return value == wanted if wanted else bool(value)
 
 
 def seed_named(wildcards):
@@ -217,18 +230,44 @@ def latency_inputs(wildcards):
     return sorted(files | metas)
 
 
-def start_of_dual(wildcards):
-    """Return the encoder that a dual encoder is trained from."""
-    return entry(wildcards.encoder)["start"]
+def start_of_encoder(wildcards):
+    """Return the encoder that another one is trained from."""
+    named = "start" in SYSTEMS.facts(wildcards.encoder).references
+    return entry(wildcards.encoder)["start"] if named else PRETRAINED
 
 
-def docs_of_dual(wildcards):
-    """Return the embeddings by that encoder, where its own negatives are trained with."""
-    if entry(wildcards.encoder)["negatives"] != "own":
+def read_by_encoder(wildcards, option):
+    """Return an optional file of a training of an encoder, where it reads it."""
+    if not is_read(wildcards.encoder, option):
         return []
-    return [f"data/{wildcards.dataset}/{start_of_dual(wildcards)}/docs.npy"]
+    if option == "teacher":
+        return [f"data/{wildcards.dataset}/{entry(wildcards.encoder)['teacher']}/model"]
+    return [f"data/{wildcards.dataset}/{start_of_encoder(wildcards)}/docs.npy"]
 
 
-def encoder_options(system):
-    """Return the options of a retriever's training."""
-    return options(training_of(system))
+def encoder_paths(wildcards, input):
+    """Return the options of what a training of an encoder reads."""
+    read = {"collection": [input.collection], "encoder": [input.model]}
+    read |= {"docs": input.docs, "teacher": input.teacher}
+    return " ".join(repeat(option, files) for option, files in read.items() if files)
+
+
+def encoder_options(wildcards):
+    """Return the options of a training of an encoder: its settings, and how it embeds."""
+    own, kind = training_of(wildcards.encoder), settings_class(wildcards.encoder)
+    embeds = hasattr(kind, "batch_tokens")
+    return options(own | ({"batch_tokens": config["embed"]["batch_tokens"]} if embeds else {}))
+
+
+def encoder_validation(wildcards):
+    """Return the options of how it is measured: what embeds documents ranks a sample of them."""
+    sampled = SYSTEMS.facts(wildcards.encoder).own_documents
+    return validation(wildcards, *["documents"] * sampled)
+
+
+def rule_name(method):
+    """Return the name of a method's rule, or refuse one that is taken."""
+    name = method.replace("-", "_")
+    if workflow.is_rule(name):
+        refuse(known.path_of(method), f"another rule is named {name!r}", "Choose another name")
+    return name

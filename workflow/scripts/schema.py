@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from jointir.errors import InputError
+from jointir.methods.facts import PRETRAINED, Form
 from jointir.methods.known import facts, fitted, module, settings, trained
 from jointir.settings import Option, described
 
@@ -37,13 +38,17 @@ def load(path: Path) -> dict:
 def _add_methods(schema: dict) -> None:
     """Say of each system, by its method, what it may have.
 
-    A method whose index is fitted after training, or trained, needs no definition: it has its
-    settings and M; of a training, what it starts from and its seeds, too.
+    A method that is fitted or trained needs no definition: it has its settings and what its facts
+    name. An index has M, too; one that is trained has seeds.
     """
     for method in fitted():
-        schema["$defs"].setdefault(method, _of_index(method, FITTED))
+        schema["$defs"].setdefault(method, _of_code(method, FITTED))
     for method in trained():
-        schema["$defs"].setdefault(method, _of_index(method, TRAINED))
+        form, named = facts()[method].form, facts()[method].references
+        beside = (
+            TRAINED if form == Form.INDEX else {name: _definition(named, name) for name in named}
+        )
+        schema["$defs"].setdefault(method, _of_code(method, beside))
     methods = list(facts())
     if missing := [method for method in methods if method not in schema["$defs"]]:
         where = f"src/jointir/methods/{missing[0].replace('-', '_')}.py"
@@ -60,7 +65,12 @@ def _add_methods(schema: dict) -> None:
     ]
 
 
-def _of_index(method: str, beside: dict[str, str]) -> dict:
+def _definition(references: dict[str, tuple[str, ...]], name: str) -> str:
+    """Return the definition of a setting of an encoder that names another entry."""
+    return "encoder_start" if name == "start" and PRETRAINED in references[name] else name
+
+
+def _of_code(method: str, beside: dict[str, str]) -> dict:
     """Return the definition of a method: what has a default may be left out.
 
     beside: of its own parameters the name of each one's definition.
@@ -71,8 +81,9 @@ def _of_index(method: str, beside: dict[str, str]) -> dict:
     says = (module(method).__doc__ or method).partition("\n")[0].rstrip(".")
     about = {"description": says, "settings": method}
     about |= {"properties": {"method": {"const": method}} | head}
-    optional = [*known, *(name for name in beside if name != "start")]
-    return about | {"but_for": ["M"] * hasattr(kind, "M"), "optional": optional}
+    optional = [*known, *(name for name in beside if name not in facts()[method].references)]
+    elsewhere = [name for name in ("M", "batch_tokens") if hasattr(kind, name)]
+    return about | {"but_for": elsewhere, "optional": optional}
 
 
 def _filled(node: object) -> object:

@@ -12,7 +12,7 @@ from jointir.settings import Checked, described
 
 
 def stage(method: str) -> Callable[..., None]:
-    """Return the stage of one of `known.trained()`."""
+    """Return the stage of a method that trains an index with the query encoder."""
     kind, train = known.settings(method), known.module(method).train
 
     def trained(

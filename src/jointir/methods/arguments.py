@@ -25,6 +25,18 @@ class Files:
 
 
 @dataclass(frozen=True)
+class EncoderFiles:
+    """What a training of an encoder reads, and what it writes; the last two as those of `Files`."""
+
+    collection: Annotated[Path, "folder that a corpus stage wrote"]
+    encoder: Annotated[Path, "folder of the encoder that the training starts from"]
+    out: Annotated[Path, "the encoder's folder that is written"]
+    scratch: Annotated[Path, "folder of the checkpoint that a killed training resumes from"]
+    docs: Annotated[Path | None, "the documents' embeddings by `encoder`, float[N, D]"] = None
+    teacher: Annotated[Path | None, "folder of the model whose scores it learns"] = None
+
+
+@dataclass(frozen=True)
 class DevOptions(Checked):
     """How a training measures dev on its way, to keep the best of its weights (`Validation`)."""
 

@@ -1,8 +1,9 @@
-"""The settings of ColBERT: late interaction."""
+"""ColBERT: late interaction."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.methods.arguments import EncoderFiles, SampleOptions
 from jointir.methods.facts import Facts, Form
 from jointir.methods.shared import HardNegatives, RandomWeight
 from jointir.settings import Option
@@ -24,3 +25,10 @@ class Settings(HardNegatives):
             most=1,
         ),
     ]
+
+
+def train(files: EncoderFiles, settings: Settings, dev: SampleOptions) -> None:
+    """Train late interaction on BM25's negatives and the batch's."""
+    from jointir.retrievers.colbert import colbert
+
+    colbert(files, settings, dev)

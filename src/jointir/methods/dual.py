@@ -1,14 +1,15 @@
-"""The settings of dual encoders that differ from STAR's in their negatives."""
+"""A dual encoder that differs from STAR's in its negatives."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
 from jointir.methods import star
+from jointir.methods.arguments import EncoderFiles, SampleOptions
 from jointir.methods.facts import DUAL, PRETRAINED, encoder
 from jointir.settings import Option
 
 IN_BATCH = "in-batch"
-FACTS = encoder(shares=True, start=(PRETRAINED, *DUAL))
+FACTS = encoder({"docs": ("negatives=own",)}, shares=True, start=(PRETRAINED, *DUAL))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,3 +30,10 @@ class Settings(star.Settings):
     batch_tokens: Annotated[
         int, Option("padded tokens of a batch that is embedded to find them", least=64)
     ] = 1024
+
+
+def train(files: EncoderFiles, settings: Settings, dev: SampleOptions) -> None:
+    """Train the dual encoder as STAR is, with another source of hard negatives."""
+    from jointir.retrievers.dual import dual
+
+    dual(files, settings, dev)

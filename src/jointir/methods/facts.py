@@ -29,8 +29,9 @@ class Facts:
     among them allows the encoder as it came.
     trains: weights of an encoder are trained, and measured on dev on the way.
     shares: several processes may share its training.
-    reads: of an index that is trained, the optional of its `Files` that it reads, each with the
-    settings of which one has to be on; with none it is always read.
+    reads: of what is trained, the optional of its files that it reads, each with the conditions of
+    which one has to hold; with none it is always read. A condition is the name of a setting, which
+    has to be on, or "SETTING=VALUE".
     needs_text: it cannot be made for a dataset that is given as vectors.
     own_documents: of an encoder: it embeds the documents too; otherwise they are those of `start`.
     counts_bits: M is told as the 8M bits that it makes.
@@ -53,11 +54,14 @@ LIBRARIES = ("annoy", "falconn", "flann", "imi", "hnsw", "hnsw-opq", "scann", "o
 
 
 def encoder(
-    own_documents: bool = True, shares: bool = False, **references: tuple[str, ...]
+    reads: dict[str, tuple[str, ...]],
+    own_documents: bool = True,
+    shares: bool = False,
+    **references: tuple[str, ...],
 ) -> Facts:
     """Return the facts of a dual encoder that is trained."""
     own = {"needs_text": True, "own_documents": own_documents}
-    return Facts(Form.ENCODER, references, trains=True, shares=shares, **own)
+    return Facts(Form.ENCODER, references, trains=True, shares=shares, reads=reads, **own)
 
 
 # of the methods that have no module of their own here

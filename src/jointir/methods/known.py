@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from jointir.errors import InputError
-from jointir.methods.arguments import DevOptions, Files
+from jointir.methods.arguments import DevOptions, EncoderFiles, Files, SampleOptions
 from jointir.methods.facts import OTHERS, Facts, Form
 from jointir.methods.shared import Trained
 from jointir.settings import Checked, described
@@ -18,7 +18,9 @@ BESIDE = {"shared", "facts", "known", "arguments"}
 TAKEN = {"method", "like", "start", "seeds", "every_seed", "nprobe", "help"}
 BESIDE_NEW = {"docs", "out"}
 BESIDE_TRAIN = {"M", "tuned", "own", *described(Files), *described(DevOptions)}
+BESIDE_TRAIN |= {*described(EncoderFiles), *described(SampleOptions)}
 OPTIONAL = {field.name for field in fields(Files) if field.default is None}
+TRAINED = (Form.INDEX, Form.ENCODER, Form.RANKER)  # what has `train` where it `trains`
 EXAMPLE = "docs/extending.md has an example"
 
 
@@ -73,7 +75,7 @@ def _lacks(found: ModuleType) -> Iterator[tuple[str, str]]:
     elif len(made) > 1:
         yield "it has `new` and `train`", "Keep the one by which its index is made"
     elif facts:
-        yield from _lacks_of_index(kind, facts, *made)
+        yield from _lacks_of_method(kind, facts, *made)
 
 
 def _lacks_of_fields(kind: type, made: list[str]) -> Iterator[tuple[str, str]]:
@@ -85,19 +87,25 @@ def _lacks_of_fields(kind: type, made: list[str]) -> Iterator[tuple[str, str]]:
             yield f"the setting {field!r} has a name that the pipeline takes", "Rename it"
 
 
-def _lacks_of_index(kind: type, facts: Facts, made: str = "") -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with a method by how its index is made: `new`, `train` or otherwise."""
-    trained = facts.form == Form.INDEX and facts.trains
+def _lacks_of_method(kind: type, facts: Facts, made: str = "") -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with a method by how it is made: `new`, `train` or otherwise."""
+    trained = facts.form in TRAINED and facts.trains
     if made == "new" and facts.form == Form.INDEX and not hasattr(kind, "M"):
         yield "its `Settings` has no M", "Put it on top of `Built`"
     if trained != (made == "train"):
-        yield "an index that `trains` has `train`, and nothing else has", EXAMPLE
-    if made == "train" and not issubclass(kind, Trained):
+        yield "an index or encoder that `trains` has `train`, and nothing else has", EXAMPLE
+    if made == "train":
+        yield from _lacks_of_training(kind, facts)
+
+
+def _lacks_of_training(kind: type, facts: Facts) -> Iterator[tuple[str, str]]:
+    if not issubclass(kind, Trained):
         yield "its `Settings` are those of no training", "Put it on top of `Trained`"
-    if made == "train" and "start" not in facts.references:
+    if facts.form == Form.INDEX and "start" not in facts.references:
         yield "its `FACTS` do not say what it may start from", EXAMPLE
-    for name in facts.reads if made == "train" else ():
-        if name not in OPTIONAL or set(facts.reads[name]) - set(described(kind)):
+    for name, conditions in facts.reads.items():
+        settings_of = {condition.partition("=")[0] for condition in conditions}
+        if name not in OPTIONAL or settings_of - set(described(kind)):
             yield f"`reads` of its `FACTS` says {name!r}, or settings, that are none", EXAMPLE
 
 
@@ -120,6 +128,10 @@ def fitted() -> list[str]:
 
 
 @cache
-def trained() -> list[str]:
-    """Return the methods whose index is trained with the query encoder: those with `train`."""
-    return [name for name in names() if hasattr(module(name), "train")]
+def trained(*forms: Form) -> list[str]:
+    """Return the methods that train an encoder, or an index with it: those with `train`.
+
+    forms: those of these forms alone.
+    """
+    own = [name for name in names() if hasattr(module(name), "train")]
+    return [name for name in own if module(name).FACTS.form in (forms or TRAINED)]

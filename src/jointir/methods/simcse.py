@@ -1,8 +1,9 @@
-"""The settings of unsupervised SimCSE: a dual encoder that learns without queries or labels."""
+"""Unsupervised SimCSE: a dual encoder that learns without queries or labels."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.methods.arguments import EncoderFiles, SampleOptions
 from jointir.methods.facts import DUAL, PRETRAINED, encoder
 from jointir.methods.shared import Trained
 from jointir.settings import Option
@@ -24,3 +25,10 @@ class Settings(Trained):
             below=1,
         ),
     ]
+
+
+def train(files: EncoderFiles, settings: Settings, dev: SampleOptions) -> None:
+    """Train the dual encoder on pairs of a sentence and itself under another dropout."""
+    from jointir.retrievers.simcse import simcse
+
+    simcse(files, settings, dev)

@@ -1,11 +1,12 @@
-"""The settings of STAR: a dual encoder trained on random and static hard negatives."""
+"""STAR: a dual encoder trained on random and static hard negatives."""
 
 from dataclasses import dataclass
 
+from jointir.methods.arguments import EncoderFiles, SampleOptions
 from jointir.methods.facts import encoder
 from jointir.methods.shared import HardNegatives, RandomWeight, Scale
 
-FACTS = encoder(shares=True)
+FACTS = encoder({"docs": ()}, shares=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,3 +15,10 @@ class Settings(HardNegatives):
 
     scale: Scale
     random_weight: RandomWeight
+
+
+def train(files: EncoderFiles, settings: Settings, dev: SampleOptions) -> None:
+    """Train the dual encoder on the batch's negatives and on those that its start ranks high."""
+    from jointir.retrievers.star import star
+
+    star(files, settings, dev)

@@ -1,13 +1,14 @@
-"""The settings of TCT-ColBERT: a dual encoder distilled from ColBERT."""
+"""TCT-ColBERT: a dual encoder distilled from ColBERT."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.methods.arguments import EncoderFiles, SampleOptions
 from jointir.methods.facts import encoder
 from jointir.methods.shared import HardNegatives, Scale
 from jointir.settings import Option
 
-FACTS = encoder(teacher=("colbert",))
+FACTS = encoder({"teacher": ()}, teacher=("colbert",))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,3 +20,10 @@ class Settings(HardNegatives):
         float, Option("weight of the judgements beside the teacher's scores", least=0, most=1)
     ]
     temperature: Annotated[float, Option("divides the teacher's scores", above=0)]
+
+
+def train(files: EncoderFiles, settings: Settings, dev: SampleOptions) -> None:
+    """Train the dual encoder towards the scores of a ColBERT."""
+    from jointir.retrievers.tct import tct
+
+    tct(files, settings, dev)

@@ -5,8 +5,6 @@ document embeddings stay, so the negatives are those of the search itself. It is
 without an index: the same loss, LambdaRank, over the same number of negatives.
 """
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
@@ -17,7 +15,7 @@ from jointir.exact import best_rows
 from jointir.joint.jpq import JPQ, Criterion
 from jointir.joint.uncompressed import Uncompressed
 from jointir.methods.adore import Settings
-from jointir.methods.arguments import UNMEASURED, DevOptions
+from jointir.methods.arguments import UNMEASURED, DevOptions, EncoderFiles
 from jointir.train.dev import validation
 from jointir.train.loop import decayed
 from jointir.train.mining import negatives_of
@@ -28,16 +26,8 @@ from jointir.train.queries import drawn
 from jointir.train.training import Training
 
 
-def adore(
-    collection: Path,
-    encoder: Path,
-    docs: Path,
-    out: Path,
-    scratch: Path,
-    settings: Settings,
-    dev: DevOptions = UNMEASURED,
-) -> None:
-    """Train STAR's `encoder` for queries and write it to the folder `out`; `docs` are its own.
+def adore(files: EncoderFiles, settings: Settings, dev: DevOptions = UNMEASURED) -> None:
+    """Train STAR's encoder for queries and write it; `docs` are its own.
 
     dev: as in `jpq`.
 
@@ -45,9 +35,9 @@ def adore(
         InputError: `docs` are not of the collection, or their dimension is not the encoder's.
     """
     training = Training("adore", locals())
-    device = place().device
-    start = DualEncoder.load(encoder)
-    matrix = np.asarray(read_embeddings(docs, collection, start.dim), np.float32)
+    collection, device = files.collection, place().device
+    start = DualEncoder.load(files.encoder)
+    matrix = np.asarray(read_embeddings(files.docs, collection, start.dim), np.float32)
     model = JPQ(start, Uncompressed(matrix)).to(device)
     model.index.centroids.requires_grad_(False)
     factor = settings.scale / mean_squared_norm(model.encoder, collection)
@@ -69,6 +59,6 @@ def adore(
     weights = list(model.encoder.parameters())
 
     def save() -> None:
-        model.encoder.save(out, "query")
+        model.encoder.save(files.out, "query")
 
     training.run(model, decayed(weights), loss_of, weights, save, chooser)

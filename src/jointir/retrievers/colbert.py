@@ -1,14 +1,12 @@
 """The `colbert` stage: train late interaction on BM25's negatives and the batch's."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
 from jointir.encode.embed import BATCH_TOKENS
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import autocast, has_bf16
-from jointir.methods.arguments import UNSAMPLED, SampleOptions
+from jointir.methods.arguments import UNSAMPLED, EncoderFiles, SampleOptions
 from jointir.methods.colbert import Settings
 from jointir.retrievers.late import LateInteraction
 from jointir.retrievers.late_search import search
@@ -18,24 +16,17 @@ from jointir.train.dual_encoder import star_loss
 from jointir.train.training import Training
 
 
-def colbert(
-    collection: Path,
-    encoder: Path,
-    out: Path,
-    scratch: Path,
-    settings: Settings,
-    dev: SampleOptions = UNSAMPLED,
-) -> None:
-    """Train a ColBERT from `encoder` and write it to the folder `out`.
+def colbert(files: EncoderFiles, settings: Settings, dev: SampleOptions = UNSAMPLED) -> None:
+    """Train a ColBERT from an encoder and write it.
 
     The loss is STAR's over BM25's negatives: that of ColBERT's authors, pair-wise on triples of
     BM25, and the other documents of the batch. dev: as in `star`.
     """
     training = Training("colbert", locals())
     device = best_device()
-    start = DualEncoder.load(encoder)
+    start = DualEncoder.load(files.encoder)
     model = LateInteraction.start(start, settings.dim, settings.seed).to(device)
-    sampler = bm25_batches(model, collection, settings)
+    sampler = bm25_batches(model, files.collection, settings)
     bf16 = has_bf16(device)
 
     def loss_of(step: int) -> torch.Tensor:
@@ -51,5 +42,5 @@ def colbert(
     def rank(queries: list[str], docs: list[str], k: int) -> np.ndarray:
         return search(model.eval(), queries, docs, k, BATCH_TOKENS)[1]
 
-    chooser = sampled_validation(collection, dev, rank)
-    training.run(model, groups, loss_of, clip, lambda: model.save(out), chooser)
+    chooser = sampled_validation(files.collection, dev, rank)
+    training.run(model, groups, loss_of, clip, lambda: model.save(files.out), chooser)

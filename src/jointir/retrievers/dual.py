@@ -15,7 +15,6 @@ are scaled as in every training here, theirs are not.
 
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
 from jointir.errors import InputError
-from jointir.methods.arguments import UNSAMPLED, SampleOptions
+from jointir.methods.arguments import UNSAMPLED, EncoderFiles, SampleOptions
 from jointir.methods.dual import IN_BATCH, Settings
 from jointir.train.batches import Batches
 from jointir.train.dev import dual_validation
@@ -37,35 +36,27 @@ from jointir.train.processes import place
 from jointir.train.training import Training
 
 
-def dual(
-    collection: Path,
-    encoder: Path,
-    out: Path,
-    scratch: Path,
-    settings: Settings,
-    docs: Path | None = None,
-    dev: SampleOptions = UNSAMPLED,
-) -> None:
-    """Train `encoder` with another source of hard negatives and write it to the folder `out`.
+def dual(files: EncoderFiles, settings: Settings, dev: SampleOptions = UNSAMPLED) -> None:
+    """Train an encoder with another source of hard negatives, and write it.
 
-    One of the top `depth` is drawn each time a query comes up. docs: float[N, D], the collection's
-    embeddings by `encoder`, in which the first of its own negatives are found. dev: as in `star`.
+    One of the top `depth` is drawn each time a query comes up. The first of the encoder's own
+    negatives are found in `docs`. dev: as in `star`.
 
     Raises:
         InputError: negatives are the encoder's own and `docs` are missing, of another collection or
             another dimension.
     """
-    if settings.negatives == "own" and docs is None:
+    if settings.negatives == "own" and files.docs is None:
         raise InputError("docs", "an encoder's own negatives need it", "Name docs.npy")
     training = Training(f"{settings.negatives} negatives", locals())
-    depth, seed = settings.depth, settings.seed
-    model = DualEncoder.load(encoder).to(place().device)
+    collection, depth, seed = files.collection, settings.depth, settings.seed
+    model = DualEncoder.load(files.encoder).to(place().device)
     pairs = used_pairs(collection, settings)
     bodies = document_texts(read_corpus(collection))
     negatives_of(pairs, depth)
 
     def own(step: int) -> np.ndarray:
-        known = None if step else read_embeddings(docs, collection, model.dim)
+        known = None if step else read_embeddings(files.docs, collection, model.dim)
         bf16 = has_bf16(model.device)
         return refreshed(model, pairs, bodies, depth, settings.batch_tokens, bf16, known)
 
@@ -77,13 +68,13 @@ def dual(
     name = hashlib.sha256(str(training.fingerprint).encode()).hexdigest()[:12]
     alone = settings.negatives == IN_BATCH
     every = settings.refresh or settings.steps
-    source = None if alone else Periodic(find[settings.negatives], every, scratch, name)
+    source = None if alone else Periodic(find[settings.negatives], every, files.scratch, name)
     batches = Batches(model, pairs, source, bodies, settings.batch, seed)
     factor = settings.scale / mean_squared_norm(model, collection)
     chooser = dual_validation(collection, dev, model)
 
     def save() -> None:
-        model.save(out)
+        model.save(files.out)
         if source:
             source.remove()
 

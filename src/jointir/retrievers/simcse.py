@@ -16,7 +16,7 @@ from jointir.encode.encoder import DualEncoder
 from jointir.encode.precision import autocast, has_bf16
 from jointir.errors import InputError
 from jointir.joint.sentences import sentences_of
-from jointir.methods.arguments import UNSAMPLED, SampleOptions
+from jointir.methods.arguments import UNSAMPLED, EncoderFiles, SampleOptions
 from jointir.methods.simcse import Settings
 from jointir.train.dev import dual_validation
 from jointir.train.loop import decayed
@@ -51,23 +51,16 @@ def sentences(collection: Path, n: int, seed: int) -> list[str]:
     return sentences_of(document_texts(corpus), rows, n, seed)[0]
 
 
-def simcse(
-    collection: Path,
-    encoder: Path,
-    out: Path,
-    scratch: Path,
-    settings: Settings,
-    dev: SampleOptions = UNSAMPLED,
-) -> None:
-    """Train `encoder` on sentences of the collection's documents and write it to the folder `out`.
+def simcse(files: EncoderFiles, settings: Settings, dev: SampleOptions = UNSAMPLED) -> None:
+    """Train an encoder on sentences of the collection's documents.
 
     dev: as in `star`; dev's judgements are all the labels that have a part in it.
 
     Raises:
         InputError: the encoder has no dropout.
     """
-    training = Training("simcse", locals())
-    model = DualEncoder.load(encoder).to(place().device)
+    training, collection = Training("simcse", locals()), files.collection
+    model = DualEncoder.load(files.encoder).to(place().device)
     set_dropout(model, settings.dropout)
     B, bf16 = settings.batch, has_bf16(model.device)
     texts = sentences(collection, settings.steps * B, settings.seed)
@@ -80,4 +73,4 @@ def simcse(
 
     weights = list(model.parameters())
     chooser = dual_validation(collection, dev, model)
-    training.run(model, decayed(weights), loss_of, weights, lambda: model.save(out), chooser)
+    training.run(model, decayed(weights), loss_of, weights, lambda: model.save(files.out), chooser)

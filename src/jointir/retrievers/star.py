@@ -5,8 +5,6 @@ L = L_hard + w L_random, a pair-wise RankNet loss over negatives that the starti
 high and over the other documents of the batch.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from jointir.data.store import document_texts, read_corpus
@@ -14,7 +12,7 @@ from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
-from jointir.methods.arguments import UNSAMPLED, SampleOptions
+from jointir.methods.arguments import UNSAMPLED, EncoderFiles, SampleOptions
 from jointir.methods.star import Settings
 from jointir.progress import heartbeat
 from jointir.train.batches import Batches
@@ -27,29 +25,20 @@ from jointir.train.processes import from_main, place
 from jointir.train.training import Training
 
 
-def star(
-    collection: Path,
-    encoder: Path,
-    docs: Path,
-    out: Path,
-    scratch: Path,
-    settings: Settings,
-    dev: SampleOptions = UNSAMPLED,
-) -> None:
-    """Train `encoder` and write the STAR encoder to the folder `out`.
+def star(files: EncoderFiles, settings: Settings, dev: SampleOptions = UNSAMPLED) -> None:
+    """Train an encoder and write the STAR encoder.
 
-    docs: float[N, D], the collection's embeddings by `encoder`, from which the hard negatives are
-    mined once; one of the top `depth` is drawn each time a query comes up. Without `scale` logistic
-    losses over cosines would hardly train; rankings do not see it. dev: by which the best weights
-    are kept, those of the start among them (see `dual_validation`).
+    The hard negatives are mined from `docs`, once. One of the top `depth` is drawn each time a
+    query comes up. Without `scale` logistic losses over cosines would hardly train; rankings do
+    not see it. dev: by which the best weights are kept, the start's among them (`dual_validation`).
 
     Raises:
         InputError: `docs` are of another collection, or not of the encoder's dimension.
     """
     training = Training("star", locals())
-    model = DualEncoder.load(encoder).to(place().device)
-    pairs = used_pairs(collection, settings)
-    matrix = read_embeddings(docs, collection, model.dim)
+    model = DualEncoder.load(files.encoder).to(place().device)
+    pairs = used_pairs(files.collection, settings)
+    matrix = read_embeddings(files.docs, files.collection, model.dim)
 
     def find() -> np.ndarray:
         embedded = embed_texts(model.eval(), pairs.texts, "query", 4096, has_bf16(model.device))
@@ -57,8 +46,8 @@ def star(
         with heartbeat(f"mine {found} hard negatives for {len(pairs.texts)} queries"):
             return mine(embedded, matrix, pairs, settings.depth)
 
-    mined, bodies = from_main(find), document_texts(read_corpus(collection))
+    mined, bodies = from_main(find), document_texts(read_corpus(files.collection))
     batches = Batches(model, pairs, lambda _: mined, bodies, settings.batch, settings.seed)
-    factor = settings.scale / mean_squared_norm(model, collection)
-    chooser = dual_validation(collection, dev, model)
-    fit(training, batches, factor, settings.random_weight, chooser, lambda: model.save(out))
+    factor = settings.scale / mean_squared_norm(model, files.collection)
+    chooser = dual_validation(files.collection, dev, model)
+    fit(training, batches, factor, settings.random_weight, chooser, lambda: model.save(files.out))

@@ -5,14 +5,12 @@ L = gamma CE(relevant) + (1 - gamma) KL(teacher || student) over the documents o
 teacher's scores divided by a temperature.
 """
 
-from pathlib import Path
-
 import torch
 from torch.nn.functional import kl_div, log_softmax, nll_loss
 
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import autocast, has_bf16
-from jointir.methods.arguments import UNSAMPLED, SampleOptions
+from jointir.methods.arguments import UNSAMPLED, EncoderFiles, SampleOptions
 from jointir.methods.tct_colbert import Settings
 from jointir.retrievers.late import LateInteraction
 from jointir.train.batches import bm25_batches
@@ -44,16 +42,8 @@ def distillation_loss(
     return gamma * nll_loss(log_p, own) + (1 - gamma) * soft
 
 
-def tct(
-    collection: Path,
-    encoder: Path,
-    teacher: Path,
-    out: Path,
-    scratch: Path,
-    settings: Settings,
-    dev: SampleOptions = UNSAMPLED,
-) -> None:
-    """Train `encoder` towards the scores of `teacher`, a folder of the `colbert` stage.
+def tct(files: EncoderFiles, settings: Settings, dev: SampleOptions = UNSAMPLED) -> None:
+    """Train an encoder towards the scores of `teacher`, a folder of the `colbert` stage.
 
     Negatives are BM25's. The teacher's tokens have length 1. dev: as in `star`.
 
@@ -62,10 +52,10 @@ def tct(
     """
     training = Training("tct-colbert", locals())
     device = best_device()
-    guide = LateInteraction.load(teacher).to(device).eval().requires_grad_(False)
-    model = DualEncoder.load(encoder).to(device)
-    factor = settings.scale / mean_squared_norm(model, collection)
-    sampler = bm25_batches(model, collection, settings)
+    guide = LateInteraction.load(files.teacher).to(device).eval().requires_grad_(False)
+    model = DualEncoder.load(files.encoder).to(device)
+    factor = settings.scale / mean_squared_norm(model, files.collection)
+    sampler = bm25_batches(model, files.collection, settings)
     bf16 = has_bf16(device)
     weighted = (settings.gamma, settings.temperature)
 
@@ -78,5 +68,5 @@ def tct(
         return distillation_loss(scores.float(), wanted, relevant, *weighted)
 
     weights = list(model.parameters())
-    chooser = dual_validation(collection, dev, model)
-    training.run(model, decayed(weights), loss_of, weights, lambda: model.save(out), chooser)
+    chooser = dual_validation(files.collection, dev, model)
+    training.run(model, decayed(weights), loss_of, weights, lambda: model.save(files.out), chooser)
