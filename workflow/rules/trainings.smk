@@ -94,7 +94,7 @@ def of_variants(pattern):
     return [path for variant in VARIANTS for path in of_variant(pattern, variant)]
 
 
-def each_vocabulary():
+def vocabularies():
     """Return V of every training, in the order of `of_variants`."""
     return [own["vocabulary"] for own in VARIANTS.values() for _ in own["seeds"]]
 

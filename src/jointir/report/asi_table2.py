@@ -35,7 +35,7 @@ def use_of_space(measured: Measured, systems: list[str]) -> Page:
 def entropies(measured: Measured, systems: list[str]) -> Page:
     """Return the table of how evenly each position's tokens are used."""
     names = measured.numbers["measure"].unique()
-    positions = [i for i in range(1, 8) if f"entropy {i}" in names]
+    positions = [i for i in range(1, 1 + len(names)) if f"entropy {i}" in names]
     body = [[label(s), *(_entropy(measured, s, i) for i in positions)] for s in systems]
     heading = "## Entropy in bits (perplexity) of each position"
     return Page(heading, ["system", *map(str, positions)], body)
