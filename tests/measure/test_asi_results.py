@@ -13,6 +13,7 @@ from jointir.measure.families import ASI
 from jointir.measure.identifiers import id_statistics
 from jointir.measure.results import COLUMNS, read_results
 
+ALIGNED = ("ids", "meta", "per_query", "vocabulary")
 KEY = ["dataset", "split", "system", "setting", "seed", "measure"]
 
 
@@ -104,6 +105,10 @@ def test_wrong_files_are_refused(files, tmp_path):
         ({"encoder": ["brute-force"]}, "--encoder: 'brute-force'. Write system=folder"),
         ({"encoder": [f"brute-force={tmp_path / 'bm25'}"]}, "holds no weights"),
         ({"baseline_meta": files["baseline_meta"][:1]}, "per-query files but 1 meta files"),
+        (
+            {n: files[n][:2] + files[n][1:2] for n in ALIGNED},
+            "asi free, correct id seed 2 was already given",
+        ),
     ):
         with pytest.raises(InputError, match=words):
             asi_results(**files | changed)

@@ -26,7 +26,7 @@ rule asi_results:
         runtime=30,
     params:
         **config["results"],
-        vocabulary=lambda w: repeat("vocabulary", each_vocabulary()),
+        vocabulary=lambda w: repeat("vocabulary", vocabularies()),
         files=lambda w, input: " ".join(
             [
                 repeat("ids", input.ids),

@@ -166,7 +166,7 @@ def generated_queries():
     return [GENERATED.format(dataset=config["asi"]["dataset"])] if read else []
 
 
-def each_vocabulary():
+def vocabularies():
     """Return V of every training, in the order of `of_variants`."""
     return [own["vocabulary"] for own in VARIANTS.values() for _ in own["seeds"]]
 

@@ -75,12 +75,14 @@ def asi_results(
     results.write(table, out)
     comparisons.write(compared, out_comparisons)
     with atomic(out_numbers) as scratch:
-        table = pd.DataFrame(numbers, columns=NUMBERS).drop_duplicates()
-        table.to_csv(scratch, index=False, float_format="%.10g")
+        found = pd.DataFrame(numbers, columns=NUMBERS)
+        found.to_csv(scratch, index=False, float_format="%.10g")
 
 
 def _together(parts: list[Loaded]) -> Loaded:
-    rows = pd.concat([rows for rows, _ in parts], ignore_index=True).sort_values(results.ORDER)
+    rows = pd.concat([rows for rows, _ in parts], ignore_index=True)
+    results.check_once(rows)
+    rows = rows.sort_values(results.ORDER)
     values = [column for _, values in parts for column in values]
     return rows.reset_index(drop=True), [values[i] for i in rows.index]
 

@@ -50,7 +50,7 @@ def read_results(paths: list[Path]) -> pd.DataFrame:
         raise InputError("results", "no files", "Give at least one --results")
     parts = [_read_one(path).assign(file=str(path)) for path in paths]
     rows = pd.concat(parts, ignore_index=True)
-    _check_once(rows)
+    check_once(rows)
     _check_measures(rows)
     own = rows.groupby(["dataset", "split"])["measure"]
     rows["rank"] = own.transform(lambda m: pd.factorize(m)[0])  # their order in the files
@@ -144,13 +144,18 @@ def load(per_query: list[Path], meta: list[Path]) -> tuple[pd.DataFrame, list[pd
             rows.append(about | {"measure": reported(name), "rank": rank})
             values.append(table[name])
     frame = pd.DataFrame(rows)
-    _check_once(frame)
+    check_once(frame)
     _check_measures(frame)
     frame = frame.sort_values(ORDER)
     return frame.reset_index(drop=True), [values[i] for i in frame.index]
 
 
-def _check_once(rows: pd.DataFrame) -> None:
+def check_once(rows: pd.DataFrame) -> None:
+    """Check that no run stands twice among rows of RUN, measure and file.
+
+    Raises:
+        InputError: one does, by its second file.
+    """
     twice = rows[rows.duplicated([*RUN, "measure"])]
     if len(twice):
         row = twice.iloc[0]

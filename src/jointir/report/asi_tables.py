@@ -28,8 +28,8 @@ WIDER = (
 )
 TESTED = (
     "Two-tailed paired t-test against ASI++ decoded alike, means over seeds, Holm-corrected over "
-    "all rows of a measure: ASI++ significantly better (\\*\\* p < 0.01, \\* p < 0.05) or worse "
-    "(† p < 0.05)."
+    "all systems, decodings and readings of a measure: ASI++ significantly better (\\*\\* p < "
+    "0.01, \\* p < 0.05) or worse († p < 0.05)."
 )
 
 
