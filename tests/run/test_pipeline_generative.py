@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 from conftest import N
 from jointir.data.store import read_qrels, read_queries
 from jointir.data.trec import read_run
+from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
 from jointir.generative.ids import keys, read_ids
 
@@ -156,8 +157,13 @@ def test_joint_training_moves_the_encoder_and_train_decoder_only_the_decoder(fol
 def test_table_1_shows_the_baselines_and_every_system(folder):
     text = (folder / "reports/asi_table1.md").read_text()
     assert f"Dataset apidocs-ci, {N} documents" in text
+<<<<<<< HEAD
     names = {"bm25": "BM25", "simcse": "SimCSE", "brute-force": "brute force (STAR)"}
     for system, name in names.items():
+=======
+    shown = {"bm25": "BM25", "brute-force": "brute force (STAR)"}
+    for system, name in (shown | {"bm25-expanded": "BM25 + doc2query-MiniLM"}).items():
+>>>>>>> expand
         values = pd.read_parquet(folder / DATA / f"generative/baselines/{system}/test.parquet")
         value = values[values["measure"].eq("R@10")]["value"].mean()
         (row,) = [line for line in text.splitlines() if line.startswith(f"| {name} |")]
@@ -175,6 +181,23 @@ def test_systems_are_compared_over_the_queries_of_a_split(folder, table):
         own, other = (mean[row.split, row.measure, s, row.setting] for s in (row.system, "asi++"))
         assert row.difference == pytest.approx(own - other, abs=2e-6)
         assert row.p <= row.p_holm <= 1
+
+
+def test_documents_are_expanded_by_queries_that_find_them(folder):
+    own = folder / DATA / "expand"
+    queries = pd.read_parquet(own / "queries.parquet")
+    told = json.loads((own / "queries.json").read_text())
+    assert told["generator"] == "doc2query-MiniLM" and told["documents"] == N
+    assert told["kept"] == len(queries) and told["expanded"] == queries["doc_id"].nunique() > 0
+    assert queries.groupby("doc_id").size().max() <= 2  # of each document two are written
+    encoder = DualEncoder.load(folder / DATA / "star/model").eval()
+    docs = np.load(folder / DATA / "star/docs.npy").astype(np.float32)
+    ids = pd.read_parquet(folder / DATA / "collection/corpus.parquet")["doc_id"].tolist()
+    some = queries.iloc[:: max(1, len(queries) // 20)]
+    scores = embed_texts(encoder, some["text"].tolist(), "query", 4096, False) @ docs.T
+    for row, doc_id, rank in zip(scores, some["doc_id"], some["rank"], strict=True):
+        higher = (row > row[ids.index(doc_id)]).sum()
+        assert rank <= 10 and abs(1 + higher - rank) <= 1  # rounding may change two places
 
 
 def test_table_7_shows_documents_that_share_an_identifier(folder):

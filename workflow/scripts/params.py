@@ -69,7 +69,9 @@ def _prepare(config: dict, schema: dict) -> Systems:
         for names, home in _measures(name, config):
             measured = canonicals(names, f"{home}.measures")
             check_depth(measured, config["retrieve"]["k"], f"{home}.measures")
-    config["encoder"]["checkpoint"] = _encoder(config["encoder"]["checkpoint"], config)
+    for name in ("encoder", "expand"):  # that of `expand` may be empty
+        if given := config[name]["checkpoint"]:
+            config[name]["checkpoint"] = _checkpoint(f"{name}.checkpoint", given, config)
     return found
 
 
@@ -264,9 +266,9 @@ def _measures(name: str, config: dict) -> Iterator[tuple[list[str], str]]:
         yield names, home
 
 
-def _encoder(checkpoint: str, config: dict) -> str:
+def _checkpoint(where: str, checkpoint: str, config: dict) -> str:
     """Return the checkpoint with ~ expanded; refuse a path or a package that is not there."""
-    folder = folder_of(checkpoint)
+    folder = folder_of(checkpoint, where)
     if folder is None or checkpoint.startswith("package:"):
         return checkpoint
-    return str(_whole("encoder.checkpoint", checkpoint, config))
+    return str(_whole(where, checkpoint, config))

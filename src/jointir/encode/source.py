@@ -11,26 +11,28 @@ PACKAGE = "package:"
 CORRECT = "Correct the path, or name a hub id or package:MODULE/FOLDER"
 
 
-def folder_of(checkpoint: str) -> Path | None:
+def folder_of(checkpoint: str, where: str = WHERE) -> Path | None:
     """Return the folder of a path or of `package:MODULE/FOLDER`, None for an id of the hub.
+
+    where: the parameter that named it, for what is refused.
 
     Raises:
         InputError: the path is not there, or no package that is installed holds the folder.
     """
     if checkpoint.startswith(PACKAGE):
-        return _in_package(checkpoint)
+        return _in_package(checkpoint, where)
     try:
         folder = Path(checkpoint).expanduser()
     except RuntimeError as e:
-        raise InputError(WHERE, f"there is no home folder for {checkpoint!r}", CORRECT) from e
+        raise InputError(where, f"there is no home folder for {checkpoint!r}", CORRECT) from e
     if folder.is_dir():
         return folder
     if checkpoint.startswith(("/", ".", "~")) or checkpoint.count("/") > 1:
-        raise InputError(WHERE, f"there is no folder {str(folder)!r}", CORRECT)
+        raise InputError(where, f"there is no folder {str(folder)!r}", CORRECT)
     return None
 
 
-def _in_package(checkpoint: str) -> Path:
+def _in_package(checkpoint: str, where: str) -> Path:
     module, _, name = checkpoint.removeprefix(PACKAGE).partition("/")
     try:
         spec = find_spec(module) if module.isidentifier() else None
@@ -40,7 +42,7 @@ def _in_package(checkpoint: str) -> Path:
     folder = Path(spec.origin).parent / name if spec and spec.has_location else None
     if folder is None or not folder.is_dir():
         remedy = "Install the package that carries it, or name a folder or a hub id"
-        raise InputError(WHERE, f"{checkpoint!r} is not installed", remedy)
+        raise InputError(where, f"{checkpoint!r} is not installed", remedy)
     return folder
 
 

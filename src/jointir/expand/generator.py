@@ -8,6 +8,7 @@ short.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +27,22 @@ from jointir.readers import read_safetensors
 SETTINGS, WEIGHTS = "generator.json", "generator.safetensors"
 DROPOUT = 0.1
 LEAST = 1e-9  # of a probability, before its logarithm
+
+
+class Pointed(NamedTuple):
+    """Of B sources: memory, keys: float[B, T, D]. hidden: bool[B, T], what cannot be copied.
+
+    places: int64[B, T], of the tokens in the extended vocabulary.
+    """
+
+    memory: torch.Tensor
+    keys: torch.Tensor
+    hidden: torch.Tensor
+    places: torch.Tensor
+
+    def of(self, rows: torch.Tensor) -> "Pointed":
+        """Return those of the sources int64[R]."""
+        return Pointed(*(part[rows] for part in self))
 
 
 class Generator(nn.Module):
@@ -75,22 +92,24 @@ class Generator(nn.Module):
         )
         return out.last_hidden_state, out.past_key_values
 
-    def distribution(
-        self, h: torch.Tensor, x: torch.Tensor, memory: torch.Tensor, source: Source
-    ) -> torch.Tensor:
+    def pointed(self, memory: torch.Tensor, source: Source) -> Pointed:
+        """Return what copying needs of a source, whose memory is float[B, T, D]."""
+        special = torch.isin(source.tokens, self._special())
+        places = self.places.of_source(source.tokens.cpu()).to(memory.device)
+        return Pointed(memory, self.offered(memory), special | ~source.valid, places)
+
+    def distribution(self, h: torch.Tensor, x: torch.Tensor, source: Pointed) -> torch.Tensor:
         """Return P(w), float[B, t, V + T], of the token after each state h of inputs x.
 
         p_gen is that of eq. 8: of the context, the state and the input.
         """
         vectors = self._words(self.vocabulary.clamp(min=0))  # [V, E]
         logits = self.output(h) @ vectors.T + self.bias
-        special = torch.isin(source.tokens, self._special())
-        apart = self.asked(h) @ self.offered(memory).transpose(1, 2) / h.shape[2] ** 0.5
-        hidden = (special | ~source.valid)[:, None]
-        a = apart.masked_fill(hidden, torch.finfo(apart.dtype).min).softmax(2)  # [B, t, T]
-        p_gen = self.gate(torch.cat([a @ memory, h, x], 2)).sigmoid()
-        places = self.places.of_source(source.tokens.cpu()).to(h.device)
-        return mixture(logits.softmax(2), a, p_gen, places)
+        apart = self.asked(h) @ source.keys.transpose(1, 2) / h.shape[2] ** 0.5  # [B, t, T]
+        least = torch.finfo(apart.dtype).min
+        a = apart.masked_fill(source.hidden[:, None], least).softmax(2)
+        p_gen = self.gate(torch.cat([a @ source.memory, h, x], 2)).sigmoid()
+        return mixture(logits.softmax(2), a, p_gen, source.places)
 
     def _special(self) -> torch.Tensor:
         return torch.tensor(self.encoder.model.tokenizer.all_special_ids, device=self.bias.device)
@@ -109,7 +128,8 @@ class Generator(nn.Module):
         places = self.places.of_target(target, source.tokens.cpu()).to(device)
         memory, x = self.memory(source), self.words(before)
         h = self.decoded(x, memory, source.valid)[0]
-        p = self.distribution(h, x, memory, source).gather(2, places[..., None])[..., 0]
+        p = self.distribution(h, x, self.pointed(memory, source))
+        p = p.gather(2, places[..., None])[..., 0]
         return p.clamp(min=LEAST).log(), counts.to(device)
 
     def save(self, out: Path) -> None:

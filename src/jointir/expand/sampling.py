@@ -8,52 +8,50 @@ from jointir.expand.copying import OTHER
 from jointir.expand.generator import Generator
 from jointir.expand.sources import Source, Sources
 
+GOING = 0.75  # share of queries that go on, below which the finished ones are taken out
+
 
 def drawn(p: torch.Tensor, top_k: int) -> torch.Tensor:
-    """Return int64[...], a place drawn for each distribution float[..., W] of its top_k likeliest.
+    """Return int64[R], a place drawn for each distribution float[R, W] of its top_k likeliest.
 
     By torch's own generator of random numbers.
     """
-    best, places = p.topk(min(top_k, p.shape[-1]), -1)
-    chosen = torch.multinomial(best.flatten(0, -2), 1).view(*best.shape[:-1], 1)
-    return places.gather(-1, chosen)[..., 0]
+    best, places = p.topk(min(top_k, p.shape[1]), 1)
+    return places.gather(1, torch.multinomial(best, 1))[:, 0]
 
 
 @torch.inference_mode()
 def sample(model: Generator, source: Source, n: int, top_k: int) -> list[list[list[int]]]:
-    """Return n queries for each of B sources, as tokens without the end.
-
-    All n of a source are written side by side: they share the states that they attend to.
-    """
-    B, length = len(source.tokens), model.encoder.max_length["query"]
+    """Return n queries for each of B sources, as tokens without the end."""
     memory = model.memory(source)
     # the token at each place of the extended vocabulary, of each source
-    own = model.vocabulary.expand(B, -1)
-    known = torch.cat([own, source.tokens], 1)  # [B, V + T]
-    wide, valid = memory.repeat_interleave(n, 0), source.valid.repeat_interleave(n, 0)
+    known = torch.cat([model.vocabulary.expand(len(memory), -1), source.tokens], 1)
+    x = model.words(source.tokens.new_full((len(memory), 1), model.bos))
     past = EncoderDecoderCache(DynamicCache(), DynamicCache())
-    last = torch.full((B, n), model.bos, device=memory.device)
-    done = torch.zeros(B, n, dtype=torch.bool, device=memory.device)
-    found = []
-    for _ in range(length):
-        x = model.words(last)  # [B, n, D]
-        h, past = model.decoded(x.flatten(0, 1)[:, None], wide, valid, past)
-        p = model.distribution(h.view(B, n, -1), x, memory, source)
-        p[..., OTHER] = 0
-        last = known.gather(1, drawn(p, top_k))
-        last = last.masked_fill(done, model.eos)
-        found.append(last)
-        done |= last == model.eos
-        if done.all():
+    h, past = model.decoded(x, memory, source.valid, past)
+    past.batch_repeat_interleave(n)
+    of = torch.arange(len(memory), device=memory.device).repeat_interleave(n)  # [B n]
+    h, x, valid, pointed = h[of], x[of], source.valid[of], model.pointed(memory, source).of(of)
+    rows, going = torch.arange(len(of), device=of.device), torch.ones_like(of, dtype=torch.bool)
+    last, found = torch.full_like(of, model.bos), [[] for _ in of]
+    for step in range(model.encoder.max_length["query"]):
+        if step:
+            x = model.words(last)[:, None]  # [R, 1, D]
+            h, past = model.decoded(x, pointed.memory, valid, past)
+        p = model.distribution(h, x, pointed)[:, 0]
+        p[:, OTHER] = 0
+        last = known[of[rows], drawn(p, top_k)]
+        going &= last != model.eos
+        for row, token in zip(rows[going].tolist(), last[going].tolist(), strict=True):
+            found[row].append(token)
+        if not going.any():
             break
-    written = torch.stack(found, 2).cpu().numpy()  # [B, n, t]
-    return [[_until(row, model.eos) for row in rows] for rows in written]
-
-
-def _until(tokens: np.ndarray, eos: int) -> list[int]:
-    """Return the tokens before the first end."""
-    ends = np.flatnonzero(tokens == eos)
-    return tokens[: ends[0] if len(ends) else None].tolist()
+        if going.float().mean() < GOING:
+            on = going.nonzero()[:, 0]
+            past.batch_select_indices(on)
+            rows, last, going = rows[on], last[on], going[on]
+            valid, pointed = valid[on], pointed.of(on)
+    return [found[at : at + n] for at in range(0, len(found), n)]
 
 
 class Trained:

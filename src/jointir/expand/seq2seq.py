@@ -20,7 +20,7 @@ class Checkpoint:
         Raises:
             InputError: it cannot be loaded, lacks weights, or has them not in safetensors.
         """
-        source = str(folder_of(checkpoint) or checkpoint)
+        source = str(folder_of(checkpoint, WHERE) or checkpoint)
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(source)
             self.model = load(source).to(device).eval()
