@@ -18,6 +18,7 @@ from jointir.generative.ids import keys, read_ids
 
 DATA, L, V = "data/apidocs-ci", 4, 256
 SYSTEMS = ["asi++", "asi", "residual-ids"]
+FAMILY = ["dsi-atomic", "ultron-url"]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def found(answers: pd.DataFrame, group: Counter, wanted: str, k: int) -> float:
 @pytest.mark.parametrize(
     ("decoding", "setting"), [("free", "free"), ("constrained", "prefix tree")]
 )
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", SYSTEMS + FAMILY)
 def test_expectations_are_those_of_ids_and_answers(folder, table, system, decoding, setting):
     own = trained(folder, system)
     ids = pd.read_parquet(own / "ids.parquet")
@@ -81,7 +82,7 @@ def test_expectations_are_those_of_ids_and_answers(folder, table, system, decodi
         assert set(keys(answers)) <= set(group)
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", SYSTEMS + FAMILY)
 def test_hybrid_answers_are_the_encoders_order_of_the_beams_documents(folder, table, system):
     own = trained(folder, system)
     doc_ids, ids = read_ids(own / "ids.parquet")
@@ -157,13 +158,8 @@ def test_joint_training_moves_the_encoder_and_train_decoder_only_the_decoder(fol
 def test_table_1_shows_the_baselines_and_every_system(folder):
     text = (folder / "reports/asi_table1.md").read_text()
     assert f"Dataset apidocs-ci, {N} documents" in text
-<<<<<<< HEAD
     names = {"bm25": "BM25", "simcse": "SimCSE", "brute-force": "brute force (STAR)"}
-    for system, name in names.items():
-=======
-    shown = {"bm25": "BM25", "brute-force": "brute force (STAR)"}
-    for system, name in (shown | {"bm25-expanded": "BM25 + doc2query-MiniLM"}).items():
->>>>>>> expand
+    for system, name in (names | {"bm25-expanded": "BM25 + doc2query-MiniLM"}).items():
         values = pd.read_parquet(folder / DATA / f"generative/baselines/{system}/test.parquet")
         value = values[values["measure"].eq("R@10")]["value"].mean()
         (row,) = [line for line in text.splitlines() if line.startswith(f"| {name} |")]
@@ -176,7 +172,8 @@ def test_table_1_shows_the_baselines_and_every_system(folder):
 def test_systems_are_compared_over_the_queries_of_a_split(folder, table):
     compared = pd.read_csv(folder / "reports/tables/comparisons-asi.csv")
     mean = table.set_index(["split", "measure", "system", "setting"])["value"]
-    assert set(compared["system"]) == {"asi", "residual-ids"} and len(compared) == 2 * 2 * 4 * 5
+    others = {*SYSTEMS, *FAMILY} - {"asi++"}
+    assert set(compared["system"]) == others and len(compared) == len(others) * 2 * 4 * 5
     for row in compared.itertuples():
         own, other = (mean[row.split, row.measure, s, row.setting] for s in (row.system, "asi++"))
         assert row.difference == pytest.approx(own - other, abs=2e-6)
