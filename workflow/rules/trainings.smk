@@ -54,7 +54,7 @@ def told_settings():
     own = VARIANTS["asi++"]
     told = {k: v for k, v in own.items() if k not in ("train_decoder", "start")}
     told |= {f"train_decoder.{k}": v for k, v in own["train_decoder"].items()}
-    return [f"{name}={value}" for name, value in told.items()]
+    return [f"{name}={value}" for name, value in sorted(told.items())]  # as `options` has it
 
 
 def training_options(wildcards):

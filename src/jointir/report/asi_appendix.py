@@ -36,9 +36,10 @@ def asi_table4(setting: list[str], dataset: str, out: Path) -> None:
             raise InputError("--setting", repr(told), "Write name=value")
         given[name] = value
     meanings = {name: option.text for name, (_, option) in described(asi.Settings).items()}
+    shown = [name for name in (*meanings, *given) if name in given]  # the training's own first
     body = [
-        [name, meanings.get(name, ""), value, asi_paper.TABLE4.get(name, "-")]
-        for name, value in given.items()
+        [name, meanings.get(name, ""), given[name], asi_paper.TABLE4.get(name, "-")]
+        for name in dict.fromkeys(shown)
     ]
     body += [[name, "", *both] for name, both in asi_paper.BESIDE_TABLE4.items()]
     titles = ["parameter", "what it is", "here", f"paper, {asi_paper.CORPUS}"]
