@@ -34,9 +34,9 @@ NUMBERS = {  # of the identifiers, and with how many digits
 }
 COSTS = (
     "*model*: the weights that answer a query: the encoder, and of generative retrieval indexing "
-    "module and decoder too. *index*: the identifiers, a byte a token; of *hybrid* the documents' "
-    "embeddings too. *ms a query*: of generative retrieval, query encoder included, in batches of "
-    "64."
+    "module and decoder too. *index*: the identifiers, a byte a token, two where there are more "
+    "than 256; of *hybrid* the documents' embeddings too. *ms a query*: of generative retrieval, "
+    "query encoder included, in batches of 64."
 )
 FAMILY = (
     "*DSI, DynamicRetriever, NCI, Ultron*: STAR's encoder, frozen, stands in for T5 or BERT, "
