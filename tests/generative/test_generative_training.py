@@ -287,6 +287,10 @@ def test_bad_input_is_named(tiny, tmp_path):
         train_asi(tiny, tmp_path, fresh=7)
     with pytest.raises(InputError, match=r"asi\.vocabulary"):  # half of 320 documents
         train_asi(tiny, tmp_path, vocabulary=256, holdout=0.5)
+    for changed in ({"indexer": "none"}, {"length": 0}, {"vocabulary": 1}):
+        (name,) = changed
+        with pytest.raises(InputError, match=rf"asi\.{name}: "):
+            train_asi(tiny, tmp_path, **changed)
     with pytest.raises(InputError, match=r"--vocabulary: 400 is not at most 256"):
         train_asi(tiny, tmp_path, vocabulary=400)
     np.save(tmp_path / "few.npy", np.load(tiny.docs)[:5])

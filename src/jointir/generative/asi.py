@@ -17,7 +17,7 @@ from jointir.generative.model import GenerativeRetriever, Shape
 from jointir.generative.objective import Criteria, Objective
 from jointir.generative.pairs import Pairs
 from jointir.generative.warm import distil
-from jointir.methods.asi import Settings
+from jointir.methods.asi import NONE, Settings
 from jointir.progress import say
 from jointir.train.norm import mean_squared_norm
 from jointir.train.training import Training
@@ -43,6 +43,7 @@ def asi(
         InputError: `docs` or `generated` of another collection or dimension, or settings that do
             not fit.
     """
+    _check_learned(settings)
     training = Training("asi", locals())
     seed, head_lr = settings.seed, settings.head_lr
     torch.manual_seed(seed)
@@ -92,6 +93,15 @@ def begin(objective: Objective, warm_start: bool, seed: int) -> None:
         model.decoder.start(distil(model.indexer, e, seed))
     else:
         model.indexer.start(e, seed)
+
+
+def _check_learned(settings: Settings) -> None:
+    """Refuse what only a retriever with given identifiers may leave open."""
+    if settings.indexer == NONE:
+        raise InputError("asi.indexer", "none learns no identifiers", "Choose mlp, pq or rq")
+    for name, least in (("length", 1), ("vocabulary", 2)):
+        if (value := getattr(settings, name)) < least:
+            raise InputError(f"asi.{name}", f"{value} is too few", f"Set {least} at least")
 
 
 def _check(documents: int, settings: Settings) -> None:

@@ -83,7 +83,7 @@ def sizes(model: GenerativeRetriever, docs: np.ndarray, decoding: str) -> dict[s
     """Return the bytes that a decoding needs: model, identifiers, and for HYBRID embeddings.
 
     The model is encoder, indexing module and decoder, and whatever else is saved with them. A token
-    of an identifier takes a byte, two where V is above 256.
+    of an identifier takes a byte, two where V is above 256, four where it is above 65,536.
     """
     saved = {t.data_ptr(): t for t in model.state_dict().values()}  # a shared weight once
     weights = sum(t.numel() * t.element_size() for t in saved.values())

@@ -39,7 +39,7 @@ def given_ids(kind: str, e: np.ndarray, L: int, V: int, seed: int, clusters: int
         return digit_ids(len(e), L, V, seed)
     if kind == "atomic":
         return np.arange(len(e))[:, None]
-    raise InputError("asi.given", f"{kind!r} is unknown", f"Choose one of {KINDS}")
+    raise InputError("asi.given", f"{kind!r} is unknown", f"Choose one of {(*KINDS, 'name')}")
 
 
 def digit_ids(N: int, L: int, base: int, seed: int) -> np.ndarray:

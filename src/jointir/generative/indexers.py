@@ -12,6 +12,7 @@ from torch import nn
 
 from jointir.errors import InputError
 from jointir.generative.sinkhorn import prices
+from jointir.methods.asi import NONE
 from jointir.quantize.clusters import k_means
 
 SPREAD = 2.0  # of an MLP's first logits
@@ -194,15 +195,17 @@ class NoIndexer(SemanticIndexer):
         raise TypeError("identifiers that are given have no distribution")
 
 
-INDEXERS = {"mlp": MLPIndexer, "pq": PQIndexer, "rq": RQIndexer, "none": NoIndexer}
+INDEXERS = {"mlp": MLPIndexer, "pq": PQIndexer, "rq": RQIndexer}
 
 
 def make_indexer(kind: str, D: int, L: int, V: int, unit: float = 1.0) -> SemanticIndexer:
-    """Return a fresh module of one of the kinds of INDEXERS, for embeddings of such a `unit`.
+    """Return a fresh module of one of INDEXERS, or `none`, for embeddings of such a `unit`.
 
     Raises:
         InputError: the kind is unknown, or L does not divide D for `pq`.
     """
+    if kind == NONE:
+        return NoIndexer(D, L, V)
     if kind not in INDEXERS:
         raise InputError("asi.indexer", f"{kind!r} is unknown", f"Choose one of {list(INDEXERS)}")
     indexer = INDEXERS[kind](D, L, V)

@@ -7,6 +7,7 @@ from jointir.methods.facts import DUAL, PRETRAINED, Facts, Form
 from jointir.methods.shared import Holdout, Trained
 from jointir.settings import Option
 
+NONE = "none"  # of an indexing module, where identifiers are given
 DECODERS = ("prefix", "bart", "linear")
 FACTS = Facts(Form.IDENTIFIERS, {"start": (PRETRAINED, *DUAL)}, needs_text=True)
 
@@ -15,9 +16,24 @@ FACTS = Facts(Form.IDENTIFIERS, {"start": (PRETRAINED, *DUAL)}, needs_text=True)
 class Settings(Trained):
     """Of a training; without `density`, `bottleneck` and `information` it is ASI's."""
 
-    indexer: Annotated[str, Option("semantic indexing module", among=("mlp", "pq", "rq"))]
-    length: Annotated[int, Option("L, positions of an identifier", least=1, most=7)]
-    vocabulary: Annotated[int, Option("V, tokens of a position", least=2, most=256)]
+    indexer: Annotated[
+        str,
+        Option(
+            "semantic indexing module; none: identifiers are given", among=("mlp", "pq", "rq", NONE)
+        ),
+    ]
+    length: Annotated[
+        int,
+        Option("L, positions of an identifier; 0: as many digits as are needed", least=0, most=7),
+    ]
+    vocabulary: Annotated[
+        int,
+        Option(
+            "V, tokens of a position; 0: as many as there are documents, or tokens of names",
+            least=0,
+            most=256,
+        ),
+    ]
     decoder: Annotated[
         str,
         Option(
