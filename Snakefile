@@ -32,6 +32,9 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/stages.smk"
 
 
+complete(workflow)
+
+
 rule all:
     default_target: True
     input:

@@ -174,14 +174,23 @@ def test_the_snakefile_is_short():
     assert len((ROOT / "Snakefile").read_text().splitlines()) < 45
 
 
-def test_every_rule_has_a_log_and_a_benchmark():
+def test_every_command_has_the_environment_and_a_benchmark_beside_its_log(inside):
+    rules = {job.rule.name: job.rule for jobs in dvc_dag.load().jobs.values() for job in jobs}
+    assert set(rules) == set(JOBS)
+    for rule in rules.values():
+        assert (
+            str(rule.benchmark) == re.sub(r"\.log$", ".tsv", str(rule.log[0])) != str(rule.log[0])
+        )
+        assert Path(rule.conda_env).name == "environment.yml"
+
+
+def test_every_rule_has_a_log():
     for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
         text = path.read_text()
         if path.name == "stages.smk":  # its rules only ask for others' outputs
             continue
         rules = len(re.findall(r"^(?:use )?rule \w|^    rule:$", text, re.M))
-        found = [len(re.findall(rf"^ +{k}:$", text, re.M)) for k in ("log", "benchmark")]
-        assert found == [rules, rules], path.name
+        assert len(re.findall(r"^ +log:$", text, re.M)) == rules, path.name
 
 
 def test_the_environment_is_the_locked_one(tmp_path):

@@ -10,6 +10,7 @@ from jointir.errors import InputError
 from jointir.methods.facts import PRETRAINED, Form
 from workflow.scripts.alone import lock_folder
 from workflow.scripts.command import make_findable
+from workflow.scripts.defaults import complete
 from workflow.scripts.inputs import beir_files, contents, encoder_files, vector_files
 from workflow.scripts.params import prepare
 from workflow.scripts.reads import Lazy, Params

@@ -6,11 +6,7 @@ rule download:
         source=directory("data/{dataset}/source"),
     log:
         "logs/{dataset}/download.log",
-    benchmark:
-        "logs/{dataset}/download.tsv"
     localrule: True  # the internet is on the login node
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=500,
         runtime=30,
@@ -37,13 +33,9 @@ rule corpus:
         collection=directory("data/{dataset}/collection"),
     log:
         "logs/{dataset}/corpus.log",
-    benchmark:
-        "logs/{dataset}/corpus.tsv"
     wildcard_constraints:
         dataset=OF_TEXT,
     localrule: True  # ir_datasets downloads
-    conda:
-        "../../environment.yml"
     threads: 2
     resources:
         mem_mb=4000,

@@ -6,13 +6,9 @@ rule checkpoint:
         model=directory("data/{dataset}/pretrained/model"),
     log:
         "logs/{dataset}/checkpoint.log",
-    benchmark:
-        "logs/{dataset}/checkpoint.tsv"
     wildcard_constraints:
         dataset=OF_TEXT,
     localrule: True  # hub ids are downloaded
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -33,14 +29,10 @@ rule fits:
         facts="data/{dataset}/fits/{figure}.json",
     log:
         "logs/{dataset}/fits-{figure}.log",
-    benchmark:
-        "logs/{dataset}/fits-{figure}.tsv"
     wildcard_constraints:
         dataset=OF_TEXT,
     priority: 20  # before anything that takes long
     localrule: True  # seconds
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=1000,
         runtime=10,
@@ -61,11 +53,7 @@ rule embed_documents:
         facts=temp("data/{dataset}/{encoder}/shards/{shard}.json"),
     log:
         "logs/{dataset}/{encoder}/embed-{shard}.log",
-    benchmark:
-        "logs/{dataset}/{encoder}/embed-{shard}.tsv"
     priority: 10  # trainings wait for them
-    conda:
-        "../../environment.yml"
     threads: share(config["embed"]["shards"])
     resources:
         mem_mb=4000,
@@ -97,12 +85,8 @@ rule gather:
         facts="data/{dataset}/{encoder}/docs.json",
     log:
         "logs/{dataset}/{encoder}/gather.log",
-    benchmark:
-        "logs/{dataset}/{encoder}/gather.tsv"
     wildcard_constraints:
         dataset=OF_TEXT,
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=2000,
         runtime=60,
@@ -122,12 +106,8 @@ rule embed_queries:
         facts="data/{dataset}/{encoder}/queries.json",
     log:
         "logs/{dataset}/{encoder}/queries.log",
-    benchmark:
-        "logs/{dataset}/{encoder}/queries.tsv"
     wildcard_constraints:
         dataset=OF_TEXT,
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=3000,
         runtime=60,
@@ -151,8 +131,6 @@ use rule embed_queries as embed_queries_trained with:
         facts="data/{dataset}/systems/{system}/{setting}/queries.json",
     log:
         "logs/{dataset}/{system}/{setting}-queries.log",
-    benchmark:
-        "logs/{dataset}/{system}/{setting}-queries.tsv"
 
 
 use rule embed_queries as embed_train_queries with:
@@ -161,8 +139,6 @@ use rule embed_queries as embed_train_queries with:
         facts="data/{dataset}/{encoder}/train.json",
     log:
         "logs/{dataset}/{encoder}/train-queries.log",
-    benchmark:
-        "logs/{dataset}/{encoder}/train-queries.tsv"
     params:
         **config["embed"],
         splits=repeat("split", ["train"]),

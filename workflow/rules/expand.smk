@@ -12,13 +12,9 @@ rule doc2query:
         curve="data/{dataset}/expand/training.csv",
     log:
         "logs/{dataset}/doc2query.log",
-    benchmark:
-        "logs/{dataset}/doc2query.tsv"
     wildcard_constraints:
         dataset=OF_TEXT,
     priority: 10  # trainings wait for it
-    conda:
-        "../../environment.yml"
     threads: 2
     resources:
         mem_mb=memory(8000, collection=5),
@@ -53,13 +49,9 @@ rule expand:
         meta="data/{dataset}/expand/queries.json",
     log:
         "logs/{dataset}/expand.log",
-    benchmark:
-        "logs/{dataset}/expand.tsv"
     wildcard_constraints:
         dataset=OF_TEXT,
     priority: 10
-    conda:
-        "../../environment.yml"
     threads: 2
     resources:
         gpu=0,

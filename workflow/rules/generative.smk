@@ -11,13 +11,9 @@ rule asi:
         model=directory(f"{TRAINED}/joint"),
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}.log",
-    benchmark:
-        "logs/{dataset}/generative/{variant}-seed{seed}.tsv"
     wildcard_constraints:
         variant=any_of(v for v in VARIANTS if not given(v)),
     priority: 5
-    conda:
-        "../../environment.yml"
     threads: share(2)
     resources:
         mem_mb=memory(4000, collection=5, docs=3),
@@ -42,12 +38,8 @@ rule assign_ids:
         docs=f"{TRAINED}/docs.npy",
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}-ids.log",
-    benchmark:
-        "logs/{dataset}/generative/{variant}-seed{seed}-ids.tsv"
     wildcard_constraints:
         variant=any_of(v for v in VARIANTS if not given(v)),
-    conda:
-        "../../environment.yml"
     threads: share(2)
     resources:
         mem_mb=memory(4000, collection=5),
@@ -71,12 +63,8 @@ rule fixed_ids:
         ids=f"{TRAINED}/ids.parquet",
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}-ids.log",
-    benchmark:
-        "logs/{dataset}/generative/{variant}-seed{seed}-ids.tsv"
     wildcard_constraints:
         variant=any_of(v for v in VARIANTS if given(v)),
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=memory(4000, docs=4),
         runtime=60,
@@ -102,11 +90,7 @@ rule train_decoder:
         model=directory(f"{TRAINED}/model"),
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}-train-decoder.log",
-    benchmark:
-        "logs/{dataset}/generative/{variant}-seed{seed}-train-decoder.tsv"
     priority: 5
-    conda:
-        "../../environment.yml"
     threads: share(2)
     resources:
         mem_mb=memory(4000, collection=5, docs=3),
@@ -137,10 +121,6 @@ rule generate:
         meta=f"{TRAINED}/meta.json",
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}-generate.log",
-    benchmark:
-        "logs/{dataset}/generative/{variant}-seed{seed}-generate.tsv"
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=memory(3000, docs=1),
         runtime=240,
@@ -166,10 +146,6 @@ rule measure_ids:
         values=f"{TRAINED}/values.parquet",
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}-measure.log",
-    benchmark:
-        "logs/{dataset}/generative/{variant}-seed{seed}-measure.tsv"
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=1000,
         runtime=30,

@@ -15,11 +15,7 @@ rule tune:
         chosen="data/{dataset}/tune/jpq.json",
     log:
         "logs/{dataset}/tune.log",
-    benchmark:
-        "logs/{dataset}/tune.tsv"
     priority: 20  # every training of JPQ waits for it
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=memory(4000, index=2),
@@ -50,11 +46,7 @@ rule negatives:
         drawn="data/{dataset}/negatives.parquet",
     log:
         "logs/{dataset}/negatives.log",
-    benchmark:
-        "logs/{dataset}/negatives.tsv"
     priority: 5  # long, too: at the end it would run alone
-    conda:
-        "../../environment.yml"
     threads: share(2)  # of two it uses little more than one
     resources:
         mem_mb=memory(4000, docs=4),
@@ -90,15 +82,11 @@ for _method in known.trained(Form.INDEX):
             curve="data/{dataset}/systems/{system}/{setting}/training.csv",
         log:
             "logs/{dataset}/{system}/{setting}.log",
-        benchmark:
-            "logs/{dataset}/{system}/{setting}.tsv"
         wildcard_constraints:
             dataset=OF_TEXT,
             system=any_of(SYSTEMS.of_method(_method)),
             setting=r"M\d+(-seed\d+)?",
         priority: 10  # the longest jobs first, or the last of them runs alone
-        conda:
-            "../../environment.yml"
         threads: 1
         resources:
             gpu=0,

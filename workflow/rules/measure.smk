@@ -10,12 +10,8 @@ rule retrieve:
         meta="data/{dataset}/runs/{system}/{setting}/meta.json",
     log:
         "logs/{dataset}/{system}/{setting}-retrieve.log",
-    benchmark:
-        "logs/{dataset}/{system}/{setting}-retrieve.tsv"
     wildcard_constraints:
         system=any_of(SEARCHED),
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=memory(4000, index=1.5),
         runtime=120,
@@ -43,12 +39,8 @@ rule bm25:
         meta="data/{dataset}/runs/{system}/flat/meta.json",
     log:
         "logs/{dataset}/{system}.log",
-    benchmark:
-        "logs/{dataset}/{system}.tsv"
     wildcard_constraints:
         system=any_of(SYSTEMS.of_method("bm25")),
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=memory(4000, collection=10),
         runtime=60,
@@ -73,10 +65,6 @@ rule measure:
         values=expand(MEASURED, split=SPLITS, allow_missing=True),
     log:
         "logs/{dataset}/{system}/{setting}-measure.log",
-    benchmark:
-        "logs/{dataset}/{system}/{setting}-measure.tsv"
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=2000,
         runtime=60,
@@ -110,12 +98,8 @@ rule results:
         made=touch("data/{table}.made"),
     log:
         "logs/{table}.log",
-    benchmark:
-        "logs/{table}.tsv"
     wildcard_constraints:
         table=any_of(RESULTS),
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -148,12 +132,8 @@ rule comparisons:
         made=touch("data/{table}.made"),  # see `results`
     log:
         "logs/{table}.log",
-    benchmark:
-        "logs/{table}.tsv"
     wildcard_constraints:
         table=any_of(COMPARISONS),
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -181,10 +161,6 @@ rule groups:
         made=touch("data/groups.made"),  # see `results`
     log:
         "logs/groups.log",
-    benchmark:
-        "logs/groups.tsv"
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -212,11 +188,7 @@ rule compare_star:
         comparison="reports/metrics/{dataset}-star-against-pretrained-dev.json",
     log:
         "logs/{dataset}/compare-star.log",
-    benchmark:
-        "logs/{dataset}/compare-star.tsv"
     localrule: True  # seconds
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=1000,
         runtime=10,

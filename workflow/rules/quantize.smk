@@ -6,13 +6,9 @@ rule build:
         index="data/{dataset}/systems/{system}/M{M}/index.faiss",
     log:
         "logs/{dataset}/{system}/M{M}-build.log",
-    benchmark:
-        "logs/{dataset}/{system}/M{M}-build.tsv"
     wildcard_constraints:
         system=any_of(BUILT),
     priority: 5  # jpq waits for opq
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=memory(3000, docs=0.1),
@@ -33,10 +29,6 @@ rule brute_force:
         index="data/{dataset}/{encoder}/flat.faiss",
     log:
         "logs/{dataset}/{encoder}/brute-force.log",
-    benchmark:
-        "logs/{dataset}/{encoder}/brute-force.tsv"
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=memory(2000, docs=2),
         runtime=60,

@@ -104,11 +104,7 @@ for _report in reports().values():
             **{o: report_output(_report, o, path) for o, path in _report.outputs().items()},
         log:
             f"logs/{_report.command}.log",
-        benchmark:
-            f"logs/{_report.command}.tsv"
         localrule: True  # seconds
-        conda:
-            "../../environment.yml"
         resources:
             mem_mb=1000,
             runtime=10,

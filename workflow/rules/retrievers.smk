@@ -12,13 +12,9 @@ rule late_search:
         meta="data/{dataset}/runs/{system}/flat/meta.json",
     log:
         "logs/{dataset}/{system}-search.log",
-    benchmark:
-        "logs/{dataset}/{system}-search.tsv"
     wildcard_constraints:
         system=any_of(SYSTEMS.of_method("colbert")),
     priority: 10  # see jpq
-    conda:
-        "../../environment.yml"
     threads: share(2)
     resources:
         mem_mb=memory(4000, collection=5),
@@ -52,13 +48,9 @@ for _method in known.trained(Form.ENCODER, Form.RANKER):
             curve="data/{dataset}/{encoder}/training.csv",
         log:
             "logs/{dataset}/{encoder}.log",
-        benchmark:
-            "logs/{dataset}/{encoder}.tsv"
         wildcard_constraints:
             encoder=any_of(SYSTEMS.of_method(_method)),
         priority: 10  # long, and ANCE last of a chain: see jpq
-        conda:
-            "../../environment.yml"
         threads: 2 if _method == "star" else share(2)  # all else waits for STAR
         resources:
             gpu=0,

@@ -9,13 +9,9 @@ rule ivf:
         index="data/{dataset}/systems/{system}/{setting}/index.faiss",
     log:
         "logs/{dataset}/{system}/{setting}.log",
-    benchmark:
-        "logs/{dataset}/{system}/{setting}.tsv"
     wildcard_constraints:
         system=any_of(SYSTEMS.of_method("ivf-jpq")),
         setting=r"M\d+",
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=memory(2000, index=2),
         runtime=120,
@@ -36,12 +32,8 @@ rule ann_build:
         index=directory("data/{dataset}/systems/{system}/index"),
     log:
         "logs/{dataset}/{system}/build.log",
-    benchmark:
-        "logs/{dataset}/{system}/build.tsv"
     wildcard_constraints:
         system=any_of(SYSTEMS.of_form(Form.LIBRARY)),
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=memory(6000, docs=6),
@@ -60,5 +52,3 @@ use rule ann_build as ann_build_sized with:
         index=directory("data/{dataset}/systems/{system}/M{M}/index"),
     log:
         "logs/{dataset}/{system}/M{M}-build.log",
-    benchmark:
-        "logs/{dataset}/{system}/M{M}-build.tsv"

@@ -11,10 +11,6 @@ rule latency:
         machine="reports/machine/{dataset}.json",
     log:
         "logs/{dataset}/latency.log",
-    benchmark:
-        "logs/{dataset}/latency.tsv"
-    conda:
-        "../../environment.yml"
     threads: workflow.cores  # nothing else may run beside it
     resources:
         mem_mb=memory(16000, systems=1.5),
@@ -41,10 +37,6 @@ rule latencies:
         made=touch("data/latency.made"),
     log:
         "logs/latencies.log",
-    benchmark:
-        "logs/latencies.tsv"
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=1000,
         runtime=10,
@@ -64,10 +56,6 @@ rule scale:
         made=touch("data/scale.made"),
     log:
         "logs/scale.log",
-    benchmark:
-        "logs/scale.tsv"
-    conda:
-        "../../environment.yml"
     threads: workflow.cores  # nothing else may run beside it
     resources:
         mem_mb=16000,

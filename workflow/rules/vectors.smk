@@ -14,12 +14,8 @@ rule vectors:
         facts=multiext("data/{dataset}/star/", "docs.json", "queries.json", "train.json"),
     log:
         "logs/{dataset}/corpus.log",
-    benchmark:
-        "logs/{dataset}/corpus.tsv"
     wildcard_constraints:
         dataset=any_of(VECTORS),
-    conda:
-        "../../environment.yml"
     threads: 2
     resources:
         mem_mb=memory(3000, queries=3),
@@ -40,8 +36,6 @@ use rule fits as fits_vectors with:
         model="data/{dataset}/star/docs.json",
     log:
         "logs/{dataset}/fits-{figure}.log",
-    benchmark:
-        "logs/{dataset}/fits-{figure}.tsv"
     wildcard_constraints:
         dataset=any_of(VECTORS),
         figure="figure4",
@@ -62,15 +56,11 @@ rule distill:
         curve="data/{dataset}/systems/{system}/{setting}/training.csv",
     log:
         "logs/{dataset}/{system}/{setting}.log",
-    benchmark:
-        "logs/{dataset}/{system}/{setting}.tsv"
     wildcard_constraints:
         dataset=any_of(VECTORS),
         system=any_of(SYSTEMS.of_method("jpq")),
         setting=r"M\d+",
     priority: 10
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=memory(3000, index=2, train=2),
@@ -95,13 +85,9 @@ rule compare_distilled:
         comparison="reports/metrics/{dataset}-jpq-against-opq-dev.json",
     log:
         "logs/{dataset}/compare-distilled.log",
-    benchmark:
-        "logs/{dataset}/compare-distilled.tsv"
     wildcard_constraints:
         dataset=any_of(VECTORS),
     localrule: True  # seconds
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=1000,
         runtime=10,

@@ -16,7 +16,8 @@ COSTS = (
     "*model*: the weights that answer a query: the encoder, and of generative retrieval indexing "
     "module and decoder too. *index*: what is kept of the documents beside it: inverted lists, "
     "embeddings, or identifiers, a byte a token and two where there are more than 256; of *hybrid* "
-    "identifiers and embeddings. *ms a query*: of generative retrieval, query encoder included, in batches of 64."
+    "identifiers and embeddings. *ms a query*: of generative retrieval, query encoder included, in "
+    "batches of 64."
 )
 FAMILY = (
     "*DSI, DynamicRetriever, NCI, Ultron*: STAR's encoder, frozen, stands in for T5 or BERT, "
