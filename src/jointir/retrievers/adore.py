@@ -2,7 +2,9 @@
 
 Zhan et al. 2021, "Optimizing Dense Retrieval Model Training with Hard Negatives", section 5: the
 document embeddings stay, so the negatives are those of the search itself. It is JPQ's training
-without an index: the same loss, LambdaRank, over the same number of negatives.
+without an index: the same loss, LambdaRank, over the same number of negatives. Every relevant
+document that was not found is appended to a query's list; the authors' code (DRhard,
+adore/train.py) appends them only if none was found.
 """
 
 import numpy as np
