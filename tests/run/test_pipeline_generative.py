@@ -16,7 +16,9 @@ from jointir.encode.encoder import DualEncoder
 from jointir.generative.ids import keys, read_ids
 
 DATA, L, V = "data/apidocs-ci", 4, 256
-SYSTEMS = ["asi++", "asi", "residual-ids"]
+SYSTEMS = ["asi++", "asi", "residual-ids", "dsi-atomic", "ultron-url"]
+# of each, L and V; of names, V is at most the encoder's vocabulary
+SHAPES = {"dsi-atomic": (1, N), "ultron-url": (5, 30_522)}
 
 
 @pytest.fixture(scope="module")
@@ -103,13 +105,18 @@ def test_hybrid_answers_are_the_encoders_order_of_the_beams_documents(folder, ta
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_the_table_counts_the_ids(folder, table, system):
     _, ids = read_ids(trained(folder, system) / "ids.parquet")
-    assert ids.shape == (N, L) and ids.min() >= 0 and ids.max() < V
+    length, most = SHAPES.get(system, (L, V))
+    assert ids.shape == (N, length) and ids.min() >= 0 and ids.max() < most
+    if system == "dsi-atomic":
+        assert ids[:, 0].tolist() == list(range(N))
     rows = table[table["system"].eq(system) & table["setting"].eq("free")]
     rows = rows[rows["split"].eq("")].set_index("measure")["value"]
     counts = Counter(map(tuple, ids.tolist()))
     assert float(rows["unique ids"]) == len(counts)
     assert float(rows["documents an id, max"]) == max(counts.values())
     assert float(rows["alone"]) == pytest.approx(sum(c == 1 for c in counts.values()) / N)
+    used = V if system not in SHAPES else ids.max() + 1
+    assert float(rows["empty share"]) == pytest.approx(1 - len(counts) / float(used) ** length)
 
 
 def test_residual_ids_are_residual_codes_of_the_starting_encoder(folder):
@@ -152,7 +159,7 @@ def test_table_1_shows_the_baselines_and_every_system(folder, table):
         value = values[values["measure"].eq("R@10")]["value"].mean()
         (row,) = [line for line in text.splitlines() if line.startswith(f"| {name} |")]
         assert f"| {value:.3f} |" in row and value > 0.3
-    for name in ("ASI", "ASI++", "residual codes, fixed"):
+    for name in ("ASI", "ASI++", "residual codes, fixed", "DSI-Atomic", "Ultron-URL"):
         assert f"| {name} | expectation, prefix tree |" in text
         assert f"| {name} | documents, hybrid (beam 50, rescored) |" in text
 
