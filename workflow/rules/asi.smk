@@ -17,10 +17,6 @@ rule asi_results:
         made=touch("data/asi.made"),  # as for results.csv
     log:
         "logs/asi-results.log",
-    benchmark:
-        "logs/asi-results.tsv"
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -52,8 +48,6 @@ use rule measure as measure_baseline with:
         values=[BASELINE],
     log:
         "logs/{dataset}/generative/baseline-{system}-{split}.log",
-    benchmark:
-        "logs/{dataset}/generative/baseline-{system}-{split}.tsv"
     params:
         measures=repeat("measures", ["RR@10", "R@1", "R@5", "R@10"]),  # in asi_results.py, too
 
@@ -68,10 +62,6 @@ rule cold_start:
         table=f"{TRAINED}/cold-start.csv",
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}-cold-start.log",
-    benchmark:
-        "logs/{dataset}/generative/{variant}-seed{seed}-cold-start.tsv"
-    conda:
-        "../../environment.yml"
     resources:
         mem_mb=1000,
         runtime=10,
