@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from generated import tables
-from jointir.data.store import read_qrels
+from jointir.data.generated import write_generated
+from jointir.data.store import read_corpus, read_qrels
 from jointir.errors import InputError
 from jointir.generative.ids import write_ids
 from jointir.measure.cold_start import categories, cold_start
@@ -173,6 +174,13 @@ def test_table5_counts_the_data(tmp_path):
     assert rows[1] == ["queries of train", "40", str(len(asked)), "4.0", "367K"]
     assert [row[:2] for row in rows[2:4]] == [["queries of dev", "10"], ["queries of test", "10"]]
     assert rows[4] == ["expansion", "-", "-", "-", "32M"]
+    own = read_corpus(collection)["doc_id"].iloc[[1, 1, 3]].to_numpy()
+    texts = ["two words", "now three words", "four words in it"]
+    queries = pd.DataFrame({"doc_id": own, "text": texts, "rank": [1, 2, 1]})
+    write_generated(tmp_path / "queries.parquet", queries)
+    asi_table5(collection, tmp_path / "u.md", tmp_path / "queries.parquet")
+    rows = parts((tmp_path / "u.md").read_text())["ASI++, table 5: the data, mine"]
+    assert rows[4] == ["expansion", "3", "2", "3.0", "32M"]
 
 
 def test_figure1_tells_groups_and_bytes_apart(files, read, tmp_path):

@@ -25,6 +25,7 @@ FILES = {
     "results of ASI": lambda own: [rules.asi_results.output.table],
     "comparisons of ASI": lambda own: [rules.asi_results.output.comparisons],
     "numbers of ASI": lambda own: [rules.asi_results.output.numbers],
+    "generated queries of ASI": lambda own: generated_queries(),
     "collection of ASI": lambda own: [f"data/{config['asi']['dataset']}/collection"],
     "identifiers of ASI": lambda own: of_variant(rules.assign_ids.output.ids, "asi")[:1],
     "identifiers of ASI++": lambda own: of_variant(rules.assign_ids.output.ids, "asi++")[:1],

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pandas as pd
+
+from jointir.data.generated import generated_rows
 from jointir.data.store import document_texts, read_corpus, read_qrels, read_queries
 from jointir.errors import InputError
 from jointir.methods import asi
@@ -16,9 +19,10 @@ SETTINGS = (
 )
 OF_PAPER = {"train": "367K", "expansion": "32M", "dev": "5.2K", "documents": "3.2M"}
 STATISTICS = (
-    "The paper's table 5, and more. *expansion*: queries that a model wrote for the documents; not "
-    "counted here. *asked*: documents that are relevant to a query of the split. *words*: the mean "
-    "of a query, or of a document with its title."
+    "The paper's table 5, and more. *expansion*: queries that a model wrote for the documents, as far "
+    "as they were kept; a dash: no system reads such. *asked*: documents that are relevant to a query "
+    "of the split, or have a generated one. *words*: the mean of a query, or of a document with its "
+    "title."
 )
 
 
@@ -57,14 +61,16 @@ def asi_table4(setting: list[str], dataset: str, out: Path) -> None:
 
 @report(
     stage="asi_report",
-    reads={"collection": "collection of ASI"},
+    reads={"collection": "collection of ASI", "generated": "generated queries of ASI"},
     writes={"out": "reports/asi_table5.md"},
 )
-def asi_table5(collection: Path, out: Path) -> None:
+def asi_table5(collection: Path, out: Path, generated: Path | None = None) -> None:
     """Write how many documents, queries and judgements a collection has, beside the paper's.
 
+    generated: what the `expand` stage wrote for it; where None, no system reads such queries.
+
     Raises:
-        InputError: the collection is damaged.
+        InputError: the collection is damaged, or `generated` is, or of another collection.
     """
     corpus = read_corpus(collection)
     N, words = len(corpus), _words(document_texts(corpus))
@@ -76,10 +82,17 @@ def asi_table5(collection: Path, out: Path) -> None:
         asked = f"{relevant['doc_id'].nunique():,}"
         paper = OF_PAPER.get(split, "-")
         body.append([f"queries of {split}", f"{len(texts):,}", asked, _words(texts), paper])
-    body.append(["expansion", "-", "-", "-", OF_PAPER["expansion"]])
+    body.append(["expansion", *_expansion(generated, corpus["doc_id"]), OF_PAPER["expansion"]])
     titles = ["", "number", "asked", "words", f"paper, {asi_paper.CORPUS}"]
     page = Page(f"# ASI++, table 5: the data, {collection.parent.name}", titles, body)
     write_lines([*page.lines(1), STATISTICS], out)
+
+
+def _expansion(generated: Path | None, doc_ids: pd.Series) -> list[str]:
+    if not generated:
+        return ["-", "-", "-"]
+    queries = generated_rows(generated, doc_ids)
+    return [f"{len(queries):,}", f"{queries['row'].nunique():,}", _words(queries["text"].tolist())]
 
 
 def _words(texts: list[str]) -> str:
