@@ -156,7 +156,8 @@ def test_table4_shows_our_settings_beside_the_papers(tmp_path):
     asi_table4(told, "d", tmp_path / "t.md")
     rows = parts((tmp_path / "t.md").read_text())["ASI++, table 4: its settings"]
     lr = ["lr", "AdamW's highest learning rate for the encoder", "5e-05", "1e-4"]
-    length = ["length", "L, positions of an identifier", "4", "4"]
+    meaning = "L, positions of an identifier; 0: as many digits as are needed"
+    length = ["length", meaning, "4", "4"]
     assert sorted(rows[:2]) == [length, lr]
     assert [rows[2][0], *rows[2][2:]] == ["train_decoder.steps", "1500", "-"]
     assert rows[-1] == ["compute", "", "CPU", "MI200 / V100"]

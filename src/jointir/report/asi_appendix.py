@@ -19,10 +19,10 @@ SETTINGS = (
 )
 OF_PAPER = {"train": "367K", "expansion": "32M", "dev": "5.2K", "documents": "3.2M"}
 STATISTICS = (
-    "The paper's table 5, and more. *expansion*: queries that a model wrote for the documents, as far "
-    "as they were kept; a dash: no system reads such. *asked*: documents that are relevant to a query "
-    "of the split, or have a generated one. *words*: the mean of a query, or of a document with its "
-    "title."
+    "The paper's table 5, and more. *expansion*: queries that a model wrote for the documents, as "
+    "far as they were kept; a dash: no system reads such. *asked*: documents that are relevant to "
+    "a query of the split, or have a generated one. *words*: the mean of a query, or of a document "
+    "with its title."
 )
 
 
