@@ -87,7 +87,7 @@ def test_a_report_is_read_with_its_defaults(read):
     [
         ("figure7", "Figure 7", "figure7"),
         ("figure_scale", "Figure scale", "figure-scale"),
-        ("asi_table3", "Asi table 3", "asi-table3"),
+        ("asi_table3", "ASI's table 3", "asi-table3"),
     ],
 )
 def test_how_a_report_is_called(name, title, command):

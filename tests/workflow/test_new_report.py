@@ -104,6 +104,11 @@ def test_its_files_are_in_dvc_yaml_and_nothing_else_changes(added):
         ),
         ('figure="figure4"', 'figure="figure2"', "figure of kept_shares: 'figure2' is unknown. "),
         (
+            'figure="figure4"',
+            'figure="asi"',
+            "figure of kept_shares: 'asi' is unknown. Choose of ",
+        ),
+        (
             'stage="report"',
             'stage="reports"',
             "stage of kept_shares: 'reports' is unknown. ",

@@ -125,6 +125,11 @@ def test_snakemake_says_no_more_than_that_line():
         ("table3.md", "sweep={M: [16]}", "table1.M: 48 is not in sweep.M. Choose of [16], or add"),
         ("figure3.pdf", "sweep={M: [24]}", "negatives.M: 16 is not in sweep.M. Choose of [24], "),
         ("asi_figure5.pdf", "asi={systems: [asi]}", "asi.systems: 'asi++' is not in it. ASI's fig"),
+        (
+            "asi_table3.md",
+            "asi={systems: [asi]}",
+            "asi.systems: 'asi-unseen' is not in it. ASI's ",
+        ),
         ("asi_table7.md", "asi={systems: [asi]}", "asi.systems: 'asi++' is not in it. ASI's table"),
         ("asi_table4.md", "asi={systems: [asi]}", "asi.systems: 'asi++' is not in it. ASI's table"),
         ("asi_figure6.pdf", "asi={systems: [asi++]}", "asi.systems: 'asi' is not in it. ASI's fig"),

@@ -151,6 +151,17 @@ def test_committed_numbers_do_not_pass_for_those_of_a_run(tmp_path, target):
     assert (jobs["download"], jobs["star"], jobs["jpq"]) == ("1", "1", "9")
 
 
+def test_reports_of_asi_are_of_this_run_and_an_optional_one_is_left_out():
+    systems = "asi={systems: [asi, asi++]}"  # without those of table 3
+    text = run("snakemake", "-n", "--forceall", "stage_asi_report", "--config", systems, cwd=ROOT)
+    found = re.findall(r"^rule (asi_(?:table|figure)\d):\n +input: (.*)$", text, re.M)
+    read = {name: files.split(", ") for name, files in found}
+    whole = {name for name in JOBS if re.fullmatch(r"asi_(table|figure)\d", name)}
+    assert set(read) == whole - {"asi_table3"}
+    flagged = {name for name, files in read.items() if "data/asi.made" in files}
+    assert flagged == set(read) - {"asi_table5", "asi_table7", "asi_figure5", "asi_figure6"}
+
+
 def test_a_beir_folder_needs_no_download(tmp_path):
     folder = tmp_path / "it's mine"
     folder.mkdir()

@@ -22,6 +22,14 @@ FILES = {
     "drawn": lambda own: each_dataset(rules.negatives.output.drawn, among=TEXTS),
     "training curves": lambda own: list(curves()),
     "trained against start": lambda own: trained_against_start(),
+    "results of ASI": lambda own: [rules.asi_results.output.table],
+    "comparisons of ASI": lambda own: [rules.asi_results.output.comparisons],
+    "numbers of ASI": lambda own: [rules.asi_results.output.numbers],
+    "collection of ASI": lambda own: [f"data/{config['asi']['dataset']}/collection"],
+    "identifiers of ASI": lambda own: of_variant(rules.assign_ids.output.ids, "asi")[:1],
+    "identifiers of ASI++": lambda own: of_variant(rules.assign_ids.output.ids, "asi++")[:1],
+    "cold start of ASI": lambda own: of_variant(rules.cold_start.output.table, "asi-unseen"),
+    "cold start of ASI++": lambda own: of_variant(rules.cold_start.output.table, "asi++-unseen"),
 }
 # and values that come of the params.
 VALUES = {
@@ -29,9 +37,17 @@ VALUES = {
     "drawn systems": lambda own: config[own.figure]["systems"],
     "systems like JPQ": lambda own: of_jpq(),
     "names of training curves": lambda own: curves().values(),
+    "systems of ASI": lambda own: trained_on_all(),
+    "sparse systems of ASI": lambda own: sparse_baselines(),
+    "settings of ASI++": lambda own: told_settings(),
+    "dataset of ASI": lambda own: [config["asi"]["dataset"]],
 }
-# Those that git has, so that a flag tells those of this run: see the rule `results`.
+OF_FIGURE = {"results", "comparisons", "meta"}  # those of the figure that the report names
+# Those that git has, so that a flag tells those of this run: see the rule `results`. Each of these
+# tables has its own flag.
 FLAGGED = ("results", "comparisons", "latency", "groups", "scale")
+# ASI's tables have one together. A table of its settings is to tell those of that run.
+FLAGGED_ASI = {"results of ASI", "comparisons of ASI", "numbers of ASI", "settings of ASI++"}
 
 
 def read_by(own, source, wildcards=None):
@@ -40,9 +56,11 @@ def read_by(own, source, wildcards=None):
 
 
 def flags(own, wildcards):
-    """Return the flags of the tables that a report reads."""
-    read = [f for s in own.inputs().values() if s in FLAGGED for f in read_by(own, s)]
-    return [f"data/{Path(path).stem}.made" for path in read]
+    """Return the flags of what a report reads."""
+    read = own.inputs().values()
+    tables = [path for source in read if source in FLAGGED for path in read_by(own, source)]
+    of_asi = [rules.asi_results.output.made] if FLAGGED_ASI & set(read) else []
+    return [f"data/{Path(path).stem}.made" for path in tables] + of_asi
 
 
 def report_command(own, wildcards, output):
@@ -78,7 +96,8 @@ def check_report(own):
         refuse(own.path, f"another rule is named {own.name!r}", "Choose another name")
     check_names(own, "reads", own.inputs().values(), [*FILES, *VALUES])
     check_names(own, "beside", own.beside, reports())
-    check_names(own, "figure", [own.figure], [*CHECKED, ""])
+    others = [] if OF_FIGURE & set(own.inputs().values()) else ["asi", ""]
+    check_names(own, "figure", [own.figure], [*CHECKED, *others])
 
 
 try:
@@ -110,7 +129,7 @@ for _report in reports().values():
         conda:
             "../../environment.yml"
         resources:
-            mem_mb=1000,
+            mem_mb=_report.mem_mb,
             runtime=10,
         params:
             command=partial(report_command, _report),

@@ -1,4 +1,5 @@
-# What expand.smk, generative.smk and asi.smk ask about the trainings of ASI and of its generated queries.
+# What expand.smk, generative.smk, asi.smk and report.smk ask about the trainings of ASI and of its
+# generated queries.
 VARIANTS = Lazy(lambda: config["asi"]["systems"], entry)
 TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
 BASELINE = "data/{dataset}/generative/baselines/{system}/{split}.parquet"
@@ -42,11 +43,10 @@ def trained_on_all():
     return [v for v, own in VARIANTS.items() if not own["holdout"]]
 
 
-def shown_systems(wildcards):
-    """Return the options of table 1 and figure 1: the generative systems, and what compares words."""
+def sparse_baselines():
+    """Return the baselines that compare words."""
     facts = {s: SYSTEMS.facts(s) for s in config["asi"]["baselines"]}
-    sparse = [s for s, own in facts.items() if own.form == Form.RANKER and not own.trains]
-    return f"{repeat('system', trained_on_all())} {repeat('sparse', sparse)}"
+    return [s for s, own in facts.items() if own.form == Form.RANKER and not own.trains]
 
 
 def told_settings():

@@ -7,6 +7,7 @@ from jointir.errors import InputError
 from jointir.methods import asi
 from jointir.report import asi_paper
 from jointir.report.formats import Page, write_lines
+from jointir.report.known import report
 from jointir.settings import described
 
 SETTINGS = (
@@ -21,6 +22,13 @@ STATISTICS = (
 )
 
 
+@report(
+    stage="asi_report",
+    figure="asi",
+    reads={"setting": "settings of ASI++", "dataset": "dataset of ASI"},
+    writes={"out": "reports/asi_table4.md"},
+    needs=("asi++",),
+)
 def asi_table4(setting: list[str], dataset: str, out: Path) -> None:
     """Write the settings of ASI++ beside the paper's.
 
@@ -46,6 +54,11 @@ def asi_table4(setting: list[str], dataset: str, out: Path) -> None:
     write_lines([*page.lines(2), SETTINGS.format(dataset=dataset)], out)
 
 
+@report(
+    stage="asi_report",
+    reads={"collection": "collection of ASI"},
+    writes={"out": "reports/asi_table5.md"},
+)
 def asi_table5(collection: Path, out: Path) -> None:
     """Write how many documents, queries and judgements a collection has, beside the paper's.
 

@@ -13,6 +13,7 @@ from jointir.errors import InputError
 from jointir.measure.asi_results import CORRECT
 from jointir.report.asi_paper import DENSE, GENERATIVE, SPARSE
 from jointir.report.asi_tables import HYBRID, Measured, read_asi
+from jointir.report.known import report
 from jointir.report.styles import RC, in_order, label, save
 
 if TYPE_CHECKING:
@@ -106,6 +107,17 @@ def render(measured: Measured, drawn: list[Point]) -> "Figure":
     return fig
 
 
+@report(
+    stage="asi_report",
+    figure="asi",
+    category="Generative retrieval",
+    reads={
+        "results": "results of ASI",
+        "numbers": "numbers of ASI",
+        "system": "systems of ASI",
+        "sparse": "sparse systems of ASI",
+    },
+)
 def asi_figure1(
     results: Path, numbers: Path, out: Path, png: Path, system: list[str], sparse: list[str]
 ) -> None:

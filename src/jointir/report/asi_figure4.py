@@ -5,11 +5,18 @@ from pathlib import Path
 from jointir.measure.asi_results import CORRECT
 from jointir.report.asi_tables import HYBRID, MEASURES, WIDER, read_asi
 from jointir.report.formats import Page, write_lines
+from jointir.report.known import report
 from jointir.report.styles import label
 
 WANTED = ("asi++", "asi++-pq", "asi++-rq")
 
 
+@report(
+    stage="asi_report",
+    figure="asi",
+    reads={"results": "results of ASI", "numbers": "numbers of ASI"},
+    writes={"out": "reports/asi_figure4.md"},
+)
 def asi_figure4(results: Path, numbers: Path, out: Path) -> None:
     """Write ASI++ with each of the three semantic indexing modules.
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from jointir.data.store import read_corpus
 from jointir.generative.ids import read_ids
+from jointir.report.known import report
 from jointir.report.styles import RC, save
 
 if TYPE_CHECKING:
@@ -64,6 +65,14 @@ def branches(ids: np.ndarray, texts: list[str], titles: list[str]) -> list[tuple
     return lines
 
 
+@report(
+    stage="asi_report",
+    figure="asi",
+    category="Generative retrieval",
+    reads={"collection": "collection of ASI", "ids": "identifiers of ASI++"},
+    needs=("asi++",),
+    mem_mb=2000,
+)
 def asi_figure5(collection: Path, ids: Path, out: Path, png: Path) -> None:
     """Draw the most used prefixes, each with the words that set it apart from its siblings."""
     import matplotlib

@@ -8,6 +8,7 @@ from jointir.errors import InputError
 from jointir.generative.ids import keys
 from jointir.readers import read_parquet
 from jointir.report.asi_tables import read_asi
+from jointir.report.known import report
 from jointir.report.styles import RC, save
 
 ABLATION = {  # the name under each bar: what is left out
@@ -21,6 +22,12 @@ CUTS = (5, 10)
 SAMPLE = 10_000  # documents of figure 6, as in the paper
 
 
+@report(
+    stage="asi_report",
+    figure="asi",
+    category="Generative retrieval",
+    reads={"results": "results of ASI", "numbers": "numbers of ASI"},
+)
 def asi_figure3(results: Path, numbers: Path, out: Path, png: Path) -> None:
     """Draw expectation R@5 and R@10 as criteria are left out one after the other.
 
@@ -63,6 +70,13 @@ def sharing(ids: list[str], seed: int = 0) -> np.ndarray:
     return counts[group]
 
 
+@report(
+    stage="asi_report",
+    figure="asi",
+    category="Generative retrieval",
+    reads={"asi": "identifiers of ASI", "asi_plus": "identifiers of ASI++"},
+    needs=("asi", "asi++"),
+)
 def asi_figure6(asi: Path, asi_plus: Path, out: Path, png: Path) -> None:
     """Draw how many documents share an identifier with a document, ASI against ASI++."""
     import matplotlib

@@ -8,6 +8,7 @@ from jointir.report import asi_paper
 from jointir.report.asi_paper import DENSE, GENERATIVE, SPARSE
 from jointir.report.asi_tables import HYBRID, TESTED, WIDER, Measured, cell, read_asi
 from jointir.report.formats import Page, write_lines
+from jointir.report.known import report
 from jointir.report.styles import in_order, label
 
 HEADER = ["system", "decoding", "R@1", "R@5", "R@10", "MRR@10"]
@@ -83,6 +84,18 @@ def groups(measured: Measured, systems: list[str], sparse: list[str]) -> list[Pa
     ]
 
 
+@report(
+    stage="asi_report",
+    figure="asi",
+    reads={
+        "results": "results of ASI",
+        "numbers": "numbers of ASI",
+        "comparisons": "comparisons of ASI",
+        "system": "systems of ASI",
+        "sparse": "sparse systems of ASI",
+    },
+    writes={"out": "reports/asi_table1.md"},
+)
 def asi_table1(
     results: Path,
     numbers: Path,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from jointir.report.asi_tables import DECODINGS, Measured, cell, read_asi
 from jointir.report.formats import Page, write_lines
+from jointir.report.known import report
 from jointir.report.styles import in_order, label
 
 NUMBERS = {  # of the identifiers, and with how many digits
@@ -47,6 +48,12 @@ def _entropy(measured: Measured, system: str, position: int) -> str:
     return "-" if bits.empty else f"{cell(bits, 2)} ({perplexity.mean():.0f})"
 
 
+@report(
+    stage="asi_report",
+    figure="asi",
+    reads={"results": "results of ASI", "numbers": "numbers of ASI", "system": "systems of ASI"},
+    writes={"out": "reports/asi_table2.md"},
+)
 def asi_table2(results: Path, numbers: Path, out: Path, system: list[str]) -> None:
     """Write how the identifiers of each system use their space.
 

@@ -8,6 +8,7 @@ from jointir.measure.cold_start import CATEGORIES
 from jointir.readers import read_csv
 from jointir.report.asi_tables import NOTE, cell
 from jointir.report.formats import Page, write_lines
+from jointir.report.known import report
 
 READINGS = ("correct id", "expectation")
 COLD = (
@@ -18,6 +19,14 @@ COLD = (
 )
 
 
+@report(
+    stage="asi_report",
+    figure="asi",
+    reads={"asi": "cold start of ASI", "asi_plus": "cold start of ASI++"},
+    writes={"out": "reports/asi_table3.md"},
+    needs=("asi-unseen", "asi++-unseen"),
+    optional=True,
+)
 def asi_table3(asi: list[Path], asi_plus: list[Path], out: Path) -> None:
     """Write effectiveness for seen and for unseen documents, ASI against ASI++.
 

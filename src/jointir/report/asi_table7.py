@@ -8,6 +8,7 @@ from jointir.data.store import document_texts, read_corpus
 from jointir.generative.ids import read_ids
 from jointir.report.asi_figure5 import telling_words
 from jointir.report.formats import Page, write_lines
+from jointir.report.known import report
 
 CASES, TITLES = 5, 4  # identifiers, and at most as many documents of each
 LONGEST = 60  # characters of a title
@@ -31,6 +32,14 @@ def drawn(groups: list[np.ndarray], seed: int = 0) -> list[np.ndarray]:
     return [groups[i] for i in np.sort(chosen)]
 
 
+@report(
+    stage="asi_report",
+    figure="asi",
+    reads={"collection": "collection of ASI", "ids": "identifiers of ASI++"},
+    writes={"out": "reports/asi_table7.md"},
+    needs=("asi++",),
+    mem_mb=2000,
+)
 def asi_table7(collection: Path, ids: Path, out: Path) -> None:
     """Write a few identifiers that several documents share: how many, their words, their titles."""
     corpus, codes = read_corpus(collection), read_ids(ids)[1]

@@ -33,8 +33,10 @@ class Report:
     reads: {option: of FILES or VALUES}, where the two names differ.
     writes: {option: path}, where it is not reports/NAME with the ending of WRITTEN.
     needs: systems that `figure` has to show.
+    optional: its stage leaves it out where one of these is not shown.
     beside: reports that are made, too, for whoever asks for this one.
     prints: the one of these whose text is printed at the end.
+    mem_mb: MB of memory that its job asks for.
     """
 
     name: str
@@ -46,8 +48,10 @@ class Report:
     reads: dict[str, str] = field(default_factory=dict)
     writes: dict[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    optional: bool = False
     beside: tuple[str, ...] = ()
     prints: str = ""
+    mem_mb: int = 1000
 
     @property
     def command(self) -> str:
@@ -61,8 +65,9 @@ class Report:
 
     @property
     def title(self) -> str:
-        """What an error calls it: "Figure 7" of figure7."""
-        return re.sub(r"(?<=[a-z])(?=\d)", " ", self.name.replace("_", " ")).capitalize()
+        """What an error calls it: "Figure 7" of figure7, "ASI's table 3" of asi_table3."""
+        words = re.sub(r"^asi_", "ASI's ", self.name).replace("_", " ")
+        return re.sub(r"(?<=[a-z])(?=\d)", " ", words[0].upper() + words[1:])
 
     def outputs(self) -> dict[str, str]:
         """Return the path of each option that is a file to write."""
