@@ -330,7 +330,7 @@ def test_star_from_half_precision_learns_as_from_its_float32_copy(tiny, tmp_path
         docs, out = tmp_path / f"{name}.npy", tmp_path / f"{name}-out"
         embed(tiny.collection, tmp_path / f"{name}-in", docs, "document", dtype="float32")
         start = tmp_path / f"{name}-in"
-        flat(star_module.star)(tiny.collection, start, docs, out, tmp_path / "scratch", **STAR)
+        flat(star_module.star)(tiny.collection, start, out, tmp_path / "scratch", docs, **STAR)
         trained.append([load_file(p) for p in sorted(out.rglob("*.safetensors"))])
     before = [load_file(p) for p in sorted((tmp_path / "half-in").rglob("*.safetensors"))]
     moved = 0.0

@@ -115,14 +115,14 @@ def test_every_second_query_is_generated_where_there_are_such():
     drawn = examples(real=10)  # of 24: their documents move to none of the generated ones
     plain, seen = examples(), set()
     for step in range(20):
-        e, target, _ = drawn(step, 12)
+        e, target, _ = drawn(step, HALF)
         rows = [int((drawn.queries - own).norm(dim=1).argmin()) for own in e[:6]]
         assert [row >= 10 for row in rows] == [True, False] * 3
         for row, found in zip(rows, target[:6, 0].tolist(), strict=True):
             assert found in drawn.relevant[row]
         seen.update(rows)
         # where all of them are real, what is drawn is what it was
-        assert torch.equal(plain(step, 12)[0], examples(real=24)(step, 12)[0])
+        assert torch.equal(plain(step, HALF)[0], examples(real=24)(step, HALF)[0])
     assert len(seen) > 18
 
 

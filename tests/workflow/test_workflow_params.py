@@ -46,6 +46,7 @@ def another(path: tuple, value: object) -> object:
         "decoder": "bart" if value == "prefix" else "prefix",
         "nearby": 0.4,
         "queries": 100,
+        "sentences": 32,
         "moved": 0.5,
         "vectors": "random",
         "general": 0.2,

@@ -119,7 +119,7 @@ for _report in reports().values():
             style=["src/jointir/report/matplotlibrc"] if "png" in _report.options else [],
             made=partial(flags, _report),
             needed=needed(_report.figure, _report.title, *_report.needs),
-            beside=[path for name in _report.beside for path in reports()[name].outputs().values()],
+            beside=[reports()[name].outputs()["out"] for name in _report.beside],
         output:
             **{o: report_output(_report, o, path) for o, path in _report.outputs().items()},
         log:

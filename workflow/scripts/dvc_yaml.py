@@ -12,6 +12,19 @@ HEADER = f"# Written by `{BRIDGE} write` from Snakemake's DAG: do not edit.\n"
 WIDTH = 120
 
 
+class Flow(list):
+    """A list that YAML writes in as few lines as it takes."""
+
+
+class Dumper(yaml.SafeDumper):
+    """Writes a Flow so."""
+
+
+Dumper.add_representer(
+    Flow, lambda dumper, own: dumper.represent_sequence("tag:yaml.org,2002:seq", own, True)
+)
+
+
 @functools.cache
 def params() -> dict[str, dict]:
     """Return {file: what is in it} of params/."""
@@ -76,7 +89,7 @@ def stage(name: str, dag: Dag, tracked: dict[str, list[str]]) -> dict:
         "cmd": f"{BRIDGE} run {name}",
         "deps": sorted({package(holder(path, known)) for path in read} - set(tracked[name])),
         "params": param_files(params_of(name, dag)),
-        "outs": [out(path) for path in tracked[name]],
+        "outs": Flow(out(path) for path in tracked[name]),
     }
 
 
@@ -93,5 +106,5 @@ def pipeline(dag: Dag) -> str:
         "plots": [{"effectiveness": plot}],  # drawn by .dvc/plots/effectiveness.json
         **({"artifacts": dag.models} if dag.models else {}),
     }
-    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=WIDTH)
-    return HEADER + text
+    how = {"sort_keys": False, "default_flow_style": None, "width": WIDTH}
+    return HEADER + yaml.dump(content, Dumper=Dumper, **how)

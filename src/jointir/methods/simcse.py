@@ -8,7 +8,7 @@ from jointir.methods.facts import DUAL, PRETRAINED, encoder
 from jointir.methods.shared import Trained
 from jointir.settings import Option
 
-FACTS = encoder({}, shares=True, start=(PRETRAINED, *DUAL))
+FACTS = encoder({}, start=(PRETRAINED, *DUAL))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from jointir.methods.arguments import UNSAMPLED, EncoderFiles, SampleOptions
 from jointir.methods.simcse import Settings
 from jointir.train.dev import dual_validation
 from jointir.train.loop import decayed
-from jointir.train.processes import embed_together, place
+from jointir.train.processes import place
 from jointir.train.training import Training
 
 
@@ -68,7 +68,7 @@ def simcse(files: EncoderFiles, settings: Settings, dev: SampleOptions = UNSAMPL
     def loss_of(step: int) -> torch.Tensor:
         tokens = model.tokenize(texts[step * B : (step + 1) * B], "document")
         with autocast(model.device, bf16):
-            views = [embed_together(model, tokens).float() for _ in range(2)]
+            views = [model(tokens).float() for _ in range(2)]
         return contrast(*views, settings.temperature)
 
     weights = list(model.parameters())
