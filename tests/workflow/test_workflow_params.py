@@ -51,7 +51,7 @@ def another(path: tuple, value: object) -> object:
         "vectors": "random",
         "general": 0.2,
         "search": 0.3,
-        "dropout": not value if isinstance(value, bool) else 0.1,
+        "dropout": not value if isinstance(value, bool) else 0.2,
         "consistency": 0.5,
         "seeds": [2],
         "length": 3,
