@@ -3,9 +3,9 @@
 
 rule asi_results:
     input:
-        ids=of_variants(rules.assign_ids.output.ids),
-        meta=of_variants(rules.generate.output.meta),
-        values=of_variants(rules.measure_ids.output.values),
+        ids=each_training(rules.assign_ids.output.ids),
+        meta=each_training(rules.generate.output.meta),
+        values=each_training(rules.measure_ids.output.values),
         baselines=of_baselines(BASELINE),
         baseline_meta=of_baselines(RANKED, [""]),
         encoders=lambda w: list(dense_encoders().values()),

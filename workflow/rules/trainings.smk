@@ -1,3 +1,5 @@
+from jointir.methods.asi import FOUND, LEAST, NONE
+
 # What expand.smk, generative.smk, asi.smk and report.smk ask about the trainings of ASI and of its
 # generated queries.
 VARIANTS = Lazy(lambda: config["asi"]["systems"], entry)
@@ -7,10 +9,6 @@ GENERATED = "data/{dataset}/expand/queries.parquet"  # written for documents
 RANKED = "data/{dataset}/runs/{system}/flat/meta.json"
 # of a model whose identifiers are given
 SHAPE = ("indexer", "length", "vocabulary", "decoder", "layers", "width", "prototypes")
-# of those whose identifiers are learned, and of most kinds that are given
-LEAST = {"length": 1, "vocabulary": 2}
-# of kinds whose tokens are as many as the documents, or as their names have
-FOUND = {"atomic": {"length": 1, "vocabulary": 0}, "name": {"vocabulary": 0}}
 # of an entry: not options of the training
 OWN = {"train_decoder", "seeds", "start", "beam", "hybrid_beam", "given", "clusters", "expansion"}
 
@@ -86,7 +84,7 @@ def shaped(wildcards):
     if settings["decoder"] == "linear" and kind != "atomic":
         found = "linear writes one token, and these identifiers have more"
         refuse(told_of(wildcards, "decoder"), found, "Choose another one, or `given: atomic`")
-    if settings["indexer"] == "none" and not kind:
+    if settings["indexer"] == NONE and not kind:
         found = "none, and no identifiers are `given`"
         refuse(told_of(wildcards, "indexer"), found, "Choose a module, or a kind of identifiers")
     if "clusters" in settings and kind != "tree":
@@ -134,11 +132,6 @@ def of_variant(pattern, variant):
     return expand(str(pattern), dataset=own, variant=variant, seed=seeds)
 
 
-def of_variants(pattern):
-    """Return `pattern` for every variant and seed of the dataset that is reported."""
-    return [path for variant in VARIANTS for path in of_variant(pattern, variant)]
-
-
 def generator(wildcards):
     """Return the generator that the pipeline trains; none where a checkpoint takes its place."""
     return [] if config["expand"]["checkpoint"] else [rules.doc2query.output.model]
@@ -167,7 +160,7 @@ def generated_queries():
 
 
 def vocabularies():
-    """Return V of every training, in the order of `of_variants`."""
+    """Return V of every training, in the order of `each_training`."""
     return [own["vocabulary"] for own in VARIANTS.values() for _ in own["seeds"]]
 
 

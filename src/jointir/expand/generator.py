@@ -136,8 +136,9 @@ class Generator(nn.Module):
         """Write a folder: `encoder/`, and the rest as JSON and safetensors."""
         with atomic(out) as scratch:
             self.encoder.save(scratch / "encoder")
-            weights = {n: t.contiguous().clone() for n, t in self.state_dict().items()}
-            own = {n: t for n, t in weights.items() if not n.startswith(("encoder.", "_words."))}
+            weights = self.state_dict().items()
+            own = {n: t for n, t in weights if not n.startswith(("encoder.", "_words."))}
+            own = {n: t.contiguous().clone() for n, t in own.items()}
             save_file(own | {"vocabulary": self.vocabulary.contiguous()}, scratch / WEIGHTS)
             write_json(scratch / SETTINGS, {"layers": self.layers})
 

@@ -17,7 +17,7 @@ from jointir.generative.model import GenerativeRetriever, Shape
 from jointir.generative.objective import Criteria, Objective
 from jointir.generative.pairs import Pairs
 from jointir.generative.warm import distil
-from jointir.methods.asi import NONE, Settings
+from jointir.methods.asi import LEAST, NONE, Settings
 from jointir.progress import say
 from jointir.train.norm import mean_squared_norm
 from jointir.train.training import Training
@@ -99,7 +99,7 @@ def _check_learned(settings: Settings) -> None:
     """Refuse what only a retriever with given identifiers may leave open."""
     if settings.indexer == NONE:
         raise InputError("asi.indexer", "none learns no identifiers", "Choose mlp, pq or rq")
-    for name, least in (("length", 1), ("vocabulary", 2)):
+    for name, least in LEAST.items():
         if (value := getattr(settings, name)) < least:
             raise InputError(f"asi.{name}", f"{value} is too few", f"Set {least} at least")
 

@@ -12,6 +12,7 @@ from jointir.generative.given import given_ids
 from jointir.generative.ids import write_ids
 from jointir.generative.model import GenerativeRetriever, Shape
 from jointir.generative.names import name_ids
+from jointir.methods.asi import FOUND
 from jointir.train.norm import mean_squared_norm
 
 
@@ -54,7 +55,7 @@ def fixed_ids(
             codes = name_ids(titles, dual.model.tokenizer, length, collection)
         else:
             codes = given_ids(kind, matrix, length, vocabulary, seed, clusters)
-    V = int(codes.max()) + 1 if kind in ("atomic", "name") else vocabulary
+    V = int(codes.max()) + 1 if kind in FOUND else vocabulary
     shape = Shape(indexer, codes.shape[1], V, decoder, layers, width, prototypes)
     GenerativeRetriever(dual, shape, unit).save(out)
     write_ids(ids, corpus["doc_id"], codes)

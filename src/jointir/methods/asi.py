@@ -8,6 +8,10 @@ from jointir.methods.shared import Holdout, Trained
 from jointir.settings import Option
 
 NONE = "none"  # of an indexing module, where identifiers are given
+# of those that are learned, and of most kinds that are given
+LEAST = {"length": 1, "vocabulary": 2}
+# of kinds whose tokens are as many as the documents, or as their names have
+FOUND = {"atomic": {"length": 1, "vocabulary": 0}, "name": {"vocabulary": 0}}
 DECODERS = ("prefix", "bart", "linear")
 FACTS = Facts(Form.IDENTIFIERS, {"start": (PRETRAINED, *DUAL)}, needs_text=True)
 

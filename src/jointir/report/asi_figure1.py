@@ -42,9 +42,8 @@ def points(measured: Measured, systems: list[str], sparse: list[str]) -> list[Po
 
     systems: the generative ones. sparse: those of the others that compare words.
     """
-    others = [s for s in measured.rows["system"].unique() if measured.ranks(s)]
     found = []
-    for system in in_order([*others, *systems]):
+    for system in in_order([*measured.rankers(), *systems]):
         settings = [s for s in measured.settings(system) if not s.endswith(CORRECT)]
         for setting in [s for s in settings if s in (settings[0], HYBRID)]:
             group = RESCORED if setting == HYBRID else GENERATIVE

@@ -68,7 +68,7 @@ def groups(measured: Measured, systems: list[str], sparse: list[str]) -> list[Pa
 
     systems: the generative ones. sparse: those of the others that compare words.
     """
-    others = in_order(s for s in measured.rows["system"].unique() if measured.ranks(s))
+    others = in_order(measured.rankers())
     ranked = [(s, setting) for s in others for setting in measured.settings(s)]
     found = [(s, setting) for s in in_order(systems) for setting in measured.settings(s)]
     of_words = [key for key in ranked if key[0] in sparse]

@@ -97,6 +97,10 @@ class Measured:
         """Return whether a system ranks documents, and has no identifiers."""
         return not self._has(system, "unique ids")
 
+    def rankers(self) -> list[str]:
+        """Return the systems that rank documents."""
+        return [s for s in self.rows["system"].unique() if self.ranks(s)]
+
     def note(self) -> str:
         """Return what was searched, and how to read the numbers."""
         name = next(s for s in self.rows["system"].unique() if not self.ranks(s))

@@ -15,6 +15,7 @@ are scaled as in every training here, theirs are not.
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from jointir.methods.arguments import UNSAMPLED, EncoderFiles, SampleOptions
 from jointir.methods.dual import IN_BATCH, Settings
 from jointir.train.batches import Batches
 from jointir.train.dev import dual_validation
-from jointir.train.dual_encoder import fit
+from jointir.train.dual_encoder import fit, margin_loss, star_loss
 from jointir.train.mining import negatives_of
 from jointir.train.negatives import Periodic, bm25_negatives, random_negatives, refreshed
 from jointir.train.norm import mean_squared_norm
@@ -78,4 +79,5 @@ def dual(files: EncoderFiles, settings: Settings, dev: SampleOptions = UNSAMPLED
         if source:
             source.remove()
 
-    fit(training, batches, factor, None if alone else settings.random_weight, chooser, save)
+    loss = margin_loss if alone else partial(star_loss, random_weight=settings.random_weight)
+    fit(training, batches, factor, loss, chooser, save)

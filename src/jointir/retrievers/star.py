@@ -6,6 +6,8 @@ high and over the other documents of the batch. The authors' code (DRhard, model
 over all pairs of the batch; here a query's own hard negative has half of the loss.
 """
 
+from functools import partial
+
 import numpy as np
 
 from jointir.data.store import document_texts, read_corpus
@@ -18,7 +20,7 @@ from jointir.methods.star import Settings
 from jointir.progress import heartbeat
 from jointir.train.batches import Batches
 from jointir.train.dev import dual_validation
-from jointir.train.dual_encoder import fit
+from jointir.train.dual_encoder import fit, star_loss
 from jointir.train.mining import mine, negatives_of
 from jointir.train.norm import mean_squared_norm
 from jointir.train.pairs import used_pairs
@@ -51,4 +53,5 @@ def star(files: EncoderFiles, settings: Settings, dev: SampleOptions = UNSAMPLED
     batches = Batches(model, pairs, lambda _: mined, bodies, settings.batch, settings.seed)
     factor = settings.scale / mean_squared_norm(model, files.collection)
     chooser = dual_validation(files.collection, dev, model)
-    fit(training, batches, factor, settings.random_weight, chooser, lambda: model.save(files.out))
+    loss = partial(star_loss, random_weight=settings.random_weight)
+    fit(training, batches, factor, loss, chooser, lambda: model.save(files.out))

@@ -46,15 +46,15 @@ def fit(
     training: Training,
     batches: Batches,
     factor: float,
-    random_weight: float | None,
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     chooser: Validation | None,
     save: Callable[[], None],
 ) -> None:
-    """Train the model of `batches` on them with `star_loss`, or with `margin_loss`.
+    """Train the model of `batches` on them.
 
-    factor: on inner products as they are. random_weight: of the other documents of the batch; None
-    where these alone are negatives, for `margin_loss`. chooser: of the weights that are kept. save:
-    as for `Training.run`.
+    factor: on inner products as they are. loss: of a batch's scores and of which pairs are never
+    negatives, as `margin_loss` and, with its weight, `star_loss`. chooser: of the weights that are
+    kept. save: as for `Training.run`.
     """
     model, bf16 = batches.model, has_bf16(batches.model.device)
 
@@ -62,10 +62,7 @@ def fit(
         q, d, relevant = batches(step)
         with autocast(model.device, bf16):
             scores = embed_together(model, q) @ embed_together(model, d).T  # [B, 2B], or [B, B]
-        scores, relevant = factor * scores.float(), relevant.to(model.device)
-        if random_weight is None:
-            return margin_loss(scores, relevant)
-        return star_loss(scores, relevant, random_weight)
+        return loss(factor * scores.float(), relevant.to(model.device))
 
     weights = list(model.parameters())
     training.run(model, decayed(weights), loss_of, weights, save, chooser)
