@@ -9,8 +9,8 @@ the command line and the registry of search load what they need late. Under `if 
 is never run, so that it makes no circle: `encode.fit` names in an annotation the class that calls
 it. It has to go downwards all the same, for who reads the lower module has to know the upper one.
 
-`train` of a method's file is a stage, and no module of the package calls it: what it imports counts
-as the command line's, like the stages that are named there.
+`train` of a method's file is a stage, and `searcher` is called by the registry of search alone:
+what they import counts as the command line's, like the stages that are named there.
 """
 
 import ast
@@ -37,6 +37,7 @@ LAYERS = [
     ("report",),
     ("cli", "faults", "__main__"),
 ]
+LATE = ("train", "searcher")  # functions of a method's module that run what is above it
 NAMED = re.compile(r"jointir((\.\w+)+)(:\w+)?")  # a whole string: "jointir.joint.jpq:jpq"
 
 
@@ -90,10 +91,10 @@ def for_types(tree: ast.AST) -> set[ast.AST]:
 
 
 def of_stage(tree: ast.Module, module: str) -> set[ast.AST]:
-    """Return the nodes in `train` of a method's module."""
+    """Return the nodes in `train` or `searcher` of a method's module."""
     if not module.startswith("methods."):
         return set()
-    stages = (n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "train")
+    stages = (n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name in LATE)
     return {node for stage in stages for statement in stage.body for node in ast.walk(statement)}
 
 

@@ -23,7 +23,7 @@ import typer
 from jointir.errors import InputError
 from jointir.faults import told
 from jointir.methods.facts import Form
-from jointir.methods.known import facts, fitted, path_of, trained
+from jointir.methods.known import facts, fitted, libraries, path_of, trained
 from jointir.numbers import check_number, check_seed
 from jointir.report.known import reports
 from jointir.settings import Checked, described
@@ -31,7 +31,7 @@ from jointir.settings import Checked, described
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 # Imported only when called: torch alone takes seconds to load. Beside these, each method of
-# `fitted()` and `trained()` is a stage, and each figure and table of `reports()`.
+# `fitted()`, `libraries()` and `trained()` is a stage, and each figure and table of `reports()`.
 STAGES = {
     "download-wheels": "jointir.data.download:download_wheels",
     "download-archives": "jointir.data.archives:download_archives",
@@ -47,7 +47,6 @@ STAGES = {
     "bm25": "jointir.search.bm25:bm25",
     "late-search": "jointir.retrievers.late_search:late_search",
     "ivf": "jointir.search.ivf:ivf",
-    "ann-build": "jointir.search.ann.registry:ann_build",
     "distill": "jointir.joint.distill:distill",
     "tune": "jointir.joint.tune:tune",
     "negatives": "jointir.joint.negatives:negatives",
@@ -209,6 +208,8 @@ def stages() -> dict[str, str]:
 
     for method in fitted():
         add(method, "jointir.search.build:stage", path_of(method), "`new`")
+    for method in libraries():
+        add(method, "jointir.search.ann.registry:stage", path_of(method), "`searcher`")
     for method in trained():
         room = "joint" if facts()[method].form == Form.INDEX else "retrievers"
         add(method, f"jointir.{room}.stage:stage", path_of(method), "`train`")

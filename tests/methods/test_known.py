@@ -90,6 +90,8 @@ def test_a_whole_method_is_read(added):
         ("Settings(Built)", "Settings(Checked)", "its `Settings` has no M. Put it on top of `Bu"),
         ("more: int", "out: int", "the setting 'out' has a name that the pipeline takes. Rename"),
         ("more: int", "like: int", "the setting 'like' has a name that the pipeline takes. Rena"),
+        ("Form.INDEX", "Form.LIBRARY", "an index of a library has `searcher`, and nothing else h"),
+        ("def new", "def searcher", "an index of a library has `searcher`, and nothing else has. "),
         ("more: int", "more: list", "the setting 'more' is no bool, int, float or str. Give it"),
     ],
 )

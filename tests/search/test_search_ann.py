@@ -13,12 +13,18 @@ import pytest
 
 from jointir.errors import InputError
 from jointir.files import read_json, write_json
+from jointir.methods.brute_force import Settings as Flat
+from jointir.methods.known import facts, libraries, module
 from jointir.search.ann import registry
-from jointir.search.ann.registry import LIBRARIES, SYSTEMS, ann_build, open_index, searcher_class
+from jointir.search.ann.registry import ann_build, open_index, searcher_class
 from jointir.search.ann.with_faiss import FaissSearcher
+from jointir.search.fits import check_library, typed
 from jointir.search.index import index_bytes
 from jointir.search.searcher import Searcher
+from jointir.settings import Checked, described
 
+SYSTEMS = libraries()
+LIBRARIES = {name: facts()[name].library for name in SYSTEMS if facts()[name].library}
 N, D, M = 2000, 32, 16
 OPQ = f"M={M} iterations=1 sample=1000"
 
@@ -64,11 +70,17 @@ def recall(rows: np.ndarray) -> float:
     return np.mean([len(set(found) & set(exact)) / 10 for found, exact in pairs])
 
 
+def settings_of(system: str, **changed: float | None) -> Checked:
+    """Return the settings of its case, some of them changed, or taken away."""
+    settings = registry.read_settings(CASES[system].settings.split()) | changed
+    return typed(system, {name: value for name, value in settings.items() if value is not None})
+
+
 def built(system: str, docs: np.ndarray = DOCS, seed: int = 1, **changed: float | None) -> Searcher:
     """Return an index with some settings of its case changed, or taken away."""
-    settings = registry.read_settings(CASES[system].settings.split()) | changed
-    settings = {name: value for name, value in settings.items() if value is not None}
-    return searcher_class(system).build(docs, settings, seed, 1)
+    settings = settings_of(system, seed=seed, **changed)
+    check_library(system, settings, *docs.shape)
+    return searcher_class(system).build(docs, settings, 1)
 
 
 def answers(found: Searcher, system: str, threads: int = 1) -> np.ndarray:
@@ -87,7 +99,7 @@ def folder(system, tmp_path_factory) -> Path:
     """Return the folder in which the stage left an index over float16 documents."""
     out = tmp_path_factory.mktemp(system)
     np.save(out / "docs.npy", DOCS)
-    ann_build(system, out / "docs.npy", out / "index", CASES[system].settings.split())
+    ann_build(system, out / "docs.npy", out / "index", settings_of(system, seed=1))
     return out / "index"
 
 
@@ -96,7 +108,7 @@ def test_other_metrics_would_not_reach_the_recall_that_is_asked():
     distances = ((QUERIES[:, None] - docs) ** 2).sum(axis=2)
     cosines = PRODUCTS / np.linalg.norm(docs, axis=1)
     asked = min(case.recall[-1] for case in CASES.values())
-    assert recall(FaissSearcher.build(DOCS, {}, 1, 1).search(QUERIES, 10, 0, 1)[1]) == 1
+    assert recall(FaissSearcher.build(DOCS, Flat(), 1).search(QUERIES, 10, 0, 1)[1]) == 1
     assert recall(np.argsort(distances)) < 0.2 < recall(np.argsort(-cosines)) < 0.4 < asked
 
 
@@ -207,13 +219,13 @@ def test_a_folder_of_another_system_or_other_documents(system, folder, tmp_path,
 
 
 def test_settings_that_are_not_the_systems_own(system):
-    names = list(searcher_class(system).LEAST)
+    names = [name for name in described(module(system).Settings) if name != "seed"]
     refused = [({"metric": 1}, f"settings: 'metric' is unknown. Give {', '.join(names)}")]
     refused += [({name: None}, f"settings: '{name}' is missing. Give ") for name in names]
-    refused += [({name: -1}, f"{name}: -1 is too small. Set it to ") for name in names]
+    refused += [({name: -1}, f"--{name.replace('_', '-')}: -1") for name in names]
     for changed, message in refused:
         with pytest.raises(InputError) as e:
-            built(system, **changed)
+            settings_of(system, **changed)
         assert str(e.value).startswith(message)
 
 
@@ -229,7 +241,7 @@ REFUSED = [
     ("hnsw-opq", {"M": 5}, r"M: 5 does not divide the dimension 32"),
     ("hnsw-opq", {"sample": 255}, r"sample: 255 documents, training takes 256\. Set it to 256"),
     ("opq-scann", {"M": 3}, r"M: 3 bytes are 6 codes, .*Choose one of \[1, 2, 4, 8, 16\]"),
-    ("scann", {"bits": 5}, r"bits: 5 a code\. Choose one of \[4, 8\]"),
+    ("scann", {"bits": 5}, r"bits: 5 is unknown\. Choose one of 4, 8"),
     ("imi", {"docs": DOCS[:, 1:]}, r"imi: 31 dimensions have no equal halves"),
     ("falconn", {"hash_functions": 20}, r"hash_functions: 20: More than 64 .*Choose fewer"),
 ]
@@ -246,7 +258,7 @@ def test_too_few_documents(system, tmp_path):
     few = FEW.get(system, 0)
     np.save(tmp_path / "docs.npy", DOCS[:few])
     with pytest.raises(InputError, match=rf"docs\.npy: has the|documents: {few}, .*Use a larger"):
-        ann_build(system, tmp_path / "docs.npy", tmp_path / "i", CASES[system].settings.split())
+        ann_build(system, tmp_path / "docs.npy", tmp_path / "i", settings_of(system))
     assert [p.name for p in tmp_path.iterdir()] == ["docs.npy"]
     found = built(system, DOCS[: few + 1], **({"sample": 0} if "opq" in system else {}))
     assert found.search(QUERIES, 1, 10, 1)[1].max() <= few
@@ -257,12 +269,13 @@ def test_documents_that_are_not_finite_or_no_matrix(tmp_path):
     for wrong, found in ((docs, "row 77 holds numbers"), (docs[0], r"has the shape \(32,\)")):
         np.save(tmp_path / "docs.npy", wrong)
         with pytest.raises(InputError, match=rf"docs\.npy: {found}.*Give embeddings"):
-            ann_build("hnsw", tmp_path / "docs.npy", tmp_path / "i", [])
+            ann_build("hnsw", tmp_path / "docs.npy", tmp_path / "i", settings_of("hnsw"))
 
 
 @pytest.mark.parametrize("name", sorted(LIBRARIES))
 def test_without_its_library_a_system_names_the_extra(monkeypatch, name):
-    monkeypatch.delitem(sys.modules, SYSTEMS[name].split(":")[0], raising=False)
+    for loaded in [one for one in sys.modules if one.startswith("jointir.search.ann.with_")]:
+        monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setitem(sys.modules, LIBRARIES[name], None)
     assert [registry.missing(system) for system in ("hnsw", name)] == ["", LIBRARIES[name]]
     with pytest.raises(InputError, match=rf"{name}: its library .*{LIBRARIES[name]}.*jointir\[ann"):

@@ -10,20 +10,15 @@ import pytest
 import tiny as tiny_data
 from jointir.encode.matrix import read_embeddings, read_matrix, read_query_matrix
 from jointir.errors import InputError
-from jointir.methods.known import fitted
-from jointir.search.ann.registry import SYSTEMS, ann_build
-from jointir.search.fits import LEAST, WIDE, check
+from jointir.methods.known import fitted, libraries
+from jointir.search.ann.registry import ann_build
+from jointir.search.fits import WIDE, check, typed
 
 N, D = 1000, 64
 HNSW = {"links": 8, "ef_construction": 40}
 OPQ = {"iterations": 1, "sample": 0}
 SCANN = {"bits": 4, "M": 16, "anisotropic": 0.2}
-FITTING = {
-    "brute-force": {},
-    "lsh": {"M": 100},
-    "itq-lsh": {"M": 8},
-    "ivf-jpq": {"M": 16, "nlist": 1000},
-    **{system: {"M": 16, "sample": 500} for system in WIDE if system != "ivf-jpq"},
+LIBRARIES = {
     "annoy": {"trees": 10},
     "falconn": {"tables": 5, "hash_functions": 2},
     "flann": {"trees": 4},
@@ -33,18 +28,20 @@ FITTING = {
     "scann": SCANN,
     "opq-scann": SCANN | OPQ,
 }
+FITTING = {
+    "brute-force": {},
+    "lsh": {"M": 100},
+    "itq-lsh": {"M": 8},
+    "ivf-jpq": {"M": 16, "nlist": 1000},
+    **{system: {"M": 16, "sample": 500} for system in WIDE if system != "ivf-jpq"},
+    **LIBRARIES,
+}
 
 
 def test_every_system_is_known():
-    assert (
-        set(FITTING)
-        == {*fitted(), *SYSTEMS, *WIDE}
-        == {"brute-force", "lsh", "itq-lsh"}
-        | {
-            *WIDE,
-            *LEAST,
-        }
-    )
+    assert set(FITTING) == {*fitted(), *libraries(), *WIDE}
+    assert set(fitted()) - set(WIDE) == {"brute-force", "lsh", "itq-lsh"}
+    assert set(LIBRARIES) == set(libraries())
 
 
 @pytest.mark.parametrize("system", FITTING)
@@ -71,16 +68,16 @@ REFUSED = [
     ("imi", {"bits": 10}, N, D, r"^documents: 1000, training takes 1024\. Use a larger"),
     ("imi", {}, N, 63, r"^imi: 63 dimensions have no equal halves"),
     ("falconn", {}, 1, D, r"^documents: 1, training takes 2"),
-    ("hnsw", {"links": 1}, N, D, r"^links: 1 is too small\. Set it to 2"),
+    ("hnsw", {"links": 1}, N, D, r"^--links: 1 is not at least 2\. Set a number"),
     ("hnsw", {"trees": 1}, N, D, r"^settings: 'trees' is unknown\. Give links, ef_construction"),
     ("hnsw-opq", {"M": 5}, N, D, r"^M: 5 does not divide the dimension 64"),
     ("hnsw-opq", {"sample": 255}, N, D, r"^sample: 255 documents, training takes 256"),
     ("hnsw-opq", {}, 300, 512, r"^documents: 300, training takes 512"),
-    ("scann", {"bits": 5}, N, D, r"^bits: 5 a code\. Choose one of \[4, 8\]"),
+    ("scann", {"bits": 5}, N, D, r"^--bits: 5 is unknown\. Choose one of 4, 8"),
     ("scann", {"M": 3}, N, D, r"^M: 3 bytes are 6 codes"),
     ("scann", {}, 15, D, r"^documents: 15, training takes 16"),
     ("opq-scann", {}, 63, D, r"^documents: 63, training takes 64"),
-    ("annoy", {"trees": 0}, N, D, r"^trees: 0 is too small"),
+    ("annoy", {"trees": 0}, N, D, r"^--trees: 0 is not at least 1"),
     ("flann", {"trees": 2.5}, N, D, r"^trees: 2\.5 is not whole"),
     ("brute-force", {}, 0, D, r"^x\.npy: 0 documents of 64 dimensions"),
     ("hsnw", {}, N, D, r"^system: 'hsnw' is unknown\. Choose one of \['annoy', 'brute"),
@@ -142,7 +139,8 @@ def test_bad_embeddings_are_refused_by_every_builder_before_it_writes(tmp_path, 
         partial(tiny_data.build, system, path, tmp_path / "i", 4, iterations=1)
         for system in fitted()
     ]
-    made += [lambda: ann_build("hnsw", path, tmp_path / "i", ["links=8", "ef_construction=40"])]
+    hnsw = typed("hnsw", HNSW)
+    made += [lambda: ann_build("hnsw", path, tmp_path / "i", hnsw)]
     for make in [*made, lambda: read_matrix(path)]:
         with pytest.raises(InputError) as caught:
             make()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jointir.search.ann.with_faiss import IMI, once
+from jointir.search.fits import typed
 from test_search_ann import QUERIES, built, recall
 
 
@@ -11,7 +12,7 @@ def test_a_list_that_faiss_names_twice_is_searched_once():
     """Rounding makes sums of distances equal, and its multi-index then repeats a list."""
     rng = np.random.default_rng(0)
     docs, queries = (rng.standard_normal((n, 8)).astype("f4") for n in (3000, 200))
-    imi = IMI.build(docs, {"bits": 8}, 1, 1)
+    imi = IMI.build(docs, typed("imi", {"bits": 8, "seed": 1}), 1)
     _, rows = imi.search(queries, 50, 4096, 1)
     _, raw = imi.index.search(queries, 50)
     repeats = [sum(len(set(row)) < 50 for row in found) for found in (raw, rows)]

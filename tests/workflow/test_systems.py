@@ -17,12 +17,15 @@ from workflow.scripts.schema import load
 from workflow.scripts.systems import Entry, Systems, bits_of
 
 from jointir.errors import InputError
-from jointir.methods.facts import LIBRARIES, PRETRAINED
+from jointir.methods.facts import PRETRAINED
 from jointir.methods.known import facts
-from jointir.search.ann import registry
 from test_params_refused import SCHEMA, read
 
-KNOWN = {"opq": {"M", "bits", "seed"}, "jpq": {"M", "lr", "scale", "start"}, "hnsw": {"build"}}
+KNOWN = {
+    "opq": {"M", "bits", "seed"},
+    "jpq": {"M", "lr", "scale", "start"},
+    "asi": {"train_decoder"},
+}
 ENTRIES = {
     "opq": {"method": "opq", "seed": 1},
     "opq-4bit": {"like": "opq", "bits": 4, "M": [32]},
@@ -30,8 +33,8 @@ ENTRIES = {
     "mine": {"like": "jpq", "scale": 20},
     "yours": {"like": "mine", "lr": 2, "start": "opq-4bit"},
     "other": {"method": "opq", "like": "yours", "M": [8]},
-    "hnsw": {"method": "hnsw", "build": {"links": 8, "ef_construction": 100}},
-    "my-hnsw": {"like": "hnsw", "build": {"links": 16}},
+    "asi": {"method": "asi", "train_decoder": {"steps": 8, "batch": 100}},
+    "my-asi": {"like": "asi", "train_decoder": {"steps": 16}},
 }
 
 
@@ -50,7 +53,7 @@ def test_an_entry_has_what_it_names_and_the_rest_of_what_it_is_like():
     assert found["opq-4bit"] == {"method": "opq", "seed": 1, "bits": 4, "M": [32]}
     assert found["mine"] == {"method": "jpq", "start": "opq", "lr": 1, "scale": 20}
     assert found["yours"] == {"method": "jpq", "start": "opq-4bit", "lr": 2, "scale": 20}
-    assert found["my-hnsw"]["build"] == {"links": 16, "ef_construction": 100}
+    assert found["my-asi"]["train_decoder"] == {"steps": 16, "batch": 100}
     assert found["other"] == {"method": "opq", "M": [8]}, "of JPQ's settings OPQ has none"
     assert found.chains["yours"] == ["yours", "mine", "jpq"]
     assert found.of_method("jpq") == ["jpq", "mine", "yours"]
@@ -70,8 +73,8 @@ def test_what_is_read_is_noted_where_it_is_written():
     assert noted("jpq", lambda own: own["lr"]) == ["systems.jpq.lr", "systems.jpq.method"]
     told = noted("mine", lambda own: own["lr"])
     assert told == ["systems.jpq.lr", "systems.jpq.method", "systems.mine"]
-    told = noted("my-hnsw", lambda own: own["build"]["ef_construction"])
-    assert "systems.hnsw.build.ef_construction" in told
+    told = noted("my-asi", lambda own: own["train_decoder"]["batch"])
+    assert "systems.asi.train_decoder.batch" in told
     assert noted("jpq", lambda own: own.get("M")) == ["systems.jpq"]
     assert "systems.opq" not in noted("yours", dict)
 
@@ -91,8 +94,11 @@ def test_an_entry_reads_as_its_system_is_resolved():
     [
         ({"a": {}}, "systems.a: it has neither `method` nor `like`. Give it a method"),
         ({"a": 5}, "systems.a: 5 is no entry. "),
-        ({"a": {"method": "jqp"}}, "systems.a.method: 'jqp' is unknown. Choose of adore, asi"),
-        ({"a": {"method": ["jpq"]}}, "systems.a.method: ['jpq'] is unknown. Choose of adore, asi"),
+        ({"a": {"method": "jqp"}}, "systems.a.method: 'jqp' is unknown. Choose of adore, annoy"),
+        (
+            {"a": {"method": ["jpq"]}},
+            "systems.a.method: ['jpq'] is unknown. Choose of adore, annoy",
+        ),
         ({"a": {"like": "b"}}, "systems.a.like: 'b' is not under `systems`. Describe it there"),
         ({"a": {"like": 5}}, "systems.a.like: 5 is not under `systems`"),
         ({"a": {"like": "a"}}, "systems.a.like: a is like a: a circle. "),
@@ -137,6 +143,18 @@ MINE = {"like": "jpq"}
         ),
         ({"pretrained": MINE}, "systems.pretrained: is what `start` calls the encoder as it came."),
         ({"mine": MINE | {"every_seed": [16]}}, "systems.mine.every_seed: there are no `seeds`"),
+        (
+            {"mine": {"method": "annoy", "trees": 9, "sweep": {"nprobe": [9]}, "seed": 1}},
+            "systems.mine.sweep: 'nprobe' is not what an index of 'annoy' sweeps. Name search_k",
+        ),
+        (
+            {"mine": {"like": "scann", "M": 16}},
+            "systems.scann.sweep: 'M' is a setting of 'mine', too. Leave out one of the two",
+        ),
+        (
+            {"mine": {"method": "annoy", "sweep": {"search_k": [9]}, "seed": 1}},
+            "systems.mine: 'trees' is a required property",
+        ),
         ({True: MINE}, "systems: the name True is no text. Put it in quotes"),
         ({"mine": MINE | {5: 5}}, "systems.mine: the name 5 is no text. Put it in quotes"),
         ({"mine\n": MINE}, "systems: 'mine\\n' does not match "),
@@ -188,7 +206,9 @@ def test_a_report_shows_what_it_can(report, name, line):
         ({"jpq-4bit": {"M": [32]}}, "jpq-4bit.M is now systems.jpq-4bit.M"),
         ({"bm25": {"k1": [1]}}, "bm25.k1 is now systems.bm25.k1"),
         ({"ann": {"hnsw": {"build": {"links": 4}}}},
-         "ann.hnsw.build.links is now systems.hnsw.build.links"),
+         "ann.hnsw.build.links is now systems.hnsw.links"),
+        ({"systems": {"hnsw": {"build": {"links": 4}}}},
+         "systems.hnsw.build.links is now systems.hnsw.links"),
         ({"retrievers": {"ance": {"refresh": 9}}},
          "retrievers.ance.refresh is now systems.ance.refresh"),
         ({"retrievers": {"run": ["bm25"]}}, "retrievers.run is now figure1.systems"),
@@ -234,7 +254,8 @@ def test_the_default_systems_are_what_they_were():
     assert not {"ranking", "distillation", "sentences", "centroid_lr"} & set(found["adore"])
     assert "scale" not in found["colbert"] and "random_weight" not in found["tct-colbert"]
     assert found["jpq-mse-100"]["reconstruction"] == 100 and found["jpq-mse-100"]["M"] == [24]
-    assert found["hnsw-opq"]["build"] == found["hnsw"]["build"] | {
+    assert found["hnsw-opq"] == found["hnsw"] | {
+        "method": "hnsw-opq",
         "M": 48,
         "iterations": 10,
         "sample": 10000,
@@ -243,7 +264,6 @@ def test_the_default_systems_are_what_they_were():
 
 def test_facts_settings_and_code_name_the_same_methods():
     assert set(known()) == set(facts())
-    assert set(LIBRARIES) == set(registry.SYSTEMS)
     for method, own in facts().items():
         assert set(own.references) <= known()[method], method
         for allowed in own.references.values():
@@ -254,7 +274,7 @@ ADDED = {
     "systems": {
         "my-jpq": {"like": "jpq", "scale": 20, "start": "opq-small", "M": [16]},
         "opq-small": {"like": "opq", "sample": 2000, "M": [16]},
-        "my-hnsw": {"like": "hnsw", "build": {"links": 16}, "sweep": {"efSearch": [16]}},
+        "my-hnsw": {"like": "hnsw", "links": 16, "sweep": {"efSearch": [16]}},
         "my-ance": {"like": "ance", "refresh": 25},
         "my-lists": {"like": "ivf-jpq", "start": "my-jpq", "M": [16], "nprobe": [4]},
         # like `dpq`, so that `tune` changes nothing of it
@@ -304,7 +324,7 @@ def added():
         ("data/apidocs/runs/my-jpq/M16/meta.json", ["retrieve ", "--system my-jpq"]),
         ("data/apidocs/measures/my-jpq/M16/test.parquet", ["measure "]),
         ("data/apidocs/systems/my-hnsw/index",
-         ["ann-build --system hnsw ", "links=16", "ef_construction=100"]),
+         ["jointir hnsw ", "--links 16", "--ef-construction 100"]),
         ("data/apidocs/my-ance/model",
          ["dual ", "--encoder data/apidocs/bm25-neg/model", "--refresh 25"]),
         ("data/apidocs/runs/my-ance/flat/meta.json", ["--index data/apidocs/my-ance/flat.faiss"]),

@@ -23,7 +23,7 @@ def is_timed(system):
     facts = SYSTEMS.facts(system)
     if facts.form == Form.EXACT:
         return entry(system)["start"] == "star"
-    start_of_4_bits = not facts.trains and entry(system).get("bits") == 4
+    start_of_4_bits = facts.bits and not facts.trains and entry(system).get("bits") == 4
     return facts.form in (Form.INDEX, Form.LIBRARY) and not (
         start_of_4_bits or "seeds" in entry(system)
     )
@@ -184,7 +184,7 @@ def built_with(system, setting):
     """Return "setting=value" of all that decides whether an index can be built."""
     M = re.match(r"M(\d+)", setting)
     if SYSTEMS.facts(system).form == Form.LIBRARY:
-        own = dict(entry(system)["build"])
+        own = {k: v for k, v in library_settings(system).items() if k != "seed"}
     else:  # what is trained or put in lists has the codes of its start
         own = {k: entry(system)[k] for k in ("sample", "bits", "nlist") if k in entry(system)}
         built = system

@@ -1,7 +1,5 @@
 from types import SimpleNamespace
 
-from jointir.search.ann.registry import SYSTEMS as ANN
-
 # What the stages of a system are told, and where their inputs are.
 
 
@@ -121,18 +119,23 @@ def joint_options(wildcards):
 
 
 def library(system):
-    """Return the module that wraps the library of a system, if any, without the package's name."""
-    found = ANN.get(SYSTEMS.methods[system], "")
-    return [found.split(":")[0].removeprefix("jointir.")] if found else []
+    """Return the module of a system that a library builds and searches, without the package's name."""
+    method = SYSTEMS.methods[system]
+    return [module_of(method)] if SYSTEMS.facts(system).form == Form.LIBRARY else []
 
 
-def build_settings(wildcards):
-    """Return the options that an ANN index is built with; M is the setting's where it is swept."""
-    own = dict(entry(wildcards.system)["build"])
-    if "M" in wildcards.keys():
-        own = own | {"M": wildcards.M}
-    # sorted, for the reason that `options` has
-    return " ".join(f"--settings {name}={value}" for name, value in sorted(own.items()))
+def library_settings(system):
+    """Return the settings that a library's index is built with, without the one that is swept."""
+    own = entry(system)
+    return {
+        field.name: own[field.name] for field in fields(settings_class(system)) if field.name in own
+    }
+
+
+def library_options(wildcards):
+    """Return the same as options; M is the folder's where it is swept."""
+    swept = {"M": wildcards.M} if "M" in wildcards.keys() else {}
+    return options(library_settings(wildcards.system) | swept)
 
 
 def of_encoder(system, dataset, documents=False):

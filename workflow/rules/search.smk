@@ -40,11 +40,10 @@ rule ann_build:
         runtime=240,
     params:
         method=lambda w: SYSTEMS.methods[w.system],
-        seed=lambda w: entry(w.system)["seed"],
-        settings=build_settings,
+        settings=library_options,
     shell:
-        "jointir ann-build --system {params.method} --docs {input.docs} --out {output.index}"
-        " {params.settings} --seed {params.seed} --threads {threads} 2>&1 | tee {log}"
+        "jointir {params.method} --docs {input.docs} --out {output.index} {params.settings}"
+        " --threads {threads} 2>&1 | tee {log}"
 
 
 use rule ann_build as ann_build_sized with:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 from snakemake.api import SnakemakeApi
 from snakemake.io import is_flagged
@@ -17,12 +18,13 @@ from snakemake.settings.types import (
     ResourceSettings,
 )
 
+from jointir.methods.known import facts
 from jointir.search.ann import registry
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from workflow.scripts.reads import Reads, by_job, dotted, recorded  # the Snakefile's own module
 
-EXTRA = set(registry.LIBRARIES)  # methods whose library is in the extra `ann`
+EXTRA = {name for name, own in facts().items() if own.library}  # their library is in the extra
 
 
 class Dag(NamedTuple):
@@ -39,12 +41,8 @@ class Dag(NamedTuple):
 @contextlib.contextmanager
 def all_libraries() -> Iterator[None]:
     """Let no library be missing: dvc.yaml is the same whatever is installed here."""
-    kept = dict(registry.LIBRARIES)
-    registry.LIBRARIES.clear()
-    try:
+    with patch.object(registry, "missing", lambda method: ""):
         yield
-    finally:
-        registry.LIBRARIES.update(kept)
 
 
 def load(overrides: dict | None = None) -> Dag:

@@ -43,6 +43,8 @@ def moved(old: str) -> str:
     parts = (_in_entry(old) or old).split(".")
     if parts[0] == "systems" and len(parts) > 2:
         parts[2] = RENAMED.get(parts[2], parts[2])
+        if parts[2] == "build" and len(parts) > 3:  # of a library's index
+            del parts[2]
     new = ".".join(parts)
     return new if new != old else ""
 

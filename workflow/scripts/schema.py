@@ -16,12 +16,13 @@ import yaml
 
 from jointir.errors import InputError
 from jointir.methods.facts import PRETRAINED, Form
-from jointir.methods.known import facts, fitted, module, settings, trained
+from jointir.methods.known import facts, fitted, libraries, module, settings, trained
 from jointir.settings import Option, described
 
 TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 BOUNDS = {"least": "minimum", "above": "exclusiveMinimum"}
 BOUNDS |= {"most": "maximum", "below": "exclusiveMaximum"}
+LIBRARY = {"sweep": "one_sweep"}
 FITTED = {"M": "own_sweep"}  # what an entry has beside the settings, and its definition
 TRAINED = {"start": "start", "M": "own_sweep", "seeds": "own_seeds", "every_seed": "every_seed"}
 WIDER = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
@@ -38,9 +39,11 @@ def load(path: Path) -> dict:
 def _add_methods(schema: dict) -> None:
     """Say of each system, by its method, what it may have.
 
-    A method that is fitted or trained needs no definition: it has its settings and what its facts
-    name. An index has M, too; one that is trained has seeds.
+    A method that is fitted or trained, or a library's, needs no definition: it has its settings and
+    what its facts name. An index has M, too; one that is trained has seeds; a library's, a sweep.
     """
+    for method in libraries():
+        schema["$defs"].setdefault(method, _of_library(method))
     for method in fitted():
         schema["$defs"].setdefault(method, _of_code(method, FITTED))
     for method in trained():
@@ -52,7 +55,7 @@ def _add_methods(schema: dict) -> None:
     methods = list(facts())
     if missing := [method for method in methods if method not in schema["$defs"]]:
         where = f"src/jointir/methods/{missing[0].replace('-', '_')}.py"
-        remedy = "Give it `new` or `train`, or a section in $defs of params.schema.yaml"
+        remedy = "Give it `new`, `train` or `searcher`, or a section in $defs of params.schema.yaml"
         raise InputError(where, "it has `FACTS`, and nothing says what an entry has", remedy)
     of_system = schema["properties"]["systems"]["additionalProperties"]
     of_system["properties"]["method"]["enum"] = methods
@@ -68,6 +71,14 @@ def _add_methods(schema: dict) -> None:
 def _definition(references: dict[str, tuple[str, ...]], name: str) -> str:
     """Return the definition of a setting of an encoder that names another entry."""
     return "encoder_start" if name == "start" and PRETRAINED in references[name] else name
+
+
+def _of_library(method: str) -> dict:
+    """Return the definition of a method that a library builds."""
+    found = _of_code(method, LIBRARY)
+    optional = [name for name in found["optional"] if name not in LIBRARY]
+    swept = [] if facts()[method].search_parameter else ["M"]
+    return found | {"but_for": [], "optional": [*optional, *swept]}
 
 
 def _of_code(method: str, beside: dict[str, str]) -> dict:

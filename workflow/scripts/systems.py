@@ -146,6 +146,8 @@ def check(systems: Systems) -> None:
     for name in systems:
         _check_circle(systems, name)
         _check_bits(systems, name)
+        if systems.facts(name).form == Form.LIBRARY:
+            _check_sweep(systems, name)
         if "every_seed" in systems[name] and "seeds" not in systems[name]:
             where = f"systems.{systems.origin(name, 'every_seed')}"
             found = "there are no `seeds`, of which it tells the M"
@@ -181,6 +183,19 @@ def _check_bits(systems: Systems, name: str) -> None:
     if fits and (bits := bits_of(systems, name)) not in fits:
         found = f"{systems[name]['start']!r} has codes of {bits} bits"
         raise InputError(f"systems.{name}.start", found, "Name one with codes of 8 bits")
+
+
+def _check_sweep(systems: Systems, name: str) -> None:
+    """Check that a library's index has each setting once: its own, or the M that it sweeps."""
+    own, method = systems[name], systems.methods[name]
+    (swept,), wanted = own["sweep"], facts()[method].search_parameter or "M"
+    where = f"systems.{systems.origin(name, 'sweep')}.sweep"
+    if swept != wanted:
+        found = f"{swept!r} is not what an index of {method!r} sweeps"
+        raise InputError(where, found, f"Name {wanted}")
+    if swept in own:
+        found = f"{swept!r} is a setting of {name!r}, too"
+        raise InputError(where, found, "Leave out one of the two")
 
 
 def bits_of(systems: Mapping[str, Mapping], name: str) -> int:

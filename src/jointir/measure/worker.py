@@ -17,8 +17,9 @@ from threadpoolctl import threadpool_limits
 from jointir.errors import InputError
 from jointir.files import read_json
 from jointir.measure.timing import Budget, Contender, Turn, interleave, summary, take_turn
+from jointir.methods.known import libraries
 from jointir.progress import progress
-from jointir.search.ann.registry import DESCRIPTION, SYSTEMS, open_index, searcher_class
+from jointir.search.ann.registry import DESCRIPTION, open_index, searcher_class
 
 
 class Subject(ABC):
@@ -63,7 +64,7 @@ class Index(Subject):
         """Import the library of the index; what is wrong with its folder, `load` says."""
         description = self.path / DESCRIPTION
         system = read_json(description).get("system") if description.is_file() else None
-        if system in SYSTEMS:
+        if system in libraries():
             searcher_class(system)
         import_module("jointir.search.ann.with_faiss")  # opens files that no system describes
 

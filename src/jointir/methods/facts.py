@@ -36,6 +36,8 @@ class Facts:
     own_documents: of an encoder: it embeds the documents too; otherwise they are those of `start`.
     counts_bits: M is told as the 8M bits that it makes.
     bits: that a code of PQ can have, K = 2^bits centroids; none where it has no such codes.
+    library: of an index of a library: the module of the extra `ann` that it needs, "" for faiss.
+    search_parameter: of the same: what trades effectiveness for speed when searching, "" for none.
     """
 
     form: Form
@@ -47,10 +49,11 @@ class Facts:
     own_documents: bool = True
     counts_bits: bool = False
     bits: tuple[int, ...] = ()
+    library: str = ""
+    search_parameter: str = ""
 
 
 DUAL = ("star", "dual", "simcse", "tct-colbert")  # that embed documents and queries
-LIBRARIES = ("annoy", "falconn", "flann", "imi", "hnsw", "hnsw-opq", "scann", "opq-scann")
 
 
 def encoder(
@@ -65,7 +68,4 @@ def encoder(
 
 
 # of the methods that have no module of their own here
-OTHERS = {
-    "bm25": Facts(Form.RANKER, {}, needs_text=True),
-    **{name: Facts(Form.LIBRARY, {}) for name in LIBRARIES},
-}
+OTHERS = {"bm25": Facts(Form.RANKER, {}, needs_text=True)}

@@ -17,10 +17,12 @@ BESIDE = {"shared", "facts", "known", "arguments"}
 # what an entry or a stage has beside the settings of a method with `new`, or with `train`
 TAKEN = {"method", "like", "start", "seeds", "every_seed", "nprobe", "help"}
 BESIDE_NEW = {"docs", "out"}
+BESIDE_SEARCHER = {"docs", "out", "threads", "sweep"}
 BESIDE_TRAIN = {"M", "tuned", "own", *described(Files), *described(DevOptions)}
 BESIDE_TRAIN |= {*described(EncoderFiles), *described(SampleOptions)}
 OPTIONAL = {field.name for field in fields(Files) if field.default is None}
 TRAINED = (Form.INDEX, Form.ENCODER, Form.RANKER)  # what has `train` where it `trains`
+MAKES = ("new", "train", "searcher")  # of a method's module: it has the one that makes its index
 EXAMPLE = "docs/extending.md has an example"
 
 
@@ -63,7 +65,7 @@ def _checked(name: str) -> ModuleType:
 def _lacks(found: ModuleType) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with a method's module, and what to do about it."""
     kind, facts = getattr(found, "Settings", None), getattr(found, "FACTS", None)
-    made = [name for name in ("new", "train") if hasattr(found, name)]
+    made = [name for name in MAKES if hasattr(found, name)]
     if not (isinstance(kind, type) and issubclass(kind, Checked)):
         yield "it has no `Settings` on top of `Checked`", EXAMPLE
     elif "__dataclass_fields__" not in vars(kind):
@@ -73,13 +75,15 @@ def _lacks(found: ModuleType) -> Iterator[tuple[str, str]]:
     if not isinstance(facts, Facts) and (made or hasattr(found, "FACTS")):
         yield "it has no `FACTS` that are `Facts`", EXAMPLE
     elif len(made) > 1:
-        yield "it has `new` and `train`", "Keep the one by which its index is made"
+        told = " and ".join(f"`{name}`" for name in made)
+        yield f"it has {told}", "Keep the one by which its index is made"
     elif facts:
         yield from _lacks_of_method(kind, facts, *made)
 
 
 def _lacks_of_fields(kind: type, made: list[str]) -> Iterator[tuple[str, str]]:
     taken = {"new": TAKEN | BESIDE_NEW, "train": TAKEN | BESIDE_TRAIN}
+    taken["searcher"] = TAKEN | BESIDE_SEARCHER
     for field, (own, _) in described(kind).items():
         if own not in (bool, int, float, str):
             yield f"the setting {field!r} is no bool, int, float or str", "Give it such a type"
@@ -88,8 +92,10 @@ def _lacks_of_fields(kind: type, made: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _lacks_of_method(kind: type, facts: Facts, made: str = "") -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with a method by how it is made: `new`, `train` or otherwise."""
+    """Yield what is wrong with a method by how it is made: one of MAKES, or otherwise."""
     trained = facts.form in TRAINED and facts.trains
+    if (made == "searcher") != (facts.form == Form.LIBRARY):
+        yield "an index of a library has `searcher`, and nothing else has", EXAMPLE
     if made == "new" and facts.form == Form.INDEX and not hasattr(kind, "M"):
         yield "its `Settings` has no M", "Put it on top of `Built`"
     if trained != (made == "train"):
@@ -125,6 +131,12 @@ def facts() -> dict[str, Facts]:
 def fitted() -> list[str]:
     """Return the methods whose index is fitted after training: those with `new`."""
     return [name for name in names() if hasattr(module(name), "new")]
+
+
+@cache
+def libraries() -> list[str]:
+    """Return the methods that a library builds and searches: those with `searcher`."""
+    return [name for name in names() if hasattr(module(name), "searcher")]
 
 
 @cache

@@ -78,3 +78,10 @@ class Built(Checked):
         int, Option("sub-quantizers, or bytes a document of lsh and itq-lsh; 0: none", least=0)
     ] = 0
     seed: Seed = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library(Checked):
+    """What every index of a library has that is built after training."""
+
+    seed: Seed

@@ -5,29 +5,15 @@ It imports no library of search, so that a workflow can ask for all its systems 
 
 from jointir.errors import InputError
 from jointir.methods.facts import Form
-from jointir.methods.known import facts
-from jointir.quantize.shape import BITS, K, check_divides
+from jointir.methods.known import facts, libraries, module
+from jointir.quantize.shape import BITS, check_divides
+from jointir.settings import Checked, described
 
 LARGER = "Use a larger corpus"
 # the bits that a code of each method can have, K = 2^bits
 WIDE = {name: list(own.bits) for name, own in facts().items() if own.bits}
 ROTATED = set(WIDE) - {"pq"}  # they are OPQ, or start from it
 INDEXES = {name for name, own in facts().items() if own.form == Form.INDEX}
-_OPQ = {"iterations": 1, "sample": 0}
-_HNSW = {"links": 2, "ef_construction": 1}
-_SCANN = {"bits": 1, "M": 1, "anisotropic": 0.0}
-# the build settings of the approximate indexes, and the smallest value that each may have; a whole
-# number asks for whole numbers
-LEAST: dict[str, dict[str, float]] = {
-    "annoy": {"trees": 1},
-    "falconn": {"tables": 1, "hash_functions": 1},
-    "flann": {"trees": 1},
-    "imi": {"bits": 1},
-    "hnsw": _HNSW,
-    "hnsw-opq": _HNSW | {"M": 1} | _OPQ,
-    "scann": _SCANN,
-    "opq-scann": _SCANN | _OPQ,
-}
 
 
 def check(
@@ -35,8 +21,8 @@ def check(
 ) -> None:
     """Raise InputError where `system` cannot be built with `settings` over N documents of D.
 
-    system: the method. settings: of an approximate index exactly its build settings (LEAST); of the
-    others M, sample, bits and nlist count, where the method has them. where: the file of the
+    system: the method. settings: of an index of a library exactly its `Settings`, seed apart; of
+    the others M, sample, bits and nlist count, where the method has them. where: the file of the
     documents, for the message.
 
     Raises:
@@ -44,8 +30,8 @@ def check(
     """
     if min(N, D) < 1:
         raise InputError(where, f"{N} documents of {D} dimensions", LARGER)
-    if system in LEAST:
-        _check_ann(system, typed(system, settings), N, D)
+    if system in libraries():
+        check_library(system, typed(system, settings), N, D)
         return
     check_width(system, int(settings.get("M", 0)), D)
     if system in WIDE:
@@ -67,7 +53,7 @@ def check_width(system: str, M: int, D: int) -> None:
     """
     known = {"brute-force", *INDEXES}
     if system not in known:
-        remedy = f"Choose one of {sorted(known | set(LEAST))}"
+        remedy = f"Choose one of {sorted(known | set(libraries()))}"
         raise InputError("system", f"{system!r} is unknown", remedy)
     if system != "brute-force" and M < 1:  # on 0 bits faiss divides by zero
         raise InputError("M", f"{M} for {system}", "Choose 1 or more")
@@ -91,37 +77,25 @@ def check_lists(nlist: int, N: int) -> None:
         raise InputError("nlist", found, "Choose at least 1, and at most one for each document")
 
 
-def block_count(D: int, M: int, bits: int) -> int:
-    """Return the blocks of dimensions that M bytes of ScaNN's codes make.
+def typed(system: str, settings: dict[str, float]) -> Checked:
+    """Return the `Settings` of a library's index from numbers by name, whole ones as int.
+
+    The seed, which changes no check, may be left out.
 
     Raises:
-        InputError: they are not of equal length, or ScaNN has no codes of so many bits.
+        InputError: a setting is unknown or missing, not whole, or beyond its bounds.
     """
-    if bits not in (4, 8):
-        raise InputError("bits", f"{bits} a code", "Choose one of [4, 8]")
-    if D % (8 * M // bits):
-        fits = [m for m in range(1, D + 1) if D % (8 * m // bits) == 0]
-        found = f"{M} bytes are {8 * M // bits} codes, which do not divide {D} dimensions"
-        raise InputError("M", found, f"Choose one of {fits}")
-    return 8 * M // bits
-
-
-def typed(system: str, settings: dict[str, float]) -> dict[str, float]:
-    """Return the build settings of an approximate index, whole numbers as int.
-
-    Raises:
-        InputError: a setting is unknown or missing, too small, or not whole.
-    """
-    least = LEAST[system]
-    for name in sorted(set(settings) ^ set(least)):
-        found = "is missing" if name in least else "is unknown"
-        raise InputError("settings", f"{name!r} {found}", f"Give {', '.join(least)}")
-    for name, low in least.items():
-        if settings[name] < low:
-            raise InputError(name, f"{settings[name]} is too small", f"Set it to {low} or more")
-        if isinstance(low, int) and settings[name] != int(settings[name]):
-            raise InputError(name, f"{settings[name]} is not whole", "Give a whole number")
-    return {name: type(low)(settings[name]) for name, low in least.items()}
+    kind = module(system).Settings
+    told = {name: own for name, (own, _) in described(kind).items()}
+    given = {"seed": 0, **settings}
+    for name in sorted(set(given) ^ set(told)):
+        found = "is missing" if name in told else "is unknown"
+        wanted = ", ".join(own for own in told if own != "seed")
+        raise InputError("settings", f"{name!r} {found}", f"Give {wanted}")
+    for name, own in told.items():
+        if own is int and given[name] != int(given[name]):
+            raise InputError(name, f"{given[name]} is not whole", "Give a whole number")
+    return kind(**{name: own(given[name]) for name, own in told.items()})
 
 
 def _check_pq(system: str, least: int, sample: int, N: int, D: int, where: object) -> None:
@@ -141,23 +115,15 @@ def _check_pq(system: str, least: int, sample: int, N: int, D: int, where: objec
         raise InputError("sample", found, "Train the rotation on at least as many documents")
 
 
-def _check_ann(system: str, settings: dict[str, float], N: int, D: int) -> None:
-    least = 1
-    if system == "imi":
-        least = 2 ** int(settings["bits"])
-        if D % 2:
-            raise InputError("imi", f"{D} dimensions have no equal halves", "Choose an even number")
-    elif system == "falconn":
-        least = 2  # with one, it dies
-    elif system == "hnsw-opq":
-        check_divides(D, int(settings["M"]))
-        least = max(D, K)
-    elif "scann" in system:
-        bits = int(settings["bits"])
-        block_count(D, int(settings["M"]), bits)
-        least = max(2**bits, D if system == "opq-scann" else 1)  # it would keep fewer whole
+def check_library(system: str, settings: Checked, N: int, D: int) -> None:
+    """Raise InputError where a library's index cannot be built over N documents of D dimensions.
+
+    Its `documents_needed` says how many it takes; one is enough where it has none.
+    """
+    needed = getattr(module(system), "documents_needed", None)
+    least = needed(settings, D) if needed else 1
     if least > N:
         raise InputError("documents", f"{N}, training takes {least}", LARGER)
-    if 0 < settings.get("sample", 0) < least:
-        found = f"{settings['sample']} documents, training takes {least}"
+    if 0 < (sample := getattr(settings, "sample", 0)) < least:
+        found = f"{sample} documents, training takes {least}"
         raise InputError("sample", found, f"Set it to {least} or more")

@@ -6,6 +6,8 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from jointir.settings import Checked
+
 
 class Searcher(ABC):
     """An index over N documents of D dimensions that ranks by inner product.
@@ -20,13 +22,10 @@ class Searcher(ABC):
 
     @classmethod
     @abstractmethod
-    def build(cls, docs: np.ndarray, settings: dict[str, float], seed: int, threads: int) -> Self:
+    def build(cls, docs: np.ndarray, settings: Checked, threads: int) -> Self:
         """Return an index of float32[N, D] (perhaps a memory map of float16) documents.
 
-        settings: the library's own build parameters by name.
-
-        Raises:
-            InputError: a setting is unknown or missing, or does not fit the documents.
+        settings: of its method, which fit the documents (`check_library` in fits.py).
         """
 
     @abstractmethod

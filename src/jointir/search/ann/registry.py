@@ -1,62 +1,48 @@
-"""The registry of approximate search: its systems, and the folders they fill."""
+"""The registry of approximate search: its methods, and the folders they fill."""
 
 import math
-from importlib import import_module
+from collections.abc import Callable
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
 from jointir.encode.matrix import read_matrix
 from jointir.errors import InputError
 from jointir.files import atomic, write_json
+from jointir.methods import known
 from jointir.progress import heartbeat
 from jointir.search.ann.shared import REBUILD, read_facts
+from jointir.search.fits import check_library
 from jointir.search.searcher import Searcher
+from jointir.settings import Checked
 
-SYSTEMS = {  # imported only when asked: most need a library of the extra
-    "annoy": "jointir.search.ann.with_annoy:Annoy",
-    "falconn": "jointir.search.ann.with_falconn:Falconn",
-    "flann": "jointir.search.ann.with_flann:Flann",
-    "imi": "jointir.search.ann.with_faiss:IMI",
-    "hnsw": "jointir.search.ann.with_faiss:HNSW",
-    "hnsw-opq": "jointir.search.ann.with_faiss:HNSWOPQ",
-    "scann": "jointir.search.ann.with_scann:ScaNN",
-    "opq-scann": "jointir.search.ann.with_scann:OPQScaNN",
-}
-LIBRARIES = {  # of the extra, by the name that is imported
-    "annoy": "annoy",
-    "falconn": "falconn",
-    "flann": "pyflann",
-    "scann": "scann",
-    "opq-scann": "scann",
-}
 EXTRA = "pip install 'jointir[ann]'"
 DESCRIPTION = "index.json"
 
 
-def missing(system: str) -> str:
-    """Return the library that a system needs and that is not installed, or ""."""
-    library = LIBRARIES.get(system, "")
+def missing(method: str) -> str:
+    """Return the library that a method needs and that is not installed, or ""."""
+    library = known.facts()[method].library
     return library if library and find_spec(library) is None else ""
 
 
-def searcher_class(system: str) -> type[Searcher]:
-    """Return the class of a system.
+def searcher_class(method: str) -> type[Searcher]:
+    """Return the class of a method's indexes.
 
     Raises:
-        InputError: the system is unknown, or its library cannot be imported.
+        InputError: the method is unknown, or its library cannot be imported.
     """
-    if system not in SYSTEMS:
-        raise InputError("system", f"{system!r} is unknown", f"Choose one of {sorted(SYSTEMS)}")
-    module, name = SYSTEMS[system].split(":")
+    if method not in known.libraries():
+        raise InputError("system", f"{method!r} is unknown", f"Choose one of {known.libraries()}")
     try:
-        return getattr(import_module(module), name)
+        return known.module(method).searcher()
     except ImportError as e:
         remedy = f"Install the libraries of the extra: {EXTRA}"
-        raise InputError(system, f"its library cannot be imported ({e})", remedy) from e
+        raise InputError(method, f"its library cannot be imported ({e})", remedy) from e
 
 
 def open_index(path: Path) -> Searcher:
-    """Open a folder of `ann_build`, or any faiss index file.
+    """Open a folder that a library's index was built into, or any faiss index file.
 
     Raises:
         InputError: it is neither, it is damaged, or its library is not installed.
@@ -92,25 +78,38 @@ def read_settings(given: list[str]) -> dict[str, float]:
     return settings
 
 
-def ann_build(
-    system: str, docs: Path, out: Path, settings: list[str], seed: int = 1, threads: int = 1
-) -> None:
-    """Build `system` over the embeddings `docs` and write the folder `out`.
+def ann_build(method: str, docs: Path, out: Path, settings: Checked, threads: int = 1) -> None:
+    """Build an index over the embeddings `docs`, float[N, D], and write the folder `out`.
 
-    settings: the library's own, each as "name=number". threads: at most; with more than one, the
+    method: one of `known.libraries()`. settings: its own. threads: at most; with more than one, the
     libraries of graphs and trees do not build the same index twice.
 
     Raises:
-        InputError: an unknown system or setting, one that does not fit the documents, a library
-            that is not installed, or documents that are no matrix of finite numbers.
+        InputError: a setting does not fit the documents, the library is not installed, or the
+            documents are no matrix of finite numbers.
     """
-    kind, numbers = searcher_class(system), read_settings(settings)
+    kind = searcher_class(method)
     matrix = read_matrix(docs)
     N, D = matrix.shape
-    with heartbeat(f"{system}: building over {N} documents"):
-        searcher = kind.build(matrix, numbers, seed, threads)
-    facts = {"system": system, "settings": numbers, "seed": seed, "D": D, "N": N}
+    check_library(method, settings, N, D)
+    with heartbeat(f"{method}: building over {N} documents"):
+        searcher = kind.build(matrix, settings, threads)
+    numbers = asdict(settings)
+    seed = numbers.pop("seed")
+    facts = {"system": method, "settings": numbers, "seed": seed, "D": D, "N": N}
     with atomic(out) as scratch:
         scratch.mkdir()
         searcher.save(scratch)
         write_json(scratch / DESCRIPTION, facts)
+
+
+def stage(method: str) -> Callable[..., None]:
+    """Return the stage `jointir METHOD` of a method that a library builds and searches."""
+    kind = known.settings(method)
+
+    def built(docs: Path, out: Path, settings: kind, threads: int = 1) -> None:
+        ann_build(method, docs, out, settings, threads)
+
+    says = (known.module(method).__doc__ or "").partition("\n")[0]
+    built.__doc__ = f"Build an index, and write its folder. {says}"
+    return built

@@ -36,7 +36,9 @@ def read_facts(path: Path, names: list[str]) -> dict:
         InputError: there is none, or another.
     """
     if not path.is_file():
-        raise InputError(path, "there is no such file", "Give a folder made by `jointir ann-build`")
+        raise InputError(
+            path, "there is no such file", "Give a folder that a library's index was built into"
+        )
     facts = read_json(path)
     if not isinstance(facts, dict) or set(facts) != set(names):
         raise InputError(path, f"does not tell {', '.join(names)}", REBUILD)

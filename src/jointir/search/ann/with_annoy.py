@@ -1,18 +1,18 @@
 """Annoy: a forest of random projection trees, searched best first in all trees at once."""
 
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 from annoy import AnnoyIndex
 
 from jointir.errors import InputError
 from jointir.files import write_json
+from jointir.methods.annoy import FACTS, Settings
 from jointir.search.ann.shared import REBUILD, check_search, each_query, read_facts, saved_bytes
-from jointir.search.fits import LEAST, check, typed
 from jointir.search.searcher import Searcher
 
-FILE, FACTS = "index.ann", "annoy.json"
+FILE, DESCRIPTION = "index.ann", "annoy.json"
 
 
 class Annoy(Searcher):
@@ -21,36 +21,33 @@ class Annoy(Searcher):
     search_parameter: search_k, the documents that are scored at most, over all trees.
     """
 
-    search_parameter = "search_k"
-    LEAST: ClassVar[dict[str, float]] = LEAST["annoy"]
+    search_parameter = FACTS.search_parameter
 
     def __init__(self, index: AnnoyIndex, D: int):
         """Take an index of D dimensions that is built or loaded."""
         self.index, self.D, self.N = index, D, index.get_n_items()
 
     @classmethod
-    def build(cls, docs: np.ndarray, settings: dict[str, float], seed: int, threads: int) -> Self:
+    def build(cls, docs: np.ndarray, settings: Settings, threads: int) -> Self:
         """See `Searcher`. With more than one thread, the same seed does not give the same trees."""
-        check("annoy", settings, *docs.shape)
-        settings = typed("annoy", settings)
         N, D = docs.shape
         index = AnnoyIndex(D, "dot")
-        index.set_seed(seed)
+        index.set_seed(settings.seed)
         for row in range(N):
             index.add_item(row, docs[row].tolist())  # twice as fast as from an array
-        index.build(settings["trees"], threads)
+        index.build(settings.trees, threads)
         return cls(index, D)
 
     def save(self, folder: Path) -> None:
         """Write index.ann, which holds the documents too, and what it does not tell itself."""
         self.index.save(str(folder / FILE))
         facts = {"D": self.D, "N": self.N, "bytes": (folder / FILE).stat().st_size}
-        write_json(folder / FACTS, facts)
+        write_json(folder / DESCRIPTION, facts)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """See `Searcher`. The file is mapped into memory, not read."""
-        facts = read_facts(folder / FACTS, ["D", "N", "bytes"])
+        facts = read_facts(folder / DESCRIPTION, ["D", "N", "bytes"])
         path = folder / FILE
         found = path.stat().st_size if path.is_file() else 0
         if found != facts["bytes"]:  # Annoy maps a part of a file without complaint

@@ -9,14 +9,15 @@ import faiss
 import numpy as np
 
 from jointir.errors import InputError
+from jointir.methods import hnsw, hnsw_opq, imi
 from jointir.progress import say
 from jointir.quantize.fit import BITS, train
 from jointir.quantize.pq import read_index, searchable, write_index
 from jointir.search.ann.shared import CHUNK, REBUILD, check_search
 from jointir.search.build import sample_rows
-from jointir.search.fits import LEAST, check, typed
 from jointir.search.index import index_bytes
 from jointir.search.searcher import Searcher
+from jointir.settings import Checked
 
 FILE = "index.faiss"
 LIST_BYTES = 160  # of memory that faiss takes for a list, an empty one too
@@ -37,11 +38,9 @@ def limited(threads: int) -> Iterator[None]:
 class FaissSearcher(Searcher):
     """Any faiss index. What is built is exhaustive search, unless a subclass says otherwise.
 
-    SYSTEM, LEAST: its name and its settings in `fits`. KIND: of the index in a folder.
+    KIND: of the index in a folder.
     """
 
-    SYSTEM: ClassVar[str] = ""
-    LEAST: ClassVar[dict[str, float]] = {}
     KIND: ClassVar[type[faiss.Index]] = faiss.IndexFlatIP
 
     def __init__(self, index: faiss.Index):
@@ -58,18 +57,15 @@ class FaissSearcher(Searcher):
         self.D, self.N = self.index.d, self.index.ntotal
 
     @classmethod
-    def trained(cls, docs: np.ndarray, settings: dict[str, float], seed: int) -> faiss.Index:
+    def trained(cls, docs: np.ndarray, settings: Checked) -> faiss.Index:
         """Return an index that is ready for the documents, none of them added."""
         return faiss.IndexFlatIP(docs.shape[1])
 
     @classmethod
-    def build(cls, docs: np.ndarray, settings: dict[str, float], seed: int, threads: int) -> Self:
+    def build(cls, docs: np.ndarray, settings: Checked, threads: int) -> Self:
         """See `Searcher`."""
-        if cls.SYSTEM:
-            check(cls.SYSTEM, settings, *docs.shape)
-            settings = typed(cls.SYSTEM, settings)
         with limited(threads):
-            index = cls.trained(docs, settings, seed)
+            index = cls.trained(docs, settings)
             for at in range(0, len(docs), CHUNK):
                 index.add(np.asarray(docs[at : at + CHUNK], np.float32))
         return cls(index)
@@ -145,18 +141,17 @@ class IMI(FaissSearcher):
     list takes 160 bytes of memory, an empty one too: 2.7 GB for 12 bits.
     """
 
-    search_parameter = "nprobe"
-    SYSTEM, LEAST = "imi", LEAST["imi"]
+    search_parameter = imi.FACTS.search_parameter
     KIND = faiss.IndexIVFFlat
 
     @classmethod
-    def trained(cls, docs: np.ndarray, settings: dict[str, float], seed: int) -> faiss.Index:
+    def trained(cls, docs: np.ndarray, settings: imi.Settings) -> faiss.Index:
         """Return it with 2 x 2^bits centroids, trained on a sample when N is large."""
-        D, K = docs.shape[1], 2 ** settings["bits"]
-        some = sample_rows(docs, PER_CENTROID * K, seed)
+        D, K = docs.shape[1], 2**settings.bits
+        some = sample_rows(docs, PER_CENTROID * K, settings.seed)
         say(f"imi: {K * K} lists, {LIST_BYTES * K * K / 1e9:.1f} GB of memory before any document")
-        quantizer = faiss.MultiIndexQuantizer(D, 2, settings["bits"])
-        quantizer.pq.cp.seed = seed
+        quantizer = faiss.MultiIndexQuantizer(D, 2, settings.bits)
+        quantizer.pq.cp.seed = settings.seed
         index = faiss.IndexIVFFlat(quantizer, D, K * K, faiss.METRIC_INNER_PRODUCT)
         index.quantizer_trains_alone = 1
         train(index, some)
@@ -187,43 +182,41 @@ def once(lists: np.ndarray) -> np.ndarray:
 class HNSW(FaissSearcher):
     """A hierarchical navigable small world graph (Malkov and Yashunin 2020) of whole documents."""
 
-    search_parameter = "efSearch"
-    SYSTEM, LEAST = "hnsw", LEAST["hnsw"]
+    search_parameter = hnsw.FACTS.search_parameter
     KIND = faiss.IndexHNSWFlat
 
     @classmethod
-    def trained(cls, docs: np.ndarray, settings: dict[str, float], seed: int) -> faiss.Index:
+    def trained(cls, docs: np.ndarray, settings: hnsw.Settings) -> faiss.Index:
         """Return an empty graph."""
-        index = faiss.IndexHNSWFlat(docs.shape[1], settings["links"], faiss.METRIC_INNER_PRODUCT)
-        _prepare(index, settings, seed)
+        index = faiss.IndexHNSWFlat(docs.shape[1], settings.links, faiss.METRIC_INNER_PRODUCT)
+        _prepare(index, settings)
         return index
 
 
 class HNSWOPQ(FaissSearcher):
     """The same graph over documents that a rotation and PQ of M bytes compress."""
 
-    search_parameter = "efSearch"
-    SYSTEM, LEAST = "hnsw-opq", LEAST["hnsw-opq"]
+    search_parameter = hnsw_opq.FACTS.search_parameter
     KIND = faiss.IndexHNSWPQ
 
     @classmethod
-    def trained(cls, docs: np.ndarray, settings: dict[str, float], seed: int) -> faiss.Index:
+    def trained(cls, docs: np.ndarray, settings: hnsw_opq.Settings) -> faiss.Index:
         """Return an empty graph behind a trained rotation and quantizer."""
-        D, M = docs.shape[1], settings["M"]
-        some = sample_rows(docs, settings["sample"], seed)
-        graph = faiss.IndexHNSWPQ(D, M, settings["links"], BITS, faiss.METRIC_INNER_PRODUCT)
-        _prepare(graph, settings, seed)
+        D, M = docs.shape[1], settings.M
+        some = sample_rows(docs, settings.sample, settings.seed)
+        graph = faiss.IndexHNSWPQ(D, M, settings.links, BITS, faiss.METRIC_INNER_PRODUCT)
+        _prepare(graph, settings)
         rotation = faiss.OPQMatrix(D, M)
-        rotation.niter = settings["iterations"]
+        rotation.niter = settings.iterations
         index = faiss.IndexPreTransform(rotation, graph)
         train(index, some)
         _compare_by_inner_product(faiss.downcast_index(graph.storage).pq)
         return index
 
 
-def _prepare(graph: faiss.IndexHNSW, settings: dict[str, float], seed: int) -> None:
-    graph.hnsw.efConstruction = settings["ef_construction"]
-    graph.hnsw.rng = faiss.RandomGenerator(seed)
+def _prepare(graph: faiss.IndexHNSW, settings: hnsw.Settings) -> None:
+    graph.hnsw.efConstruction = settings.ef_construction
+    graph.hnsw.rng = faiss.RandomGenerator(settings.seed)
 
 
 def _compare_by_inner_product(pq: faiss.ProductQuantizer) -> None:

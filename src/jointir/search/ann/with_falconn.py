@@ -1,31 +1,33 @@
 """FALCONN: multi-probe locality-sensitive hashing with cross-polytopes (Andoni et al. 2015)."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Self
 
 import falconn
 import numpy as np
 
 from jointir.errors import InputError
 from jointir.files import write_json
+from jointir.methods.falconn import FACTS, Settings
 from jointir.readers import read_npy
 from jointir.search.ann.shared import check_search, each_query, lifted, read_facts, saved_bytes
-from jointir.search.fits import LEAST, check, typed
+from jointir.search.fits import check_library, typed
 from jointir.search.searcher import Searcher
 
-DOCUMENTS, MEAN, FACTS = "documents.npy", "mean.npy", "falconn.json"
+DOCUMENTS, MEAN, DESCRIPTION = "documents.npy", "mean.npy", "falconn.json"
 
 
 def _parameters(
-    N: int, D: int, settings: dict[str, float], seed: int, threads: int
+    N: int, D: int, settings: Settings, threads: int
 ) -> falconn.LSHConstructionParameters:
     """Return FALCONN's own recommendation for N documents but for tables and hash functions."""
     euclidean = falconn.DistanceFunction.EuclideanSquared
     parameters = falconn.get_default_parameters(N, D, euclidean, True)
-    if settings["hash_functions"] > parameters.k:  # more bins than documents: also its advice
+    if settings.hash_functions > parameters.k:  # more bins than documents: also its advice
         parameters.storage_hash_table = falconn.StorageHashTable.LinearProbingHashTable
-    parameters.k, parameters.l = settings["hash_functions"], settings["tables"]
-    parameters.seed, parameters.num_setup_threads = seed, threads
+    parameters.k, parameters.l = settings.hash_functions, settings.tables
+    parameters.seed, parameters.num_setup_threads = settings.seed, threads
     return parameters
 
 
@@ -39,15 +41,13 @@ class Falconn(Searcher):
     least.
     """
 
-    search_parameter = "probes"
-    LEAST: ClassVar[dict[str, float]] = LEAST["falconn"]
+    search_parameter = FACTS.search_parameter
 
     def __init__(
         self,
         documents: np.ndarray,
         mean: np.ndarray,
-        settings: dict[str, float],
-        seed: int,
+        settings: Settings,
         threads: int = 1,
     ):
         """Hash lifted documents, float32[N, D + 1], that their mean, float32[D + 1], is taken from.
@@ -55,41 +55,39 @@ class Falconn(Searcher):
         Raises:
             InputError: there is one document alone, or there are too many hash functions.
         """
-        self.documents, self.mean, self.settings, self.seed = documents, mean, settings, seed
+        self.documents, self.mean, self.settings = documents, mean, settings
         self.N, self.D = len(documents), documents.shape[1] - 1
-        check("falconn", settings, self.N, self.D)
+        check_library("falconn", settings, self.N, self.D)
         self.radius = np.linalg.norm(documents[0] + mean)
-        parameters = _parameters(self.N, self.D + 1, settings, seed, threads)
+        parameters = _parameters(self.N, self.D + 1, settings, threads)
         self.index = falconn.LSHIndex(parameters)
         try:
             self.index.setup(documents)
         except RuntimeError as e:
-            found = f"{settings['hash_functions']}: {str(e).rstrip('.')}"
+            found = f"{settings.hash_functions}: {str(e).rstrip('.')}"
             raise InputError("hash_functions", found, "Choose fewer") from e
         self._pool, self._threads = None, 0
 
     @classmethod
-    def build(cls, docs: np.ndarray, settings: dict[str, float], seed: int, threads: int) -> Self:
+    def build(cls, docs: np.ndarray, settings: Settings, threads: int) -> Self:
         """See `Searcher`."""
-        settings = typed("falconn", settings)
         documents = lifted(docs)
         mean = documents.mean(axis=0, dtype=np.float64).astype(np.float32)
         documents -= mean
-        return cls(documents, mean, settings, seed, threads)
+        return cls(documents, mean, settings, threads)
 
     def save(self, folder: Path) -> None:
         """Write the documents, their mean and the settings: FALCONN cannot write its tables."""
         np.save(folder / DOCUMENTS, self.documents)
         np.save(folder / MEAN, self.mean)
-        write_json(folder / FACTS, {"settings": self.settings, "seed": self.seed})
+        write_json(folder / DESCRIPTION, {"settings": asdict(self.settings)})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """See `Searcher`. Hashes all documents again, with the same seed."""
-        facts = read_facts(folder / FACTS, ["settings", "seed"])
-        settings = typed("falconn", facts["settings"])
+        settings = typed("falconn", read_facts(folder / DESCRIPTION, ["settings"])["settings"])
         documents, mean = read_npy(folder / DOCUMENTS), read_npy(folder / MEAN)
-        return cls(documents, mean, settings, facts["seed"])
+        return cls(documents, mean, settings)
 
     def _searcher(self, threads: int, probes: int) -> falconn.Queryable:
         if threads != self._threads:  # each of its query objects remembers all N documents
@@ -107,8 +105,8 @@ class Falconn(Searcher):
             InputError: also when there are fewer probes than tables.
         """
         queries = check_search(self, queries, value)
-        if value < self.settings["tables"]:
-            found = f"{value} for {self.settings['tables']} tables"
+        if value < self.settings.tables:
+            found = f"{value} for {self.settings.tables} tables"
             raise InputError("probes", found, "Probe each table once or more")
         hashed = self._on_sphere(queries)
         offsets = np.einsum("qd,d->q", queries, self.mean[:-1])

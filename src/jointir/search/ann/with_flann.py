@@ -10,9 +10,9 @@ import numpy as np
 from pyflann import FLANNParameters, flann
 
 from jointir.errors import InputError
+from jointir.methods.flann import FACTS, Settings
 from jointir.readers import read_npy
 from jointir.search.ann.shared import REBUILD, check_search, lifted, saved_bytes
-from jointir.search.fits import LEAST, check, typed
 from jointir.search.searcher import Searcher
 
 DOCUMENTS, TREES = "documents.npy", "trees.flann"
@@ -37,8 +37,7 @@ class Flann(Searcher):
     search_parameter: checks, the documents that are compared, over all trees.
     """
 
-    search_parameter = "checks"
-    LEAST: ClassVar[dict[str, float]] = LEAST["flann"]
+    search_parameter = FACTS.search_parameter
 
     def __init__(self, documents: np.ndarray, index: int):
         """Take lifted documents, float32[N, D + 1], and FLANN's pointer to an index of them."""
@@ -48,14 +47,12 @@ class Flann(Searcher):
         weakref.finalize(self, flann.free_index[np.float32], index, byref(Parameters()))
 
     @classmethod
-    def build(cls, docs: np.ndarray, settings: dict[str, float], seed: int, threads: int) -> Self:
+    def build(cls, docs: np.ndarray, settings: Settings, threads: int) -> Self:
         """See `Searcher`. One thread works."""
-        check("flann", settings, *docs.shape)
-        settings = typed("flann", settings)
         documents = lifted(docs)
         parameters = Parameters()
-        parameters.algorithm, parameters.trees = KD_TREES, settings["trees"]
-        parameters.seed = seed + 1  # it takes 0 for none
+        parameters.algorithm, parameters.trees = KD_TREES, settings.trees
+        parameters.seed = settings.seed + 1  # it takes 0 for none
         speedup = byref(c_float())  # of autotuning
         index = flann.build_index[np.float32](
             documents, *documents.shape, speedup, byref(parameters)

@@ -9,14 +9,14 @@ from scann import scann_ops_pybind
 
 from jointir.errors import InputError
 from jointir.files import write_json
+from jointir.methods import scann
 from jointir.quantize.fit import opq, train
 from jointir.search.ann.shared import CHUNK, REBUILD, check_search, read_facts, saved_bytes
 from jointir.search.ann.with_faiss import limited
 from jointir.search.build import sample_rows
-from jointir.search.fits import LEAST, block_count, check, typed
 from jointir.search.searcher import Searcher
 
-ASSETS, FACTS, ROTATION = "scann_assets.pbtxt", "scann.json", "rotation.faiss"
+ASSETS, DESCRIPTION, ROTATION = "scann_assets.pbtxt", "scann.json", "rotation.faiss"
 HASHES = {4: "lut16", 8: "lut256"}  # ScaNN's names for codes of 4 and 8 bits
 BATCH = 256  # queries that a thread takes at a time: ScaNN's default
 
@@ -28,8 +28,6 @@ class ScaNN(Searcher):
     times the mean length. Nothing here is drawn at random.
     """
 
-    SYSTEM: ClassVar[str] = "scann"
-    LEAST: ClassVar[dict[str, float]] = LEAST["scann"]
     ROTATED: ClassVar[bool] = False
 
     def __init__(
@@ -46,26 +44,24 @@ class ScaNN(Searcher):
 
     @classmethod
     def learned(
-        cls, docs: np.ndarray, blocks: int, settings: dict[str, float], seed: int
+        cls, docs: np.ndarray, blocks: int, settings: scann.Settings
     ) -> faiss.LinearTransform | None:
         """Return a rotation for the documents: none."""
         return None
 
     @classmethod
-    def build(cls, docs: np.ndarray, settings: dict[str, float], seed: int, threads: int) -> Self:
+    def build(cls, docs: np.ndarray, settings: scann.Settings, threads: int) -> Self:
         """See `Searcher`."""
-        check(cls.SYSTEM, settings, *docs.shape)
-        settings = typed(cls.SYSTEM, settings)
-        D, M, bits = docs.shape[1], settings["M"], settings["bits"]
-        blocks = block_count(D, M, bits)
+        D, M, bits = docs.shape[1], settings.M, settings.bits
+        blocks = scann.block_count(D, M, bits)
         with limited(threads):
-            rotation = cls.learned(docs, blocks, settings, seed)
+            rotation = cls.learned(docs, blocks, settings)
             rows = _turned(docs, rotation)
         length = np.sqrt(np.einsum("nd,nd->n", rows, rows)).mean()
         builder = scann_ops_pybind.builder(rows, 1, "dot_product").set_n_training_threads(threads)
         builder.score_ah(
             D // blocks,
-            anisotropic_quantization_threshold=settings["anisotropic"] * length,
+            anisotropic_quantization_threshold=settings.anisotropic * length,
             hash_type=HASHES[bits],
         )
         return cls(builder.build(), D, M, rotation)
@@ -75,14 +71,14 @@ class ScaNN(Searcher):
         self.index.serialize(str(folder), relative_path=True)
         if self.rotation is not None:
             faiss.write_VectorTransform(self.rotation, str(folder / ROTATION))
-        write_json(folder / FACTS, {"D": self.D, "M": self.M, "rotated": self.ROTATED})
+        write_json(folder / DESCRIPTION, {"D": self.D, "M": self.M, "rotated": self.ROTATED})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """See `Searcher`."""
-        facts = read_facts(folder / FACTS, ["D", "M", "rotated"])
+        facts = read_facts(folder / DESCRIPTION, ["D", "M", "rotated"])
         if facts["rotated"] != cls.ROTATED:
-            raise InputError(folder / FACTS, f"rotated is {facts['rotated']}", REBUILD)
+            raise InputError(folder / DESCRIPTION, f"rotated is {facts['rotated']}", REBUILD)
         try:
             assets = (folder / ASSETS).read_text()
             # not its load_searcher, which would unpickle a file
@@ -128,17 +124,16 @@ class ScaNN(Searcher):
 class OPQScaNN(ScaNN):
     """ScaNN after a rotation that makes its blocks of dimensions alike (Ge et al. 2013)."""
 
-    SYSTEM, LEAST = "opq-scann", LEAST["opq-scann"]
     ROTATED = True
 
     @classmethod
     def learned(
-        cls, docs: np.ndarray, blocks: int, settings: dict[str, float], seed: int
+        cls, docs: np.ndarray, blocks: int, settings: scann.Settings
     ) -> faiss.LinearTransform | None:
         """Return OPQ's rotation for as many sub-quantizers, of as many bits, as ScaNN's codes."""
-        D, bits = docs.shape[1], settings["bits"]
-        some = sample_rows(docs, settings["sample"], seed)
-        whole = opq(D, blocks, settings["iterations"], bits)
+        D = docs.shape[1]
+        some = sample_rows(docs, settings.sample, settings.seed)
+        whole = opq(D, blocks, settings.iterations, settings.bits)
         trained = faiss.downcast_VectorTransform(whole.chain.at(0))
         train(trained, some)
         rotation = faiss.LinearTransform(D, D, False)  # owns its memory, and its file says no more
