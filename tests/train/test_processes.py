@@ -23,7 +23,7 @@ from jointir.joint import jpq
 from jointir.methods.known import facts
 from jointir.quantize.pq import read_pq
 from jointir.train import processes
-from jointir.train.processes import Place, share
+from jointir.train.processes import Place, own_rows
 from launched import STEPS, STOPPED, Training, losses_of, trainings
 from tiny import Tiny, make
 
@@ -163,7 +163,7 @@ def as_process(rank: int, count: int) -> Iterator[None]:
 def share_of(rank: int, count: int, n: int) -> list[int]:
     """Return the rows of n that are the share of process `rank`."""
     with as_process(rank, count):
-        return list(range(n))[share(n)]
+        return list(range(n))[own_rows(n)]
 
 
 @given(st.integers(1, 9), st.integers(0, 40))

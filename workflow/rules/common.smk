@@ -107,7 +107,7 @@ def memory(mb, **held):
     return needed
 
 
-def share(parts):
+def threads_each(parts):
     """Return the threads of one of `parts` equal jobs that run at once."""
     return max(1, (workflow.cores or parts) // parts)
 

@@ -54,7 +54,7 @@ rule embed_documents:
     log:
         "logs/{dataset}/{encoder}/embed-{shard}.log",
     priority: 10  # trainings wait for them
-    threads: share(config["embed"]["shards"])
+    threads: threads_each(config["embed"]["shards"])
     resources:
         mem_mb=4000,
         runtime=720,

@@ -14,7 +14,7 @@ rule asi:
     wildcard_constraints:
         variant=any_of(v for v in VARIANTS if not given(v)),
     priority: 5
-    threads: share(2)
+    threads: threads_each(2)
     resources:
         mem_mb=memory(4000, collection=5, docs=3),
         runtime=1440,
@@ -40,7 +40,7 @@ rule assign_ids:
         "logs/{dataset}/generative/{variant}-seed{seed}-ids.log",
     wildcard_constraints:
         variant=any_of(v for v in VARIANTS if not given(v)),
-    threads: share(2)
+    threads: threads_each(2)
     resources:
         mem_mb=memory(4000, collection=5),
         runtime=720,
@@ -91,7 +91,7 @@ rule train_decoder:
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}-train-decoder.log",
     priority: 5
-    threads: share(2)
+    threads: threads_each(2)
     resources:
         mem_mb=memory(4000, collection=5, docs=3),
         runtime=1440,

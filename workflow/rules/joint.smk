@@ -47,7 +47,7 @@ rule negatives:
     log:
         "logs/{dataset}/negatives.log",
     priority: 5  # long, too: at the end it would run alone
-    threads: share(2)  # of two it uses little more than one
+    threads: threads_each(2)  # of two it uses little more than one
     resources:
         mem_mb=memory(4000, docs=4),
         runtime=240,

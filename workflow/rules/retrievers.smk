@@ -15,7 +15,7 @@ rule late_search:
     wildcard_constraints:
         system=any_of(SYSTEMS.of_method("colbert")),
     priority: 10  # see jpq
-    threads: share(2)
+    threads: threads_each(2)
     resources:
         mem_mb=memory(4000, collection=5),
         runtime=720,
@@ -51,7 +51,7 @@ for _method in known.trained(Form.ENCODER, Form.RANKER):
         wildcard_constraints:
             encoder=any_of(SYSTEMS.of_method(_method)),
         priority: 10  # long, and ANCE last of a chain: see jpq
-        threads: 2 if _method == "star" else share(2)  # all else waits for STAR
+        threads: 2 if _method == "star" else threads_each(2)  # all else waits for STAR
         resources:
             gpu=0,
             # the documents' texts, or their embeddings

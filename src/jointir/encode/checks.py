@@ -208,7 +208,9 @@ def check_dimension(model: SentenceTransformer, right: dict[str, np.ndarray]) ->
 
 
 @torch.inference_mode()
-def compare(encoder: "DualEncoder", texts: list[str], kind: str, right: np.ndarray) -> None:
+def check_embeddings(
+    encoder: "DualEncoder", texts: list[str], kind: str, right: np.ndarray
+) -> None:
     """Check that `encoder` embeds texts as float32[n, D] `right` has them, packed and padded.
 
     Raises:

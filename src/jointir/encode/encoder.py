@@ -198,7 +198,7 @@ def checkpoint(
         DualEncoder(model, lengths).save(scratch)
         encoder = DualEncoder.load(scratch)
         for kind, embeddings in right.items():
-            checks.compare(encoder, texts[kind], kind, embeddings)
+            checks.check_embeddings(encoder, texts[kind], kind, embeddings)
     _describe(encoder)
 
 

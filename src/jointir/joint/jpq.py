@@ -46,7 +46,7 @@ from jointir.train.loop import UNDECAYED, decayed
 from jointir.train.mining import negatives_of
 from jointir.train.norm import mean_squared_norm
 from jointir.train.pairs import training_pairs
-from jointir.train.processes import mean_of_all, place, share
+from jointir.train.processes import mean_of_all, own_rows, place
 from jointir.train.queries import drawn
 from jointir.train.training import Training
 
@@ -76,7 +76,7 @@ class JPQ(torch.nn.Module):
         teacher: float[B, D], the queries as the starting encoder has them, for `distillation`. Of
         several processes, each embeds and searches its share of the queries.
         """
-        B, mine, of_all = len(tokens), share(len(tokens)), valid
+        B, mine, of_all = len(tokens), own_rows(len(tokens)), valid
         with autocast(self.encoder.device, bf16):
             queries = self.encoder(tokens[mine])
         positives, valid, queries = positives[mine], valid[mine], queries.float()  # [B, D]
@@ -100,7 +100,7 @@ class JPQ(torch.nn.Module):
     ) -> torch.Tensor:
         """Return the mean KL of Criterion over S sentences, each document among its best n."""
         S, device = len(learned.tokens), self.encoder.device
-        mine = share(S)
+        mine = own_rows(S)
         with autocast(device, bf16):
             queries = self.encoder(learned.tokens[mine]).float()
         rows, teacher = (torch.from_numpy(a[mine]).to(device) for a in learned[1:])

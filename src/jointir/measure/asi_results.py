@@ -71,7 +71,7 @@ def asi_results(
         + ([results.load(baseline, baseline_meta or [])] if baseline else [])
     )
     table = results.tabulate(rows, values, samples, seed)
-    compared = comparisons.compare(rows, values, FAMILIES["asi"], Table())
+    compared = comparisons.compare_family(rows, values, FAMILIES["asi"], Table())
     results.write(table, out)
     comparisons.write(compared, out_comparisons)
     with atomic(out_numbers) as scratch:

@@ -31,7 +31,7 @@ def _side(rows: pd.DataFrame, name: str, setting: str, seeds: str) -> dict[str, 
     return {name: rows["system"].iloc[0], setting: rows["setting"].iloc[0], seeds: told}
 
 
-def compare(
+def compare_family(
     rows: pd.DataFrame, values: list[pd.Series], family: Family, table: Table
 ) -> list[dict]:
     """Return the comparisons of one family as rows of COLUMNS; rows, values: of `load`."""
@@ -92,7 +92,7 @@ def comparisons(
         raise InputError("--family", "table1 without times", "Give --results and --latency")
     rows, values = load(per_query, meta)
     table = _table(meta, M, results, latency)
-    found = {name: compare(rows, values, FAMILIES[name], table) for name in family}
+    found = {name: compare_family(rows, values, FAMILIES[name], table) for name in family}
     if found.get("steps") == []:
         raise InputError("ablation", "no two of its steps have one size", "Train jpq-neg, jpq-loss")
     write([line for own in found.values() for line in own], out)

@@ -60,7 +60,7 @@ def dropout_seed(seed: int, step: int) -> int:
     return seed * 1_000_003 + step + place().rank * 2_654_435_761
 
 
-def share(n: int) -> slice:
+def own_rows(n: int) -> slice:
     """Return which of a batch's n rows are this process's: as even as can be, in order of rank.
 
     Raises:
@@ -73,7 +73,7 @@ def share(n: int) -> slice:
     return slice(n * rank // count, n * (rank + 1) // count)
 
 
-def gather(own: torch.Tensor, n: int) -> torch.Tensor:
+def all_rows(own: torch.Tensor, n: int) -> torch.Tensor:
     """Return the n rows of all shares, float[n, D], of which `own` are this process's.
 
     The gradient reaches its own rows alone. As all compute the same loss of the n rows, that
@@ -81,7 +81,7 @@ def gather(own: torch.Tensor, n: int) -> torch.Tensor:
     """
     if place().count == 1:
         return own
-    mine = share(n)
+    mine = own_rows(n)
     rows = own.new_zeros(n, *own.shape[1:])
     rows[mine] = own.detach()
     rows = reduce(rows, "sum")  # exact: a row is 0 in all processes but one
@@ -90,7 +90,7 @@ def gather(own: torch.Tensor, n: int) -> torch.Tensor:
 
 def embed_together(encoder: DualEncoder, tokens: list[list[int]]) -> torch.Tensor:
     """Return the embeddings of a batch's B texts, float[B, D]; each process embeds its share."""
-    return gather(encoder(tokens[share(len(tokens))]), len(tokens))
+    return all_rows(encoder(tokens[own_rows(len(tokens))]), len(tokens))
 
 
 def mean_of_all(own: torch.Tensor, rows: int, n: int) -> torch.Tensor:
