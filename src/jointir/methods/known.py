@@ -24,6 +24,7 @@ TRAINED = (Form.INDEX, Form.ENCODER, Form.RANKER)  # what has `train` where it `
 EXAMPLE = "docs/extending.md has an example"
 
 
+@cache
 def names() -> list[str]:
     """Return the names of what has `Settings`, sorted: "itq-lsh" for the module itq_lsh."""
     modules = {path.stem for path in Path(__file__).parent.glob("[a-z]*.py")}
