@@ -18,7 +18,7 @@ def of_report(path: str) -> bool:
 
 
 def test_a_cluster_is_told_what_every_job_needs(monkeypatch):
-    """Whatever uses a GPU where there is one asks for it; downloads, tables, figures are no jobs."""
+    """Whatever uses a GPU where there is one asks for it; downloads and reports are no jobs."""
     monkeypatch.chdir(ROOT)
     profile = yaml.safe_load((ROOT / "profiles/slurm/profile.yaml").read_text())
     jobs = {job.rule.name: job for mine in dvc_dag.load().jobs.values() for job in mine}
