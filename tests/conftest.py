@@ -116,7 +116,7 @@ def merge(base: dict, overlay: dict) -> dict:
 def edit_params(folder: Path, overlay: dict) -> None:
     """Merge `overlay` into the files of params/ that its keys are in."""
     for path in sorted((folder / "params").glob("*.yaml")):
-        old = yaml.safe_load(path.read_text())
+        old = yaml.CSafeLoader(path.read_text()).get_single_data()  # fast, safe
         new = merge(old, {key: overlay[key] for key in old if key in overlay})
         if new != old:
             path.write_text(yaml.safe_dump(new, sort_keys=False))

@@ -17,6 +17,7 @@ rule asi_results:
         made=touch("data/asi.made"),  # as for results.csv
     log:
         "logs/asi-results.log",
+    localrule: True  # seconds
     resources:
         mem_mb=2000,
         runtime=30,
@@ -62,6 +63,7 @@ rule cold_start:
         table=f"{TRAINED}/cold-start.csv",
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}-cold-start.log",
+    localrule: True  # seconds
     resources:
         mem_mb=1000,
         runtime=10,

@@ -13,7 +13,7 @@ from workflow.scripts.command import make_findable
 from workflow.scripts.defaults import complete
 from workflow.scripts.inputs import beir_files, contents, encoder_files, vector_files
 from workflow.scripts.params import prepare
-from workflow.scripts.reads import Lazy, Params
+from workflow.scripts.reads import Lazy, Params, remembered
 from workflow.scripts.scheduling import no_rate_limit
 from workflow.scripts.sources import sources
 from workflow.scripts.systems import Entry, bits_of

@@ -29,6 +29,7 @@ def is_timed(system):
     )
 
 
+@remembered
 def needs_text(system):
     """Return whether a dataset of vectors cannot have a system.
 
@@ -90,6 +91,7 @@ def each_system(pattern, systems=FIGURE4, among=DATASETS):
     ]
 
 
+@remembered
 def curves():
     """Return {training.csv: "dataset system setting"} of every training of figure 4."""
     found = {}
@@ -118,6 +120,7 @@ def trained_against_start():
     ]
 
 
+@remembered
 def trained_from():
     """Return {system: other} of figure 4: what a training began with, and is compared with.
 

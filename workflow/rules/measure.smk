@@ -100,6 +100,7 @@ rule results:
         "logs/{table}.log",
     wildcard_constraints:
         table=any_of(RESULTS),
+    localrule: True  # seconds
     resources:
         mem_mb=2000,
         runtime=30,
@@ -134,6 +135,7 @@ rule comparisons:
         "logs/{table}.log",
     wildcard_constraints:
         table=any_of(COMPARISONS),
+    localrule: True  # seconds
     resources:
         mem_mb=2000,
         runtime=30,
@@ -161,6 +163,7 @@ rule groups:
         made=touch("data/groups.made"),  # see `results`
     log:
         "logs/groups.log",
+    localrule: True  # seconds
     resources:
         mem_mb=2000,
         runtime=30,

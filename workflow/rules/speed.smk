@@ -37,6 +37,7 @@ rule latencies:
         made=touch("data/latency.made"),
     log:
         "logs/latencies.log",
+    localrule: True  # seconds
     resources:
         mem_mb=1000,
         runtime=10,

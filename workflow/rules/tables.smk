@@ -17,6 +17,7 @@ COMPARISONS = {
 }
 
 
+@remembered
 def runs_of(figure):
     """Return {(system, setting): table}: the table of results that each run of a figure stands in.
 
@@ -34,6 +35,7 @@ def runs_of(figure):
             return found
 
 
+@remembered
 def held(table):
     """Return {system: settings}: what a table of results holds."""
     found = {}

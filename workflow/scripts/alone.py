@@ -33,3 +33,9 @@ def lock_folder() -> None:
     file.write(str(os.getpid()))
     file.flush()
     _held.append(file)
+
+
+def leave_folder() -> None:
+    """Let another one run here, such as the Snakemake that this process starts next."""
+    while _held:
+        _held.pop().close()

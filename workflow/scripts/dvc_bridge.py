@@ -25,7 +25,7 @@ from pathlib import Path
 import facts
 import strangers
 import yaml
-from alone import lock_folder
+from alone import leave_folder, lock_folder
 from damage import changed_files, cut_short, damaged, files_of
 from snakemake.persistence.file import FilePersistence
 
@@ -47,11 +47,20 @@ def trusted(path: Path, record) -> bool:
 
 
 def run(name: str) -> None:
-    """Clean a stage's outputs, then become Snakemake, which makes what is missing of the stage."""
+    """Clean a stage's outputs, then let Snakemake make what is missing of the stage."""
+    from snakemake.cli import main as snakemake
+
     lock_folder()
-    rules = clean(name, current())
-    target = f"stage_{name}"  # and the lock is free again: Snakemake takes it
-    os.execvp("snakemake", ["snakemake", "--allowed-rules", target, *rules, "--", target])
+    if (everything := facts.kept()) is None:
+        check()
+        os.execv(sys.executable, [sys.executable, *sys.argv])  # `check` left its Snakemake silent
+    rules = clean(name, everything)
+    leave_folder()  # Snakemake takes the lock itself
+    sys.path.remove(
+        str(Path(__file__).parent)
+    )  # as in a process of its own, which would take longer
+    target = f"stage_{name}"
+    snakemake(["--allowed-rules", target, *rules, "--", target])
 
 
 def clean(name: str, everything: dict[str, facts.Stage]) -> list[str]:

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
@@ -45,17 +45,20 @@ def all_libraries() -> Iterator[None]:
         yield
 
 
-def load(overrides: dict | None = None) -> Dag:
-    """Return the whole DAG, of all libraries; `overrides` are merged into params/*.yaml."""
+def load(overrides: dict | None = None, targets: Iterable[str] = ("all",)) -> Dag:
+    """Return the whole DAG, of all libraries; `overrides` are merged into params/*.yaml.
+
+    targets: rules; of others than `all`, the jobs that these need.
+    """
     quiet = OutputSettings(quiet={Quietness.ALL})
     with all_libraries(), recorded() as reads, SnakemakeApi(quiet) as api:
         config = ConfigSettings(config=overrides or {})
         handle = api.workflow(ResourceSettings(cores=1), config, snakefile=Path("Snakefile"))
         with contextlib.redirect_stdout(io.StringIO()):  # the one call that builds and runs nothing
-            handle.dag(DAGSettings(targets={"all"}, forceall=True)).printd3dag()
+            handle.dag(DAGSettings(targets=set(targets), forceall=True)).printd3dag()
         workflow = handle._workflow  # private: the lock file pins snakemake
         known = workflow.globals
-        targets = {
+        wanted = {
             name: [str(i) for i in workflow.get_rule(f"stage_{name}").input]
             for name in known["STAGES"]
         }
@@ -69,7 +72,7 @@ def load(overrides: dict | None = None) -> Dag:
         }
         says = {name: stage.says for name, stage in known["STAGES"].items()}
         told = (known["user_folders"](), says, known["models"]())
-        return Dag(assign(targets, jobs), reads, optional, *told)
+        return Dag(assign(wanted, jobs), reads, optional, *told)
 
 
 def params_of(name: str, dag: Dag) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
 from unittest.mock import patch
 
 from snakemake.workflow import Workflow
@@ -50,14 +51,37 @@ class Params(Mapping):
         return {**other, **self}
 
 
-class Lazy(Mapping):
-    """Names and what each stands for, found when they are asked for, and anew each time.
+def remembered(function: Callable) -> Callable:
+    """Keep what a function returns, and note again each time what it read to find it.
 
-    So whoever asks reads the params that they come from, and no others.
+    It depends on its arguments and the params alone, and nobody changes what it returns.
+    """
+    kept: dict[tuple, tuple[object, frozenset[Path]]] = {}
+
+    @wraps(function)
+    def asked(*given: object) -> object:
+        if given not in kept:
+            before = taken()
+            try:
+                kept[given] = function(*given), frozenset(_told)
+            finally:
+                _told.update(before)
+        value, read = kept[given]
+        _told.update(read)
+        return value
+
+    return asked
+
+
+class Lazy(Mapping):
+    """Names and what each stands for, found when they are asked for first.
+
+    Whoever asks has read the params that they come from, and no others.
     """
 
     def __init__(self, names: Callable[[], Iterable[str]], meaning: Callable[[str], object]):
-        self._names, self._meaning = names, meaning
+        self._names = remembered(lambda: tuple(names()))
+        self._meaning = remembered(meaning)
 
     def __getitem__(self, name: str) -> object:
         if name not in self:
@@ -71,7 +95,7 @@ class Lazy(Mapping):
         return iter(self._names())
 
     def __len__(self) -> int:
-        return len(list(self._names()))
+        return len(self._names())
 
 
 def taken() -> set[Path]:

@@ -6,6 +6,8 @@ another method, it takes those settings that its own method has, too.
 
 from collections.abc import Iterator, Mapping
 
+from workflow.scripts.reads import remembered
+
 from jointir.errors import InputError
 from jointir.methods.facts import PRETRAINED, Facts, Form
 from jointir.methods.known import facts
@@ -83,15 +85,21 @@ class Entry(Mapping):
     def __init__(self, layers: list[Mapping], known: set[str] | None = None):
         """layers: the entry's own params first. known: the settings' names, None for all."""
         self._layers, self._known = layers, known
+        self._found = remembered(self._values)  # rules ask for the same 100,000 times
 
     def __getitem__(self, key: str) -> object:
-        self._read_method()
-        if self._known is not None and key not in self._known:
-            raise KeyError(key)
-        found = [layer[key] for layer in self._until(key)]
+        found = self._found(key)
         if not found:
             raise KeyError(key)
-        return Entry(found) if isinstance(found[0], Mapping) else found[0]
+        return found[0]
+
+    def _values(self, key: str) -> list:
+        """Return the value of a key in a list, which is empty where there is none."""
+        self._read_method()
+        if self._known is not None and key not in self._known:
+            return []
+        found = [layer[key] for layer in self._until(key)]
+        return [Entry(found)] if found and isinstance(found[0], Mapping) else found[:1]
 
     def _read_method(self) -> None:
         """Note the method as read, and the entries before it that take it from another."""

@@ -26,6 +26,7 @@ MAKES = ("new", "train", "searcher")  # of a method's module: it has the one tha
 EXAMPLE = "docs/extending.md has an example"
 
 
+@cache
 def names() -> list[str]:
     """Return the names of what has `Settings`, sorted: "itq-lsh" for the module itq_lsh."""
     modules = {path.stem for path in Path(__file__).parent.glob("[a-z]*.py")}
