@@ -56,6 +56,7 @@ STAGES = {
     "asi": "jointir.generative.asi:asi",
     "assign-ids": "jointir.generative.assign:assign_ids",
     "fixed-ids": "jointir.generative.controls:fixed_ids",
+    "genret": "jointir.generative.genret:genret",
     "train-decoder": "jointir.generative.train_decoder:train_decoder",
     "generate": "jointir.generative.generate:generate",
     "measure-ids": "jointir.measure.expectation:measure_ids",

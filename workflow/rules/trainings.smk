@@ -11,11 +11,17 @@ RANKED = "data/{dataset}/runs/{system}/flat/meta.json"
 SHAPE = ("indexer", "length", "vocabulary", "decoder", "layers", "width", "prototypes")
 # of an entry: not options of the training
 OWN = {"train_decoder", "seeds", "start", "beam", "hybrid_beam", "given", "clusters", "expansion"}
+OWN |= {"genret"}
 
 
 def given(variant):
     """Return whether a variant has identifiers that nothing learned."""
     return "given" in VARIANTS[variant]
+
+
+def learned(variant):
+    """Return whether a variant's identifiers are learned before its decoder."""
+    return VARIANTS[variant].get("given") == "genret"
 
 
 def start(variant, name):
@@ -90,6 +96,26 @@ def shaped(wildcards):
     if "clusters" in settings and kind != "tree":
         found = "is named, and these identifiers are no tree"
         refuse(told_of(wildcards, "clusters"), found, "Leave it out, or set `given: tree`")
+    if "genret" in settings and kind != "genret":
+        found = "is named, and these identifiers are not learned by it"
+        refuse(told_of(wildcards, "genret"), found, "Leave it out, or set `given: genret`")
+    return []
+
+
+def progressive(wildcards):
+    """Return no file, or refuse settings of GenRet that do not fit."""
+    own = VARIANTS[wildcards.variant]
+    if "genret" not in own:
+        refuse(told_of(wildcards, "given"), "genret, and no `genret` says how", "Give its settings")
+    if own["length"] < 2:
+        found = f"{own['length']} leaves none to learn: the last position numbers documents"
+        refuse(told_of(wildcards, "length"), found, "Set 2 at least")
+    settings, P = own["genret"], own["length"] - 1
+    if settings["steps"] < 2 * P * settings["refresh"]:
+        found = f"{settings['steps']} for {P} positions that change their tokens each"
+        found += f" {settings['refresh']}"
+        where = told_of(wildcards, "genret", "steps")
+        refuse(where, found, f"Set {2 * P * settings['refresh']} at least")
     return []
 
 

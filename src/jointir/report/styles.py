@@ -65,6 +65,7 @@ LABELS = {
     "ultron-url": "Ultron-URL",
     "ultron-pq": "Ultron-PQ",
     "ultron-atomic": "Ultron-Atomic",
+    "genret": "GenRet",
     "asi": "ASI",
     "asi++": "ASI++",
     "asi++-warm": "ASI++, warm start",
