@@ -90,12 +90,12 @@ def test_a_state_is_of_the_embedding_and_the_prefix():
     e, prefix = 2 * torch.randn(5, D, generator=generator), torch.tensor([[0], [3], [3], [1], [2]])
     first, after = model.state(e, prefix[:, :0]), model.state(e, prefix)
     for b in range(5):
-        x = e[b] * (D / 4) ** 0.5
-        p = torch.zeros(D)
-        for i, state in ((0, first[b]), (1, after[b])):
+        rest, token = e[b] * (D / 4) ** 0.5, torch.zeros(D)
+        for i, state in enumerate((first[b], after[b])):
             if i:
-                p = model.chosen[1][0, prefix[b, 0]]
-            raw = x + p + model.networks[i](torch.cat([x + p, p]))
+                token = model.books[0][prefix[b, 0]]
+                rest = first[b] - token
+            raw = rest + model.networks[i](torch.cat([rest, token]))
             torch.testing.assert_close(state, raw / raw.norm() * D**0.5)
     right = [[20 / D * (s @ t).item() for t in model.books[1]] for s in after]
     np.testing.assert_allclose(model.scores(after, 1).tolist(), right, rtol=1e-4, atol=1e-4)
@@ -103,8 +103,9 @@ def test_a_state_is_of_the_embedding_and_the_prefix():
     assert torch.equal(tokens[:, 0], model.scores(first, 0).argmax(1))
     second = model.scores(model.state(e, tokens[:, :1]), 1).argmax(1)
     assert torch.equal(tokens[:, 1], second)
-    model.begin(1)
-    assert torch.equal(model.chosen[1][0], -model.books[0])
+    after.sum().backward()  # the first position is done
+    assert model.books[0].grad is None and model.networks[0][0].weight.grad is None
+    assert model.networks[1][0].weight.grad is not None
 
 
 def objective(**changed):

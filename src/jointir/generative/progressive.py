@@ -77,7 +77,6 @@ class Objective(nn.Module):
             if i:
                 own = model.scores(model.states(self.docs, self.prefixes(i - 1)), i - 1)
                 self.fixed[:, i - 1] = own.argmax(1).to(self.fixed)
-                model.begin(i)
             self.tokens = None
             return
         states, group = model.states(self.docs, self.prefixes(i)), self._groups(i)

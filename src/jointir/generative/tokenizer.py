@@ -2,7 +2,7 @@
 
 import torch
 from torch import nn
-from torch.nn.functional import embedding, normalize
+from torch.nn.functional import normalize
 
 CHUNK = 4096  # documents whose states are in memory at a time
 
@@ -10,11 +10,13 @@ CHUNK = 4096  # documents whose states are in memory at a time
 class Tokenizer(nn.Module):
     """Maps embeddings float[B, D] of queries or documents to the tokens of P positions.
 
-    With x = e sqrt(D / unit) and p, the sum of a vector for each token of the prefix, the state d_i
-    is x + p + network_i(x + p, p), made sqrt(D) long. The score of a token is scale / D times the
-    inner product of the state and the token's vector in the codebook E_i. In GenRet (Sun et al.
-    2023, section 3.1) the state is that of T5's decoder, which ends with a norm, too, for queries
-    and documents alike.
+    The first state d_1 is x + network_1(x, 0), of x = e sqrt(D / unit). Behind a token z of
+    position i - 1, with r = d_(i-1) - E_(i-1)[z], it is d_i = r + network_i(r, E_(i-1)[z]): at
+    first, what the codebook E leaves over. All states are made sqrt(D) long. The score of a token
+    is scale / D times the inner product of the state and the token's vector in the codebook.
+
+    In GenRet (Sun et al. 2023, section 3.1) the state is that of T5's decoder, which reads the
+    prefix and ends with a norm, for queries and documents alike.
     """
 
     def __init__(self, D: int, P: int, V: int, width: int, scale: float, unit: float = 1.0):
@@ -22,7 +24,6 @@ class Tokenizer(nn.Module):
         super().__init__()
         self.D, self.P, self.V, self.scale, self.unit = D, P, V, scale, unit
         self.books = nn.ParameterList(torch.zeros(V, D) for _ in range(P))
-        self.chosen = nn.ParameterList(torch.zeros(i, V, D) for i in range(P))
         self.networks = nn.ModuleList(
             nn.Sequential(nn.Linear(2 * D, width), nn.ReLU(), nn.Linear(width, D)) for _ in range(P)
         )
@@ -30,20 +31,20 @@ class Tokenizer(nn.Module):
             nn.init.zeros_(network[-1].weight)
             nn.init.zeros_(network[-1].bias)
 
-    @torch.no_grad()
-    def begin(self, i: int) -> None:
-        """Let position i start from what the codebooks before it leave over."""
-        for j in range(i):
-            self.chosen[i][j] = -self.books[j]
-
     def state(self, e: torch.Tensor, prefix: torch.Tensor) -> torch.Tensor:
-        """Return d_i or q_i, float[B, D], after prefixes int64[B, i]."""
-        i, x = prefix.shape[1], e * (self.D / self.unit) ** 0.5
-        p = x.new_zeros(x.shape)
-        for j in range(i):
-            p = p + embedding(prefix[:, j], self.chosen[i][j])
-        state = x + p + self.networks[i](torch.cat([x + p, p], 1))
-        return self.D**0.5 * normalize(state, dim=1)
+        """Return d_i or q_i, float[B, D], after prefixes int64[B, i].
+
+        What comes from the positions before is a constant: they are learned before.
+        """
+        rest = e * (self.D / self.unit) ** 0.5
+        state = token = torch.zeros_like(rest)
+        for i, network in enumerate(self.networks[: prefix.shape[1] + 1]):
+            if i:
+                token = self.books[i - 1].detach()[prefix[:, i - 1]]
+                rest = state.detach() - token
+            state = rest + network(torch.cat([rest, token], 1))
+            state = self.D**0.5 * normalize(state, dim=1)
+        return state
 
     def product(self, states: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
         """Return scaled inner products float[A, B], of which a softmax is taken."""
