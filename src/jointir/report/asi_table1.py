@@ -22,8 +22,8 @@ COSTS = (
 )
 FAMILY = (
     "*DSI, DynamicRetriever, NCI, Ultron, GenRet*: STAR's encoder, frozen, stands in for T5 or "
-    "BERT, embeddings of documents and a sentence of each for their tokens, embeddings that move towards "
-    "queries for generated queries, and a softmax or vectors of prefixes for T5's decoder: "
+    "BERT, embeddings of documents and a sentence of each for their tokens, embeddings that move "
+    "towards queries for generated queries, and a softmax or vectors of prefixes for T5's decoder: "
     "docs/reproduction.md. They are not tuned: each has one setting, DynamicRetriever the better "
     "one of two on dev."
 )
