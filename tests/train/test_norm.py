@@ -14,6 +14,7 @@ from jointir.encode.encoder import DualEncoder, checkpoint
 from jointir.generative.asi import asi
 from jointir.generative.controls import fixed_ids
 from jointir.generative.genret import genret
+from jointir.generative.novo import novo
 from jointir.generative.train_decoder import train_decoder
 from jointir.joint.dpq import dpq
 from jointir.joint.jpq import jpq
@@ -101,6 +102,13 @@ def decoder_alone(c: Path, f: Path, out: Path) -> None:
     flat(train_decoder)(c, out / "given", **paths, **DECODER)
 
 
+def novo_alone(c: Path, f: Path, out: Path) -> None:
+    paths = {"out": out / "e", "out_ids": out / "ids.parquet", "scratch": out / "s"}
+    shape = SHAPE | {"indexer": "none", "length": 1, "vocabulary": 0, "decoder": "sets"}
+    own = COMMON | {"noise": 0.1, "ngrams": 4, "words": 2, "holdout": 0.0, "lr": 1e-3}
+    flat(novo)(c, f / "model", f / "docs.npy", **paths, **shape, **own)
+
+
 def genret_alone(c: Path, f: Path, out: Path) -> None:
     paths = {"out": out / "e", "out_ids": out / "ids.parquet", "scratch": out / "s"}
     shape = SHAPE | {"indexer": "none", "length": 3, "vocabulary": 16}
@@ -123,6 +131,7 @@ TRAININGS = {
     "asi-pq": with_docs(flat(asi), **ASI, **SHAPE, indexer="pq", head_lr=0.0),
     "train-decoder": decoder_alone,
     "genret": genret_alone,
+    "novo": novo_alone,
 }
 
 

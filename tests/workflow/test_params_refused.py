@@ -197,6 +197,10 @@ def test_a_report_that_cannot_be_made_is_refused_where_it_is_asked_for(target, o
             "systems.ultron-pq.given: genret, and no `genret` says how. Give its settings",
         ),
         (
+            "{novo: {decoder: linear}}",
+            "systems.novo.decoder: linear, and the decoder of sets is for `given: novo` alone. Set",
+        ),
+        (
             "{genret: {length: 1}}",
             "systems.genret.length: 1 leaves none to learn: the last position numbers documents.",
         ),
@@ -207,7 +211,7 @@ def test_a_report_that_cannot_be_made_is_refused_where_it_is_asked_for(target, o
     ],
 )
 def test_identifiers_and_mixtures_that_cannot_be_are_refused(overlay, line):
-    names = "asi={systems: [asi, asi++, nci, ultron-atomic, ultron-pq, ultron-url, genret]}"
+    names = "asi={systems: [asi, asi++, nci, ultron-atomic, ultron-pq, ultron-url, genret, novo]}"
     told = run(
         *("snakemake", "-n", "reports/asi_table1.md", "--config", names, f"systems={overlay}"),
         cwd=ROOT,

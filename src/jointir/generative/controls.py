@@ -59,9 +59,20 @@ def fixed_ids(
 
 
 def write_given(
-    out: Path, ids: Path, dual: DualEncoder, collection: Path, codes: np.ndarray, shape: Shape
+    out: Path,
+    ids: Path,
+    dual: DualEncoder,
+    collection: Path,
+    codes: np.ndarray,
+    shape: Shape,
+    sets: np.ndarray | None = None,
 ) -> None:
-    """Write identifiers int64[N, L] to `ids`, and an untrained model around an encoder to `out`."""
-    unit = mean_squared_norm(dual, collection)
-    GenerativeRetriever(dual, shape, unit).save(out)
+    """Write identifiers int64[N, L] to `ids`, and an untrained model around an encoder to `out`.
+
+    sets: int64[V, m], of identifiers that are sets of n-grams.
+    """
+    model = GenerativeRetriever(dual, shape, mean_squared_norm(dual, collection))
+    if sets is not None:
+        model.decoder.know(torch.from_numpy(sets))
+    model.save(out)
     write_ids(ids, read_corpus(collection)["doc_id"], codes)

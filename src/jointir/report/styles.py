@@ -66,6 +66,7 @@ LABELS = {
     "ultron-pq": "Ultron-PQ",
     "ultron-atomic": "Ultron-Atomic",
     "genret": "GenRet",
+    "novo": "NOVO",
     "asi": "ASI",
     "asi++": "ASI++",
     "asi++-warm": "ASI++, warm start",
