@@ -206,7 +206,7 @@ def test_a_report_that_cannot_be_made_is_refused_where_it_is_asked_for(target, o
         ),
         (
             "{genret: {genret: {refresh: 101}}}",
-            "systems.genret.genret.steps: 600 for 3 positions that change their tokens each 101.",
+            "systems.genret.genret.steps: 400 for 2 positions that change their tokens each 101.",
         ),
     ],
 )
