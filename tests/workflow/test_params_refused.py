@@ -197,8 +197,8 @@ def test_a_report_that_cannot_be_made_is_refused_where_it_is_asked_for(target, o
             "systems.ultron-pq.given: genret, and no `genret` says how. Give its settings",
         ),
         (
-            "{novo: {decoder: linear}}",
-            "systems.novo.decoder: linear, and the decoder of sets is for `given: novo` alone. Set",
+            "{novo: {decoder: prefix}}",
+            "systems.novo.decoder: prefix, and the decoder of sets is for `given: novo` alone. Set",
         ),
         (
             "{genret: {length: 1}}",
