@@ -1,6 +1,7 @@
 """NOVO: n-grams, the query model that chooses them, the decoder of sets, and the stage."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from jointir.errors import InputError
 from jointir.files import sha256
 from jointir.generative import novo as stage
 from jointir.generative import sets as decoder
+from jointir.generative.asi import _check_learned
 from jointir.generative.ids import read_ids
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.ngrams import MOST, best_ngrams, numbers_of, words_of
@@ -160,6 +162,11 @@ def test_killed_and_resumed_is_uninterrupted_and_its_decoder_learns(tiny, tmp_pa
     tiny_data.flat(train_decoder)(*inputs, **paths, **settings)
     learned = GenerativeRetriever.load(tmp_path / "c").decoder
     assert torch.equal(learned.sets, model.decoder.sets) and learned.vectors.abs().sum() > 0
+
+
+def test_asi_has_no_sets():
+    with pytest.raises(InputError, match=r"asi\.decoder: sets decodes n-grams, and none are"):
+        _check_learned(SimpleNamespace(decoder="sets", indexer="mlp"))
 
 
 def test_identifiers_that_are_no_sets_are_refused(tiny, tmp_path):
