@@ -14,9 +14,9 @@ from jointir.files import sha256
 from jointir.generative import novo as stage
 from jointir.generative import sets as decoder
 from jointir.generative.asi import _check_learned
+from jointir.generative.chosen import MOST, best_ngrams, numbers_of, words_of
 from jointir.generative.ids import read_ids
 from jointir.generative.model import GenerativeRetriever
-from jointir.generative.ngrams import MOST, best_ngrams, numbers_of, words_of
 from jointir.generative.novo import QueryModel, novo
 from jointir.generative.sets import SetDecoder
 from jointir.generative.train_decoder import train_decoder

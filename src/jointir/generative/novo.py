@@ -16,11 +16,11 @@ import torch
 from jointir.data.store import document_texts, read_corpus
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
+from jointir.generative.chosen import best_ngrams, numbers_of, words_of
 from jointir.generative.controls import write_given
 from jointir.generative.holdout import seen_documents
 from jointir.generative.linear import LinearDecoder
 from jointir.generative.model import Shape
-from jointir.generative.ngrams import best_ngrams, numbers_of, words_of
 from jointir.generative.pairs import Pairs
 from jointir.methods.novo import Settings
 from jointir.progress import say

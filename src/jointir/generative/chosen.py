@@ -1,4 +1,4 @@
-"""The n-grams of a document: which there are, and which say most."""
+"""The n-grams that NOVO chooses of a document: which there are, and which say most."""
 
 import re
 
