@@ -55,6 +55,8 @@ STAGES = {
     "asi": "jointir.generative.asi:asi",
     "assign-ids": "jointir.generative.assign:assign_ids",
     "fixed-ids": "jointir.generative.controls:fixed_ids",
+    "genret": "jointir.generative.genret:genret",
+    "novo": "jointir.generative.novo:novo",
     "train-decoder": "jointir.generative.train_decoder:train_decoder",
     "generate": "jointir.generative.generate:generate",
     "measure-ids": "jointir.measure.expectation:measure_ids",

@@ -13,6 +13,8 @@ from jointir.encode.embed import embed
 from jointir.encode.encoder import DualEncoder, checkpoint
 from jointir.generative.asi import asi
 from jointir.generative.controls import fixed_ids
+from jointir.generative.genret import genret
+from jointir.generative.novo import novo
 from jointir.generative.train_decoder import train_decoder
 from jointir.joint.dpq import dpq
 from jointir.joint.jpq import jpq
@@ -100,6 +102,20 @@ def decoder_alone(c: Path, f: Path, out: Path) -> None:
     flat(train_decoder)(c, out / "given", **paths, **DECODER)
 
 
+def novo_alone(c: Path, f: Path, out: Path) -> None:
+    paths = {"out": out / "e", "out_ids": out / "ids.parquet", "scratch": out / "s"}
+    shape = SHAPE | {"indexer": "none", "length": 1, "vocabulary": 0, "decoder": "sets"}
+    own = COMMON | {"noise": 0.1, "ngrams": 4, "words": 2, "holdout": 0.0, "lr": 1e-3}
+    flat(novo)(c, f / "model", f / "docs.npy", **paths, **shape, **own)
+
+
+def genret_alone(c: Path, f: Path, out: Path) -> None:
+    paths = {"out": out / "e", "out_ids": out / "ids.parquet", "scratch": out / "s"}
+    shape = SHAPE | {"indexer": "none", "length": 3, "vocabulary": 16}
+    own = COMMON | {"steps": 12, "refresh": 3, "epsilon": 0.5, "holdout": 0.0, "lr": 1e-3}
+    flat(genret)(c, f / "model", f / "docs.npy", **paths, **shape, **own)
+
+
 TRAININGS = {
     "star": with_docs(flat(star_module.star), **COMMON | NEGATIVES),
     "dual": with_docs(flat(dual), **COMMON | NEGATIVES, negatives="random"),
@@ -114,6 +130,8 @@ TRAININGS = {
     "asi-rq": with_docs(flat(asi), **ASI, **SHAPE, indexer="rq", head_lr=0.0),
     "asi-pq": with_docs(flat(asi), **ASI, **SHAPE, indexer="pq", head_lr=0.0),
     "train-decoder": decoder_alone,
+    "genret": genret_alone,
+    "novo": novo_alone,
 }
 
 

@@ -188,10 +188,30 @@ def test_a_report_that_cannot_be_made_is_refused_where_it_is_asked_for(target, o
             "{ultron-pq: {clusters: 10}}",
             "systems.ultron-pq.clusters: is named, and these identifiers are no tree. Leave it",
         ),
+        (
+            "{genret: {given: residual}}",
+            "systems.genret.genret: is named, and these identifiers are not learned by it. Leave",
+        ),
+        (
+            "{ultron-pq: {given: genret}}",
+            "systems.ultron-pq.given: genret, and no `genret` says how. Give its settings",
+        ),
+        (
+            "{novo: {decoder: prefix}}",
+            "systems.novo.decoder: prefix, and the decoder of sets is for `given: novo` alone. Set",
+        ),
+        (
+            "{genret: {length: 1}}",
+            "systems.genret.length: 1 leaves none to learn: the last position numbers documents.",
+        ),
+        (
+            "{genret: {genret: {refresh: 101}}}",
+            "systems.genret.genret.steps: 400 for 2 positions that change their tokens each 101.",
+        ),
     ],
 )
 def test_identifiers_and_mixtures_that_cannot_be_are_refused(overlay, line):
-    names = "asi={systems: [asi, asi++, nci, ultron-atomic, ultron-pq, ultron-url]}"
+    names = "asi={systems: [asi, asi++, nci, ultron-atomic, ultron-pq, ultron-url, genret, novo]}"
     told = run(
         *("snakemake", "-n", "reports/asi_table1.md", "--config", names, f"systems={overlay}"),
         cwd=ROOT,

@@ -37,9 +37,11 @@ JOBS = {
     "asi": 30,  # 9 variants of 3 seeds, 3 of one
     "assign_ids": 30,
     "fixed_ids": 18,  # 2 variants of 3 seeds, 4 of one, and 8 of the generative family
-    "train_decoder": 48,
-    "generate": 48,
-    "measure_ids": 48,
+    "genret": 1,
+    "novo": 1,
+    "train_decoder": 50,
+    "generate": 50,
+    "measure_ids": 50,
     "cold_start": 6,
     "asi_results": 1,
     "measure_baseline": 10,  # of 5 systems, on dev and test

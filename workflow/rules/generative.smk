@@ -64,7 +64,7 @@ rule fixed_ids:
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}-ids.log",
     wildcard_constraints:
-        variant=any_of(v for v in VARIANTS if given(v)),
+        variant=any_of(v for v in VARIANTS if given(v) and v not in of_kinds(*LEARNED)),
     resources:
         mem_mb=memory(4000, docs=4),
         runtime=60,
@@ -75,6 +75,46 @@ rule fixed_ids:
         "jointir fixed-ids --collection {input.collection} --encoder {input.model}"
         " --docs {input.docs} --out {output.model} --ids {output.ids} --kind {params.kind}"
         " {params.shape} --seed {wildcards.seed} 2>&1 | tee {log}"
+
+
+for _kind in LEARNED:
+
+    rule:
+        name:
+            _kind
+        input:
+            code=source_files(f"generative.{_kind}"),
+            shaped=shaped,
+            taught=taught,
+            collection="data/{dataset}/collection",
+            model=lambda w: start(w.variant, "model"),
+            docs=lambda w: start(w.variant, "docs.npy"),
+            generated=lambda w: expansion(w.variant),
+        output:
+            model=directory(f"{TRAINED}/joint"),
+            ids=f"{TRAINED}/ids.parquet",
+        log:
+            "logs/{dataset}/generative/{variant}-seed{seed}-ids.log",
+        wildcard_constraints:
+            variant=any_of(of_kinds(_kind)),
+        priority: 5
+        threads: share(2)
+        resources:
+            mem_mb=memory(4000, collection=5, docs=4),
+            runtime=720,
+        params:
+            shape=fixed_shape,
+            training=lambda w: options(VARIANTS[w.variant][VARIANTS[w.variant]["given"]]),
+            stage=_kind,
+            generated=lambda w, input: repeat("generated", input.generated),
+            holdout=lambda w: VARIANTS[w.variant]["holdout"],
+            minutes=lambda w: VARIANTS[w.variant]["checkpoint_minutes"],
+            scratch="data/{dataset}/scratch/{variant}-seed{seed}-ids",
+        shell:
+            "jointir {params.stage} --collection {input.collection} --encoder {input.model} --docs {input.docs}"
+            " --out {output.model} --out-ids {output.ids} --scratch {params.scratch} {params.shape}"
+            " {params.training} --holdout {params.holdout} --checkpoint-minutes {params.minutes}"
+            " {params.generated} --seed {wildcards.seed} 2>&1 | tee {log}"
 
 
 rule train_decoder:

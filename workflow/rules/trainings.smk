@@ -11,11 +11,19 @@ RANKED = "data/{dataset}/runs/{system}/flat/meta.json"
 SHAPE = ("indexer", "length", "vocabulary", "decoder", "layers", "width", "prototypes")
 # of an entry: not options of the training
 OWN = {"train_decoder", "seeds", "start", "beam", "hybrid_beam", "given", "clusters", "expansion"}
+# kinds of given identifiers that a stage of the same name learns, with settings of the same name
+LEARNED = ("genret", "novo")
+OWN |= {*LEARNED}
 
 
 def given(variant):
     """Return whether a variant has identifiers that nothing learned."""
     return "given" in VARIANTS[variant]
+
+
+def of_kinds(*kinds):
+    """Return the variants whose given identifiers are of such a kind."""
+    return [v for v, own in VARIANTS.items() if own.get("given") in kinds]
 
 
 def start(variant, name):
@@ -90,6 +98,37 @@ def shaped(wildcards):
     if "clusters" in settings and kind != "tree":
         found = "is named, and these identifiers are no tree"
         refuse(told_of(wildcards, "clusters"), found, "Leave it out, or set `given: tree`")
+    for name in LEARNED:
+        if name in settings and kind != name:
+            found = "is named, and these identifiers are not learned by it"
+            refuse(told_of(wildcards, name), found, f"Leave it out, or set `given: {name}`")
+    if (settings["decoder"] == "sets") != (kind == "novo"):
+        found = f"{settings['decoder']}, and the decoder of sets is for `given: novo` alone"
+        refuse(told_of(wildcards, "decoder"), found, "Set both, or none of them")
+    return []
+
+
+def taught(wildcards):
+    """Return no file, or refuse settings by which identifiers cannot be learned."""
+    own = VARIANTS[wildcards.variant]
+    if (kind := own["given"]) not in own:
+        found = f"{kind}, and no `{kind}` says how"
+        refuse(told_of(wildcards, "given"), found, "Give its settings")
+    return progressive(wildcards) if kind == "genret" else []
+
+
+def progressive(wildcards):
+    """Return no file, or refuse settings of GenRet that do not fit."""
+    own = VARIANTS[wildcards.variant]
+    if own["length"] < 2:
+        found = f"{own['length']} leaves none to learn: the last position numbers documents"
+        refuse(told_of(wildcards, "length"), found, "Set 2 at least")
+    settings, P = own["genret"], own["length"] - 1
+    if settings["steps"] < 2 * P * settings["refresh"]:
+        found = f"{settings['steps']} for {P} positions that change their tokens each"
+        found += f" {settings['refresh']}"
+        where = told_of(wildcards, "genret", "steps")
+        refuse(where, found, f"Set {2 * P * settings['refresh']} at least")
     return []
 
 

@@ -97,6 +97,9 @@ def begin(objective: Objective, warm_start: bool, seed: int) -> None:
 
 def _check_learned(settings: Settings) -> None:
     """Refuse what only a retriever with given identifiers may leave open."""
+    if settings.decoder == "sets":
+        found = "sets decodes n-grams, and none are learned here"
+        raise InputError("asi.decoder", found, "Choose another one, or `given: novo`")
     if settings.indexer == NONE:
         raise InputError("asi.indexer", "none learns no identifiers", "Choose mlp, pq or rq")
     for name, least in LEAST.items():

@@ -45,17 +45,34 @@ def fixed_ids(
             `linear` is to write more than one token.
     """
     matrix = read_embeddings(docs, collection).astype(np.float32)
-    corpus = read_corpus(collection)
     torch.manual_seed(seed)
     dual = DualEncoder.load(encoder)
-    unit = mean_squared_norm(dual, collection)
     with torch.random.fork_rng():  # the model is the same, whatever the identifiers draw
         if kind == "name":
-            titles = corpus["title"].tolist()
+            titles = read_corpus(collection)["title"].tolist()
             codes = name_ids(titles, dual.model.tokenizer, length, collection)
         else:
             codes = given_ids(kind, matrix, length, vocabulary, seed, clusters)
     V = int(codes.max()) + 1 if kind in FOUND else vocabulary
     shape = Shape(indexer, codes.shape[1], V, decoder, layers, width, prototypes)
-    GenerativeRetriever(dual, shape, unit).save(out)
-    write_ids(ids, corpus["doc_id"], codes)
+    write_given(out, ids, dual, collection, codes, shape)
+
+
+def write_given(
+    out: Path,
+    ids: Path,
+    dual: DualEncoder,
+    collection: Path,
+    codes: np.ndarray,
+    shape: Shape,
+    sets: np.ndarray | None = None,
+) -> None:
+    """Write identifiers int64[N, L] to `ids`, and an untrained model around an encoder to `out`.
+
+    sets: int64[V, m], of identifiers that are sets of n-grams.
+    """
+    model = GenerativeRetriever(dual, shape, mean_squared_norm(dual, collection))
+    if sets is not None:
+        model.decoder.know(torch.from_numpy(sets))
+    model.save(out)
+    write_ids(ids, read_corpus(collection)["doc_id"], codes)

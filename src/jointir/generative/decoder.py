@@ -8,6 +8,7 @@ from transformers.models.bart.modeling_bart import BartDecoder
 from jointir.errors import InputError
 from jointir.generative.linear import LinearDecoder
 from jointir.generative.prefix import PrefixDecoder
+from jointir.generative.sets import SetDecoder
 from jointir.methods.asi import DECODERS
 
 
@@ -91,16 +92,16 @@ class BartIdDecoder(nn.Module):
         return self.log_p(e, ids[:, :-1])
 
 
-Decoder = PrefixDecoder | BartIdDecoder | LinearDecoder
+Decoder = PrefixDecoder | BartIdDecoder | LinearDecoder | SetDecoder
 
 
 def make_decoder(
     kind: str, D: int, L: int, V: int, layers: int, width: int, K: int, unit: float = 1.0
 ) -> Decoder:
-    """Return a fresh decoder: `prefix`, of a width and K prototypes, `bart`, of layers, `linear`.
+    """Return a fresh decoder of a kind: of `prefix` a width and K prototypes, of `bart` layers.
 
     Raises:
-        InputError: the kind is unknown, or `linear` with an L that is not 1.
+        InputError: the kind is unknown, or `linear` or `sets` with an L that is not 1.
     """
     if kind == "prefix":
         return PrefixDecoder(D, L, V, width, K, unit)
@@ -108,4 +109,6 @@ def make_decoder(
         return BartIdDecoder(D, L, V, layers, unit)
     if kind == "linear":
         return LinearDecoder(D, L, V, unit)
+    if kind == "sets":
+        return SetDecoder(D, L, V, unit)
     raise InputError("asi.decoder", f"{kind!r} is unknown", f"Choose one of {DECODERS}")

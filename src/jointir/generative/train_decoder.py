@@ -128,8 +128,12 @@ class Examples:
         q = rng.integers(0, self.real, len(d))
         way = self.queries[q] - self.docs[self._relevant(q, rng)]
         part = most * torch.from_numpy(rng.random((len(d), 1), np.float32)).to(way.device)
-        e = self.docs[d]
-        return normalize(e + part * way, dim=1) * e.norm(dim=1, keepdim=True)
+        return moved(self.docs[d], way, part)
+
+
+def moved(e: torch.Tensor, way: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
+    """Return embeddings float[B, D], as long as before, a `part` float[B, 1] of their `way` on."""
+    return normalize(e + part * way, dim=1) * e.norm(dim=1, keepdim=True)
 
 
 def train_decoder(

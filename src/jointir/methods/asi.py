@@ -12,7 +12,8 @@ NONE = "none"  # of an indexing module, where identifiers are given
 LEAST = {"length": 1, "vocabulary": 2}
 # of kinds whose tokens are as many as the documents, or as their names have
 FOUND = {"atomic": {"length": 1, "vocabulary": 0}, "name": {"vocabulary": 0}}
-DECODERS = ("prefix", "bart", "linear")
+FOUND["novo"] = FOUND["atomic"]
+DECODERS = ("prefix", "bart", "linear", "sets")
 FACTS = Facts(Form.IDENTIFIERS, {"start": (PRETRAINED, *DUAL)}, needs_text=True)
 
 
@@ -42,7 +43,8 @@ class Settings(Trained):
         str,
         Option(
             "prefix: it has a vector for each prefix of an identifier; bart: the paper's; linear: a"
-            " softmax over identifiers of one position",
+            " softmax over identifiers of one position; sets: a softmax over n-grams, of which an"
+            " identifier is a set",
             among=DECODERS,
         ),
     ]

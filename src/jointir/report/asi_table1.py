@@ -21,11 +21,11 @@ COSTS = (
     "batches of 64."
 )
 FAMILY = (
-    "*DSI, DynamicRetriever, NCI, Ultron*: STAR's encoder, frozen, stands in for T5 or BERT, "
-    "embeddings of documents and a sentence of each for their tokens, embeddings that move towards "
-    "queries for generated queries, and a softmax or vectors of prefixes for T5's decoder: "
-    "docs/reproduction.md. They are not tuned: each has one setting, DynamicRetriever the better "
-    "one of two on dev."
+    "*DSI, DynamicRetriever, NCI, Ultron, GenRet, NOVO*: STAR's encoder, frozen, stands in for T5 "
+    "or BERT, embeddings of documents and a sentence of each for their tokens, embeddings that "
+    "move towards queries for generated queries, and a softmax or vectors of prefixes for T5's "
+    "decoder: docs/reproduction.md. They are not tuned: each has one setting, DynamicRetriever the "
+    "better one of two on dev."
 )
 Key = tuple[str, str]  # a system and its setting
 

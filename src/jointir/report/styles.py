@@ -65,6 +65,8 @@ LABELS = {
     "ultron-url": "Ultron-URL",
     "ultron-pq": "Ultron-PQ",
     "ultron-atomic": "Ultron-Atomic",
+    "genret": "GenRet",
+    "novo": "NOVO",
     "asi": "ASI",
     "asi++": "ASI++",
     "asi++-warm": "ASI++, warm start",
