@@ -98,7 +98,7 @@ for _kind in LEARNED:
         wildcard_constraints:
             variant=any_of(of_kinds(_kind)),
         priority: 5
-        threads: share(2)
+        threads: threads_each(2)
         resources:
             mem_mb=memory(4000, collection=5, docs=4),
             runtime=720,
