@@ -53,6 +53,7 @@ STAGES = {
     "negatives": "jointir.joint.negatives:negatives",
     "doc2query": "jointir.expand.training:doc2query",
     "expand": "jointir.expand.stage:expand",
+    "seal-search": "jointir.generative.seal_search:seal_search",
     "asi": "jointir.generative.asi:asi",
     "assign-ids": "jointir.generative.assign:assign_ids",
     "fixed-ids": "jointir.generative.controls:fixed_ids",
@@ -94,6 +95,8 @@ PATHS = {
     "own": "an option that keeps its value all the same",
     "out": "what is written",
     "out_index": "the faiss index that is written",
+    "out_hybrid": "the same, of the hybrid",
+    "meta_hybrid": "the same as `meta`, of the hybrid",
     "scratch": "folder of the checkpoint that a killed training resumes from",
 }
 

@@ -32,9 +32,8 @@ Key = tuple[str, str]  # a system and its setting
 
 def row(measured: Measured, system: str, setting: str, paper: str) -> list[str]:
     """Return the cells of one system and setting."""
-    ranks = measured.ranks(system)
     decoding = setting.removesuffix(CORRECT)
-    told = "-" if ranks else decoding
+    told = "-" if measured.number(system, "beam", decoding).empty else decoding
     if decoding == HYBRID:
         told += f" (beam {measured.number(system, 'beam', decoding).mean():.0f})"
     model = measured.number(system, "model bytes", decoding)
@@ -63,14 +62,19 @@ def group(
     return Page(f"## {heading}", HEADER, body)
 
 
-def groups(measured: Measured, systems: list[str], sparse: list[str]) -> list[Page]:
+def groups(
+    measured: Measured, systems: list[str], sparse: list[str], writing: list[str]
+) -> list[Page]:
     """Return the table's parts: the paper's three groups, hybrids, and the other reading.
 
-    systems: the generative ones. sparse: those of the others that compare words.
+    systems: the generative ones. sparse: those of the others that compare words. writing: those
+    of the others whose decoder writes what they rank by.
     """
-    others = in_order(measured.rankers())
+    others = in_order(s for s in measured.rankers() if s not in writing)
     ranked = [(s, setting) for s in others for setting in measured.settings(s)]
-    found = [(s, setting) for s in in_order(systems) for setting in measured.settings(s)]
+    found = [
+        (s, setting) for s in in_order([*systems, *writing]) for setting in measured.settings(s)
+    ]
     of_words = [key for key in ranked if key[0] in sparse]
     of_vectors = [key for key in ranked if key[0] not in sparse]
     written = [key for key in found if key[1] != HYBRID and not key[1].endswith(CORRECT)]
@@ -95,6 +99,7 @@ def groups(measured: Measured, systems: list[str], sparse: list[str]) -> list[Pa
         "comparisons": "comparisons of ASI",
         "system": "systems of ASI",
         "sparse": "sparse systems of ASI",
+        "writing": "rankers of ASI that write",
     },
     writes={"out": "reports/asi_table1.md"},
 )
@@ -105,18 +110,20 @@ def asi_table1(
     out: Path,
     system: list[str],
     sparse: list[str],
+    writing: list[str],
 ) -> None:
     """Write effectiveness with its costs, in the paper's groups.
 
     results, numbers, comparisons: files of `asi-results`. system: the generative systems that are
-    shown. sparse: those of the others that compare words; the rest are dense.
+    shown. sparse: those of the others that compare words. writing: those of the others whose
+    decoder writes what they rank by. The rest are dense.
 
     Raises:
         InputError: what `read_asi` refuses.
     """
     measured = read_asi(results, numbers, comparisons)
     lines = ["# ASI++, table 1", ""]
-    for page in groups(measured, system, sparse):
+    for page in groups(measured, system, sparse, writing):
         lines += page.lines(2) if page.rows else []
     notes = [measured.note(), WIDER, COSTS, FAMILY, TESTED, asi_paper.NOTE]
     lines += [part for note in notes for part in (note, "")]

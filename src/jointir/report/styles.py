@@ -62,6 +62,7 @@ LABELS = {
     "dsi-atomic": "DSI-Atomic",
     "dynamic-retriever": "DynamicRetriever",
     "nci": "NCI",
+    "seal": "SEAL",
     "ultron-url": "Ultron-URL",
     "ultron-pq": "Ultron-PQ",
     "ultron-atomic": "Ultron-Atomic",
