@@ -45,6 +45,7 @@ STAGES = {
     "embed": "jointir.encode.embed:embed",
     "gather": "jointir.encode.shards:gather",
     "bm25": "jointir.search.bm25:bm25",
+    "splade": "jointir.search.splade:splade",
     "late-search": "jointir.retrievers.late_search:late_search",
     "ivf": "jointir.search.ivf:ivf",
     "ann-build": "jointir.search.ann.registry:ann_build",

@@ -40,7 +40,6 @@ VALUES = {
     "names of training curves": lambda own: curves().values(),
     "systems of ASI": lambda own: trained_on_all(),
     "sparse systems of ASI": lambda own: baselines_by(SPARSE),
-    "rankers of ASI that write": lambda own: baselines_by(GENERATIVE),
     "settings of ASI++": lambda own: told_settings(),
     "dataset of ASI": lambda own: [config["asi"]["dataset"]],
 }

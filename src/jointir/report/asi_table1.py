@@ -24,8 +24,9 @@ FAMILY = (
     "*DSI, DynamicRetriever, NCI, Ultron*: STAR's encoder, frozen, stands in for T5 or BERT, "
     "embeddings of documents and a sentence of each for their tokens, embeddings that move towards "
     "queries for generated queries, and a softmax or vectors of prefixes for T5's decoder: "
-    "docs/reproduction.md. They are not tuned: each has one setting, DynamicRetriever the better "
-    "one of two on dev."
+    "docs/reproduction.md. *SEAL*: the generator of doc2query-MiniLM stands in for BART; there are "
+    "no identifiers, and its hybrid ranks the first documents that it found. They are not tuned: "
+    "each has one setting, DynamicRetriever the better one of two on dev."
 )
 Key = tuple[str, str]  # a system and its setting
 
@@ -62,19 +63,16 @@ def group(
     return Page(f"## {heading}", HEADER, body)
 
 
-def groups(
-    measured: Measured, systems: list[str], sparse: list[str], writing: list[str]
-) -> list[Page]:
+def groups(measured: Measured, systems: list[str], sparse: list[str]) -> list[Page]:
     """Return the table's parts: the paper's three groups, hybrids, and the other reading.
 
-    systems: the generative ones. sparse: those of the others that compare words. writing: those
-    of the others whose decoder writes what they rank by.
+    systems: those with identifiers. sparse: those of the others that compare words.
     """
-    others = in_order(s for s in measured.rankers() if s not in writing)
+    writing = [s for s in measured.rankers() if measured.writes(s)]
+    others = in_order(set(measured.rankers()) - set(writing))
     ranked = [(s, setting) for s in others for setting in measured.settings(s)]
-    found = [
-        (s, setting) for s in in_order([*systems, *writing]) for setting in measured.settings(s)
-    ]
+    generative = in_order([*systems, *writing])
+    found = [(s, setting) for s in generative for setting in measured.settings(s)]
     of_words = [key for key in ranked if key[0] in sparse]
     of_vectors = [key for key in ranked if key[0] not in sparse]
     written = [key for key in found if key[1] != HYBRID and not key[1].endswith(CORRECT)]
@@ -99,7 +97,6 @@ def groups(
         "comparisons": "comparisons of ASI",
         "system": "systems of ASI",
         "sparse": "sparse systems of ASI",
-        "writing": "rankers of ASI that write",
     },
     writes={"out": "reports/asi_table1.md"},
 )
@@ -110,20 +107,18 @@ def asi_table1(
     out: Path,
     system: list[str],
     sparse: list[str],
-    writing: list[str],
 ) -> None:
     """Write effectiveness with its costs, in the paper's groups.
 
-    results, numbers, comparisons: files of `asi-results`. system: the generative systems that are
-    shown. sparse: those of the others that compare words. writing: those of the others whose
-    decoder writes what they rank by. The rest are dense.
+    results, numbers, comparisons: files of `asi-results`. system: the systems with identifiers that
+    are shown. sparse: those of the others that compare words; the rest are dense, or write n-grams.
 
     Raises:
         InputError: what `read_asi` refuses.
     """
     measured = read_asi(results, numbers, comparisons)
     lines = ["# ASI++, table 1", ""]
-    for page in groups(measured, system, sparse, writing):
+    for page in groups(measured, system, sparse):
         lines += page.lines(2) if page.rows else []
     notes = [measured.note(), WIDER, COSTS, FAMILY, TESTED, asi_paper.NOTE]
     lines += [part for note in notes for part in (note, "")]

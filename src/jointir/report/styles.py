@@ -51,6 +51,7 @@ LABELS = {
     "bm25": "BM25",
     "bm25-expanded": "BM25 + doc2query-MiniLM",
     "bm25-doct5query": "BM25 + docT5query",
+    "splade": "SPLADE",
     "random-ids": "random ids",
     "product-ids": "product codes, fixed (as Ultron-PQ)",
     "tree-ids": "k-means tree, fixed (as DSI)",
