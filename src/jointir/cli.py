@@ -89,8 +89,8 @@ PATHS = {
     "ids": "the documents' identifiers",
     "generated": "queries that the expand stage wrote, trained on beside the train queries",
     "generator": "folder that the doc2query stage wrote",
-    "checkpoint": "in its place a seq2seq model of transformers: a folder, a hub id, or"
-    " package:MODULE/FOLDER",
+    "checkpoint": "a model of transformers, of `expand` in place of its generator: a folder, a hub"
+    " id, or package:MODULE/FOLDER",
     "meta": "a JSON that tells how many queries there are",
     "tuned": "a file of the tune stage, whose choice takes the place of the options here",
     "own": "an option that keeps its value all the same",

@@ -102,8 +102,7 @@ def test_search_is_by_inner_product_and_finds_what_shares_a_word(monkeypatch, ce
 def test_the_stage_writes_runs_and_what_they_cost(checkpoint, tiny, tmp_path):
     out = [tmp_path / f"{split}.trec.gz" for split in ("dev", "test")]
     meta = tmp_path / "meta.json"
-    settings = Settings(checkpoint=str(checkpoint), **SETTINGS)
-    splade(tiny, out, meta, "tiny", "splade", settings, k=7)
+    splade(tiny, out, meta, "tiny", "splade", str(checkpoint), Settings(**SETTINGS), k=7)
     corpus, topics = read_corpus(tiny), read_queries(tiny, "test")
     docs = looped(checkpoint, document_texts(corpus), 12)
     queries = looped(checkpoint, topics["text"].tolist(), 8)
@@ -142,5 +141,5 @@ def test_the_preset_names_the_real_checkpoint():
     own = yaml.safe_load(PRESET.read_text())["systems"]["splade"]
     assert own.pop("checkpoint") == "naver/splade-cocondenser-ensembledistil"
     assert own.pop("method") == "splade"
-    Settings(checkpoint="x", **own)
+    Settings(**own)
     assert known.facts()["splade"].group == SPARSE

@@ -81,23 +81,6 @@ class NGrams:
         longer = Found(length[rows[first]] + 1, at[first], at[last] + 1)
         return Following(rows[first], token[first].astype(np.int64), longer)
 
-    def find(self, ngrams: list[tuple[int, ...]]) -> Found:
-        """Return where n-grams of 1 to L tokens occur; count 0 for those that do not."""
-        places = np.array([self._find(tokens) for tokens in ngrams], np.int64).reshape(-1, 2)
-        return Found(np.array([len(tokens) for tokens in ngrams], np.int64), *places.T)
-
-    def _find(self, tokens: tuple[int, ...]) -> tuple[int, int]:
-        known = self._first.token
-        at = int(np.searchsorted(known, tokens[0]))
-        if at == len(known) or known[at] != tokens[0]:
-            return 0, 0
-        begin, end = int(self._first.longer.begin[at]), int(self._first.longer.end[at])
-        for t, token in enumerate(tokens[1:], 1):
-            own = self.text[self.order[begin:end] + t]
-            low, high = (int(np.searchsorted(own, token, side)) for side in ("left", "right"))
-            begin, end = begin + low, begin + high
-        return begin, end
-
     def tokens(self, found: Found, row: int) -> np.ndarray:
         """Return the tokens int32[n] of one n-gram that occurs."""
         at = self.order[found.begin[row]]

@@ -55,8 +55,8 @@ def seal_search(
     Raises:
         InputError: `model` is none of SEAL's, or `docs` is of another collection or encoder.
     """
-    searcher = _Searcher(collection, Generator.load(model).to(best_device()), docs, length)
-    searcher.settings = settings
+    generator = Generator.load(model).to(best_device())
+    searcher = _Searcher(collection, generator, docs, length, settings)
     facts = {"dataset": dataset, "system": system, "seed": seed, "n_docs": len(searcher.doc_ids)}
     answered = 0
     for path, other in zip(out, out_hybrid, strict=True):
@@ -78,10 +78,10 @@ def seal_search(
 class _Searcher:
     """A model with its collection's n-grams, and the seconds that each ranking has taken."""
 
-    settings: Settings
-
-    def __init__(self, collection: Path, model: Generator, docs: Path, length: int):
-        corpus, self.model = read_corpus(collection), model.eval()
+    def __init__(
+        self, collection: Path, model: Generator, docs: Path, length: int, settings: Settings
+    ):
+        corpus, self.model, self.settings = read_corpus(collection), model.eval(), settings
         self.doc_ids = corpus["doc_id"].to_numpy(object)
         self.row = {doc_id: row for row, doc_id in enumerate(self.doc_ids)}
         documents = bare_documents(model.encoder, document_texts(corpus))

@@ -13,13 +13,6 @@ FACTS = Facts(Form.RANKER, needs_text=True, group=SPARSE)
 class Settings(Checked):
     """Of a search by a model as it is."""
 
-    checkpoint: Annotated[
-        str,
-        Option(
-            "a masked language model of transformers that was trained as SPLADE: a folder, a hub"
-            " id, or package:MODULE/FOLDER"
-        ),
-    ]
     query_length: Annotated[
         int, Option("tokens of a query that are read, special ones included", least=3)
     ]

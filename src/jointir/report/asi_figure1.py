@@ -45,6 +45,7 @@ def points(measured: Measured, systems: list[str], sparse: list[str]) -> list[Po
     found = []
     for system in in_order([*measured.rankers(), *systems]):
         settings = [s for s in measured.settings(system) if not s.endswith(CORRECT)]
+        settings.sort(key=lambda s: s == HYBRID)  # the hybrid last
         for setting in [s for s in settings if s in (settings[0], HYBRID)]:
             group = RESCORED if setting == HYBRID else GENERATIVE
             if not measured.writes(system):

@@ -117,6 +117,7 @@ def splade(
     meta: Path,
     dataset: str,
     system: str,
+    checkpoint: str,
     settings: Settings,
     k: int = 100,
     batch_tokens: int = 1024,
@@ -125,6 +126,7 @@ def splade(
 
     out: files named {split}.trec.gz. meta: a JSON of what the results tell about the system: the
     bytes of its inverted lists and of the model, and milliseconds a query, its encoding included.
+    checkpoint: as `Splade` has it.
 
     Raises:
         InputError: the checkpoint cannot be loaded.
@@ -132,7 +134,7 @@ def splade(
     corpus, topics = read_corpus(collection), read_queries(collection)
     splits = [path.name.removesuffix(".trec.gz") for path in out]
     topics = topics[topics["split"].isin(splits)].reset_index(drop=True)
-    model, doc_ids = Splade(settings.checkpoint, best_device()), corpus["doc_id"].to_numpy(object)
+    model, doc_ids = Splade(checkpoint, best_device()), corpus["doc_id"].to_numpy(object)
     docs = model(document_texts(corpus), settings.document_length, batch_tokens)
     begun = time.perf_counter()
     queries = model(topics["text"].tolist(), settings.query_length, batch_tokens)
