@@ -232,7 +232,7 @@ def test_the_hybrid_has_the_first_documents_by_inner_product(tiny, model, search
 def test_what_is_told_of_both_runs(tiny, searched, documents) -> None:
     own, hybrid = (json.loads((searched / n).read_text()) for n in ("meta.json", "h/meta.json"))
     T = sum(map(len, documents)) + len(documents)
-    codes = 8 * T + 4 * L + 8 * len(documents)
+    codes = 12 * T + 4 * L
     assert own["bytes"] == {"codes": codes, "embeddings": 0}
     assert hybrid["bytes"] == {"codes": codes, "embeddings": 4 * tiny_data.N * tiny_data.D}
     assert (own["setting"], hybrid["setting"]) == ("suffix array", "hybrid")

@@ -40,8 +40,9 @@ def best_documents(
     order = order[w[order] > 0]
     found, gains = found.of(order), w[order] ** alpha
     rows, positions, docs = index.occurrences(found)
-    known = _best_sums(docs, rows, gains, len(index.begins))
-    slot = np.full(len(index.begins), -1)
+    ends = np.searchsorted(rows, np.arange(len(gains) + 1))
+    known = _best_sums(np.split(docs, ends[1:-1]), gains, index.N)
+    slot = np.full(index.N, -1)
     slot[known] = np.arange(len(known))
     inside = slot[docs] >= 0
     rows, positions, docs = rows[inside], positions[inside], slot[docs[inside]]
@@ -50,10 +51,16 @@ def best_documents(
     return known[best], scores[best]
 
 
-def _best_sums(docs: np.ndarray, rows: np.ndarray, gains: np.ndarray, N: int) -> np.ndarray:
-    """Return the sorted rows int64[n] of the FULL documents with the highest sums of gains."""
-    once = np.unique(docs * len(gains) + rows)  # an n-gram of a document once
-    sums = np.bincount(once // max(1, len(gains)), gains[once % max(1, len(gains))], N)
+def _best_sums(docs: list[np.ndarray], gains: np.ndarray, N: int) -> np.ndarray:
+    """Return the sorted rows int64[n] of the FULL documents with the highest sums of gains.
+
+    docs: of each n-gram its documents int[n], each as often as it occurs there, and counted once.
+    """
+    sums = np.zeros(N)
+    for own, gain in zip(docs, gains, strict=False):  # without n-grams there is one part, empty
+        there = np.zeros(N, bool)
+        there[own] = True
+        sums[there] += gain
     best = np.argsort(-sums, kind="stable")[:FULL]
     return np.sort(best[sums[best] > 0])
 
@@ -68,7 +75,7 @@ def _covering(
 ) -> np.ndarray:
     """Return W, float64[n].
 
-    occurrences: int64[m] each, their n-gram, in the order of these, position and document.
+    occurrences: int[m] each, their n-gram, in the order of these, position and document.
     """
     rows, positions, docs = occurrences
     told = [np.unique(index.tokens(found, row)) for row in range(len(gains))]

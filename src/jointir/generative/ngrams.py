@@ -40,26 +40,27 @@ class Following(NamedTuple):
 
 
 class NGrams:
-    """text: int32[T + L], the documents' tokens, each document with a BORDER behind it.
+    """text: int32[T + L], the tokens of N documents, each document with a BORDER behind it.
 
-    order: int32[T], the positions in `text`, sorted by the L tokens from each on. begins: int64[N],
-    where each document begins.
+    order: int32[T], the positions in `text`, sorted by the L tokens from each on. owner: int32[T],
+    the document's row of each position.
     """
 
     def __init__(self, documents: list[np.ndarray], L: int):
         """documents: int[n] each, tokens above BORDER. L: tokens of the longest n-gram."""
         lengths = np.array([len(tokens) for tokens in documents], np.int64)
         ends = (lengths + 1).cumsum()
-        self.L, self.begins, self.T = L, ends - lengths - 1, int(ends[-1])
+        self.L, self.N, self.T = L, len(documents), int(ends[-1])
         self.text = np.full(self.T + L, BORDER, np.int32)
-        for at, tokens in zip(self.begins, documents, strict=True):
-            self.text[at : at + len(tokens)] = tokens
+        for end, tokens in zip(ends, documents, strict=True):
+            self.text[end - 1 - len(tokens) : end - 1] = tokens
+        self.owner = np.repeat(np.arange(self.N, dtype=np.int32), lengths + 1)
         self.order = suffix_order(self.text[: self.T], L).astype(np.int32)
         self._first = self._following(*(np.array([n]) for n in (0, 0, self.T)))
 
     def nbytes(self) -> int:
-        """Return the bytes of text, order and begins."""
-        return self.text.nbytes + self.order.nbytes + self.begins.nbytes
+        """Return the bytes of text, order and owner."""
+        return self.text.nbytes + self.order.nbytes + self.owner.nbytes
 
     def first(self) -> Following:
         """Return all tokens that occur, as what follows the n-gram of none."""
@@ -87,10 +88,10 @@ class NGrams:
         return self.text[at : at + found.length[row]]
 
     def occurrences(self, found: Found) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return where n-grams occur: int64[n] each, their row, position and document's row."""
+        """Return where n-grams occur: int[n] each, their row in order, position and document."""
         rows, at = spread(found.begin, found.end)
-        positions = self.order[at].astype(np.int64)
-        return rows, positions, np.searchsorted(self.begins, positions, "right") - 1
+        positions = self.order[at]
+        return rows, positions, self.owner[positions]
 
 
 def spread(begin: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
