@@ -127,7 +127,7 @@ def test_without_a_default_of_its_own_a_dataclass_has_that_of_its_fields():
 DEV = {"out_curve", "dev_measures", "validate_every", "patience", "dev_queries"}
 SAMPLE = DEV | {"dev_documents"}
 MEASURED = dict.fromkeys(("star", "dual", "simcse", "colbert", "tct-colbert"), SAMPLE)
-MEASURED |= {"adore": DEV, "jpq": DEV, "dpq": DEV, "distill": DEV}
+MEASURED |= {"adore": DEV, "seal": DEV, "jpq": DEV, "dpq": DEV, "distill": DEV}
 MEASURED |= {"asi": set(), "genret": set(), "novo": set(), "train-decoder": set()}
 
 

@@ -45,6 +45,7 @@ STAGES = {
     "embed": "jointir.encode.embed:embed",
     "gather": "jointir.encode.shards:gather",
     "bm25": "jointir.search.bm25:bm25",
+    "splade": "jointir.search.splade:splade",
     "late-search": "jointir.retrievers.late_search:late_search",
     "ivf": "jointir.search.ivf:ivf",
     "distill": "jointir.joint.distill:distill",
@@ -52,6 +53,7 @@ STAGES = {
     "negatives": "jointir.joint.negatives:negatives",
     "doc2query": "jointir.expand.training:doc2query",
     "expand": "jointir.expand.stage:expand",
+    "seal-search": "jointir.generative.seal_search:seal_search",
     "asi": "jointir.generative.asi:asi",
     "assign-ids": "jointir.generative.assign:assign_ids",
     "fixed-ids": "jointir.generative.controls:fixed_ids",
@@ -88,13 +90,15 @@ PATHS = {
     "ids": "the documents' identifiers",
     "generated": "queries that the expand stage wrote, trained on beside the train queries",
     "generator": "folder that the doc2query stage wrote",
-    "checkpoint": "in its place a seq2seq model of transformers: a folder, a hub id, or"
-    " package:MODULE/FOLDER",
+    "checkpoint": "a model of transformers, of `expand` in place of its generator: a folder, a hub"
+    " id, or package:MODULE/FOLDER",
     "meta": "a JSON that tells how many queries there are",
     "tuned": "a file of the tune stage, whose choice takes the place of the options here",
     "own": "an option that keeps its value all the same",
     "out": "what is written",
     "out_index": "the faiss index that is written",
+    "out_hybrid": "the same, of the hybrid",
+    "meta_hybrid": "the same as `meta`, of the hybrid",
     "scratch": "folder of the checkpoint that a killed training resumes from",
 }
 

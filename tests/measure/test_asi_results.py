@@ -117,3 +117,13 @@ def test_wrong_files_are_refused(files, tmp_path):
     with pytest.raises(InputError, match="'parameters' is 'many'"):
         asi_results(**files)
     assert not files["out"].exists() and not files["out_numbers"].exists()
+
+
+def test_what_a_ranker_tells_beside_its_bytes_is_among_the_numbers(files):
+    meta = files["baseline_meta"][0]
+    about = read_json(meta)
+    write_json(meta, about | {"numbers": {"beam": 15, "ms a query": 2.5}})
+    asi_results(**files)
+    numbers = pd.read_csv(files["out_numbers"], keep_default_na=False).set_index(KEY)["value"]
+    own = [numbers.loc[("d", "", "bm25", "k1=1.2", 0, name)] for name in ("beam", "ms a query")]
+    assert own == [15, 2.5]

@@ -113,6 +113,43 @@ def test_table1_has_every_system_of_the_paper_once_and_in_its_group(files, tmp_p
     assert row == ["GTR-Base", *["-"] * 8, "0.462, 0.793, 0.576"]
 
 
+@pytest.fixture
+def with_ngrams(files, tmp_path):
+    """The same files with a system that ranks by what its decoder writes, and its hybrid."""
+    read = [pd.read_csv(files[name], keep_default_na=False) for name in ("results", "numbers")]
+    results, numbers = read
+    rows, told = [results], [numbers]
+    for setting, more, ms in (("suffix array", 0.1, 20.0), ("hybrid", 0.2, 21.0)):
+        own = results[results["system"].eq("brute-force")]
+        own = own.assign(system="seal", setting=setting, value=own["value"] + more)
+        rows.append(own)
+        own = numbers[numbers["system"].eq("brute-force")].assign(system="seal", setting=setting)
+        costs = own.iloc[:2].assign(measure=["beam", "ms a query"], value=[15, ms])
+        told += [own, costs]
+    for name, parts in (("results", rows), ("numbers", told)):
+        pd.concat(parts).to_csv(tmp_path / f"{name}.csv", index=False)
+    return files | {name: tmp_path / f"{name}.csv" for name in ("results", "numbers")}
+
+
+def test_table1_has_what_ranks_by_written_ngrams_among_the_generative(with_ngrams, tmp_path):
+    asi_table1(**with_ngrams, **SHOWN, out=tmp_path / "t.md")
+    found = parts((tmp_path / "t.md").read_text())
+    (row,) = [row for row in found["Generative retrieval"] if row[0] == "SEAL"]
+    assert row[1:] == [
+        *("suffix array", *["0.600"] * 4, "4.50", "3.07", "20.0", "0.288, 0.683, 0.407")
+    ]
+    (row,) = [r for r in found["Hybrid: generated, then ranked by the encoder"] if r[0] == "SEAL"]
+    assert row[1:] == ["hybrid (beam 15)", *["0.700"] * 4, "4.50", "3.07", "21.0", "-"]
+    others = [row[0] for name in ("Sparse", "Dense") for row in found[f"{name} retrieval"]]
+    assert "SEAL" not in others
+
+
+def test_figure1_has_what_ranks_by_written_ngrams_among_the_generative(with_ngrams):
+    drawn = points(read_asi(with_ngrams["results"], with_ngrams["numbers"]), SYSTEMS, ["bm25"])
+    own = {(p.setting, p.group) for p in drawn if p.system == "seal"}
+    assert own == {("suffix array", GENERATIVE), ("hybrid", RESCORED)}
+
+
 def test_table1_shows_the_systems_that_it_is_told(files, tmp_path):
     asi_table1(**files, system=["asi++"], sparse=[], out=tmp_path / "t.md")
     found = parts((tmp_path / "t.md").read_text())

@@ -21,9 +21,11 @@ OWN = {
     "dual": HARD | {"scale": 20.0, "random_weight": 0.5, "negatives": "random"},
     "adore": SHARED | {"negatives": 20, "lambda_cut": 10, "scale": 20.0},
     "colbert": HARD | {"random_weight": 0.5, "dim": 16, "head_lr": 1e-3},
+    "seal": SHARED | {"sentences": 4, "layers": 1, "length": 5, "temperature": 1.0},
     "simcse": SHARED | {"temperature": 0.05, "dropout": 0.1},
     "tct-colbert": HARD | {"scale": 20.0, "gamma": 0.1, "temperature": 0.25},
 }
+OF_QUERIES = ("adore", "seal")  # documents stay as they are
 READ = {"star": {"docs": "d"}, "adore": {"docs": "d"}, "tct-colbert": {"teacher": "t"}}
 
 
@@ -56,8 +58,8 @@ def test_a_method_gets_files_settings_and_dev(given, name):
     ((files, settings, dev),) = given
     assert files == EncoderFiles(*PATHS, **READ.get(name, {}))
     assert settings == kind(**OWN[name])
-    assert dev is (UNMEASURED if name == "adore" else UNSAMPLED)
-    assert type(dev) is (DevOptions if name == "adore" else SampleOptions)
+    assert dev is (UNMEASURED if name in OF_QUERIES else UNSAMPLED)
+    assert type(dev) is (DevOptions if name in OF_QUERIES else SampleOptions)
 
 
 @pytest.mark.parametrize("name", READ)

@@ -130,7 +130,7 @@ def nodes(node: object) -> Iterator[dict]:
 def test_no_object_says_a_setting_again():
     """But for its bounds and, where it changes others, what its value means there."""
     found = list(nodes(yaml.safe_load(SCHEMA.read_text())))
-    assert len(found) == 15
+    assert len(found) == 18
     for node in found:
         fields = described(settings(node.get("settings") or node["changes"]))
         for name in set(node.get("properties", {})) & set(fields) - set(node.get("but_for", ())):

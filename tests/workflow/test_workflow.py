@@ -44,7 +44,10 @@ JOBS = {
     "measure_ids": 50,
     "cold_start": 6,
     "asi_results": 1,
-    "measure_baseline": 10,  # of 5 systems, on dev and test
+    "measure_baseline": 12,  # of 6 systems, on dev and test
+    "seal": 1,
+    "seal_search": 1,
+    "measure_rescored": 2,
     "bm25": 3,
     "dual": 4,
     "simcse": 1,

@@ -6,8 +6,9 @@ rule asi_results:
         ids=each_training(rules.assign_ids.output.ids),
         meta=each_training(rules.generate.output.meta),
         values=each_training(rules.measure_ids.output.values),
-        baselines=of_baselines(BASELINE),
-        baseline_meta=of_baselines(RANKED, [""]),
+        baselines=of_baselines(BASELINE) + of_rescored(RESCORED),
+        baseline_meta=of_baselines(RANKED, [""])
+        + of_rescored(rules.seal_search.output.hybrid_meta, [""]),
         encoders=lambda w: list(dense_encoders().values()),
         code=source_files("measure.asi_results"),
     output:
@@ -51,6 +52,17 @@ use rule measure as measure_baseline with:
         "logs/{dataset}/generative/baseline-{system}-{split}.log",
     params:
         measures=repeat("measures", ["RR@10", "R@1", "R@5", "R@10"]),  # in asi_results.py, too
+
+
+use rule measure_baseline as measure_rescored with:
+    input:
+        code=source_files("measure.effectiveness"),
+        collection="data/{dataset}/collection",
+        runs=["data/{dataset}/runs/{system}/hybrid/{split}.trec.gz"],
+    output:
+        values=[RESCORED],
+    log:
+        "logs/{dataset}/generative/rescored-{system}-{split}.log",
 
 
 rule cold_start:

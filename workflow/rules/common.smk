@@ -220,7 +220,11 @@ def local_encoder():
 
 def seq2seq_files():
     """Return the files of the seq2seq model that writes queries, where it is a folder of the user's."""
-    name = config["expand"]["checkpoint"]
+    return model_files(config["expand"]["checkpoint"])
+
+
+def model_files(name):
+    """Return the files of a checkpoint where it is a folder of the user's."""
     return encoder_files(name) if name and not name.startswith("package:") else []
 
 
@@ -229,6 +233,8 @@ def user_folders():
     run = [config["datasets"][d] for d in {*DATASETS, config["asi"]["dataset"]}]
     folders = [own[key] for own in run for key in ("folder", "qrels") if key in own]
     folders += [config["expand"]["checkpoint"]] * bool(seq2seq_files())
+    named = [entry(s)["checkpoint"] for s in SYSTEMS.of_method("splade")]
+    folders += [name for name in named if model_files(name)]
     return folders + [config["encoder"]["checkpoint"]] * bool(local_encoder())
 
 

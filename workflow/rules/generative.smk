@@ -175,6 +175,40 @@ rule generate:
         " --beam {params.beam} --hybrid-beam {params.hybrid_beam} 2>&1 | tee {log}"
 
 
+rule seal_search:
+    input:
+        code=source_files("generative.seal_search"),
+        collection="data/{dataset}/collection",
+        model="data/{dataset}/{system}/model",
+        docs=lambda w: f"data/{w.dataset}/{entry(w.system)['start']}/docs.npy",
+    output:
+        runs=expand("data/{{dataset}}/runs/{{system}}/flat/{split}.trec.gz", split=SPLITS),
+        meta="data/{dataset}/runs/{system}/flat/meta.json",
+        hybrid=expand("data/{{dataset}}/runs/{{system}}/hybrid/{split}.trec.gz", split=SPLITS),
+        hybrid_meta="data/{dataset}/runs/{system}/hybrid/meta.json",
+    log:
+        "logs/{dataset}/{system}-search.log",
+    wildcard_constraints:
+        system=any_of(SYSTEMS.of_method("seal")),
+    threads: threads_each(2)
+    resources:
+        mem_mb=memory(4000, collection=20, docs=1),
+        runtime=720,
+    params:
+        k=config["retrieve"]["k"],
+        length=lambda w: entry(w.system)["length"],
+        seed=lambda w: entry(w.system)["seed"],
+        search=lambda w: options(entry(w.system)["search"]),
+        runs=lambda w, output: " ".join(
+            [repeat("out", output.runs), repeat("out-hybrid", output.hybrid)]
+        ),
+    shell:
+        "jointir seal-search --collection {input.collection} --model {input.model}"
+        " --docs {input.docs} {params.runs} --meta {output.meta} --meta-hybrid {output.hybrid_meta}"
+        " --dataset {wildcards.dataset} --system {wildcards.system} --length {params.length}"
+        " {params.search} --seed {params.seed} --k {params.k} 2>&1 | tee {log}"
+
+
 rule measure_ids:
     input:
         code=source_files("measure.expectation"),

@@ -56,6 +56,35 @@ rule bm25:
         " --measure {params.measure:q} {params.generated} 2>&1 | tee {log}"
 
 
+rule splade:
+    input:
+        code=source_files("search.splade"),
+        collection="data/{dataset}/collection",
+        weights=lambda w: model_files(entry(w.system)["checkpoint"]),
+    output:
+        runs=expand("data/{{dataset}}/runs/{{system}}/flat/{split}.trec.gz", split=SPLITS),
+        meta="data/{dataset}/runs/{system}/flat/meta.json",
+    log:
+        "logs/{dataset}/{system}.log",
+    wildcard_constraints:
+        system=any_of(SYSTEMS.of_method("splade")),
+    threads: threads_each(2)
+    resources:
+        gpu=0,
+        mem_mb=memory(6000, collection=10),
+        runtime=1440,
+    params:
+        k=config["retrieve"]["k"],
+        batch_tokens=config["embed"]["batch_tokens"],
+        settings=lambda w: options(entry(w.system)),
+        contents=lambda w: contents(model_files(entry(w.system)["checkpoint"])),
+        runs=lambda w, output: repeat("out", output.runs),
+    shell:
+        "jointir splade --collection {input.collection} {params.runs} --meta {output.meta}"
+        " --dataset {wildcards.dataset} --system {wildcards.system} {params.settings}"
+        " --k {params.k} --batch-tokens {params.batch_tokens} 2>&1 | tee {log}"
+
+
 rule measure:
     input:
         code=source_files("measure.effectiveness"),

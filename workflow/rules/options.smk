@@ -21,7 +21,14 @@ LAUNCH = (  # of a training that several processes may share, one for each GPU
     "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
     " --num_processes {resources.gpu} -m) "
 )
-NO_OPTION = ("start", "teacher", "M", "seeds", "every_seed")  # of an entry: told in another way
+NO_OPTION = (
+    "start",
+    "teacher",
+    "M",
+    "seeds",
+    "every_seed",
+    "search",
+)  # of an entry: told in another way
 
 
 def training_of(system):

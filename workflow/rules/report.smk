@@ -39,7 +39,7 @@ VALUES = {
     "systems like JPQ": lambda own: of_jpq(),
     "names of training curves": lambda own: curves().values(),
     "systems of ASI": lambda own: trained_on_all(),
-    "sparse systems of ASI": lambda own: sparse_baselines(),
+    "sparse systems of ASI": lambda own: baselines_by(SPARSE),
     "settings of ASI++": lambda own: told_settings(),
     "dataset of ASI": lambda own: [config["asi"]["dataset"]],
 }

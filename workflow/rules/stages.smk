@@ -111,7 +111,8 @@ STAGES = {
         "ASI, ASI++ and their variants: identifiers, decoders, what they find; and their baselines",
         lambda: each_training(rules.measure_ids.output.values)
         + each_training(rules.cold_start.output.table, only="holdout")
-        + of_baselines(BASELINE),
+        + of_baselines(BASELINE)
+        + of_rescored(RESCORED),
     ),
     "asi_report": Stage(
         "the tables and figures of ASI++",

@@ -1,10 +1,13 @@
 from jointir.methods.asi import FOUND, LEAST, NONE
+from jointir.methods.facts import GENERATIVE, SPARSE
 
 # What expand.smk, generative.smk, asi.smk and report.smk ask about the trainings of ASI and of its
 # generated queries.
 VARIANTS = Lazy(lambda: config["asi"]["systems"], entry)
 TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
 BASELINE = "data/{dataset}/generative/baselines/{system}/{split}.parquet"
+# of a ranking whose first documents an encoder ranks anew
+RESCORED = "data/{dataset}/generative/rescored/{system}/{split}.parquet"
 GENERATED = "data/{dataset}/expand/queries.parquet"  # written for documents
 RANKED = "data/{dataset}/runs/{system}/flat/meta.json"
 # of a model whose identifiers are given
@@ -38,10 +41,10 @@ def own_docs(wildcards):
 
 
 def dense_encoders():
-    """Return {system: folder} of the encoder of each baseline that has one."""
+    """Return {system: folder} of the model of each baseline that has one."""
     own, forms = config["asi"]["dataset"], (Form.ENCODER, Form.EXACT)
     dense = [s for s in config["asi"]["baselines"] if SYSTEMS.facts(s).form in forms]
-    return {s: f"{of_encoder(s, own)}/model" for s in dense}
+    return {s: f"{of_encoder(s, own)}/model" for s in [*dense, *baselines_by(GENERATIVE)]}
 
 
 def trained_on_all():
@@ -49,10 +52,9 @@ def trained_on_all():
     return [v for v, own in VARIANTS.items() if not own["holdout"]]
 
 
-def sparse_baselines():
-    """Return the baselines that compare words."""
-    facts = {s: SYSTEMS.facts(s) for s in config["asi"]["baselines"]}
-    return [s for s, own in facts.items() if own.form == Form.RANKER and not own.trains]
+def baselines_by(group):
+    """Return the baselines that rank by words, by vectors, or by what a decoder writes."""
+    return [s for s in config["asi"]["baselines"] if SYSTEMS.facts(s).group == group]
 
 
 def told_settings():
@@ -207,3 +209,9 @@ def of_baselines(pattern, splits=SPLITS):
     """Return `pattern` for every system that ranks documents and stands beside the generative."""
     own = config["asi"]
     return expand(str(pattern), dataset=own["dataset"], system=own["baselines"], split=splits)
+
+
+def of_rescored(pattern, splits=SPLITS):
+    """Return `pattern` for each of these that has a hybrid, too."""
+    own, systems = config["asi"]["dataset"], baselines_by(GENERATIVE)
+    return expand(str(pattern), dataset=own, system=systems, split=splits)

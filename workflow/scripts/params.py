@@ -72,6 +72,9 @@ def _prepare(config: dict, schema: dict) -> Systems:
     for name in ("encoder", "expand"):  # that of `expand` may be empty
         if given := config[name]["checkpoint"]:
             config[name]["checkpoint"] = _checkpoint(f"{name}.checkpoint", given, config)
+    for name, own in config["systems"].items():
+        if given := own.get("checkpoint"):
+            own["checkpoint"] = _checkpoint(f"systems.{name}.checkpoint", given, config)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Documents as a generator reads them: their tokens, and what the frozen encoder makes of these."""
+"""Texts as a generator reads them: their tokens, and what the frozen encoder makes of these."""
 
 from typing import NamedTuple
 
@@ -21,12 +21,14 @@ class Source(NamedTuple):
 
 
 class Sources:
-    """The sources of some documents, by their place among them."""
+    """The sources of some documents, or queries, by their place among them."""
 
-    def __init__(self, encoder: DualEncoder, texts: list[str], cached: bool = False):
-        """encoder: frozen; its length limit for documents is theirs. cached: states are kept."""
+    def __init__(
+        self, encoder: DualEncoder, texts: list[str], cached: bool = False, kind: str = "document"
+    ):
+        """encoder: frozen; its length limit for texts of a kind is theirs. cached: keep states."""
         self.encoder = encoder
-        self.tokens = encoder.tokenize(texts, "document")
+        self.tokens = encoder.tokenize(texts, kind)
         self._states: list[torch.Tensor] = []
         size = 2 * encoder.model[0].get_embedding_dimension()  # bytes of a token
         if cached and size * sum(map(len, self.tokens)) <= CACHE:
@@ -56,7 +58,7 @@ class Sources:
         """Return float16[T, D] of each document."""
         found: list[torch.Tensor] = [torch.empty(0)] * len(self.tokens)
         plan = list(batches([len(t) for t in self.tokens], BATCH_TOKENS))
-        for rows in progress(plan, "states of documents", unit="batches"):
+        for rows in progress(plan, "states of texts", unit="batches"):
             tokens, valid = self._padded(rows)
             states = self._encode(tokens, valid).half().cpu()
             for row, own in zip(rows, states, strict=True):

@@ -159,6 +159,7 @@ def _of_baselines(meta: list[Path], encoder: list[str]) -> list[tuple]:
         system = facts["system"]
         run = (facts["dataset"], "", system, facts["setting"], facts["seed"])
         found.append((*run, "index bytes", sum(facts["bytes"].values())))
+        found += [(*run, name, value) for name, value in facts.get("numbers", {}).items()]
         if system in folders:
             found.append((*run, "model bytes", weights(folders[system])))
     return found

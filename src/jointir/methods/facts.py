@@ -10,6 +10,10 @@ from enum import StrEnum
 PRETRAINED = "pretrained"  # what `start` says of the encoder as it came, which no entry trains
 
 
+# how a ranker compares, by which ASI's table 1 groups the systems that rank documents
+SPARSE, DENSE, GENERATIVE = "words", "vectors", "what a decoder writes"
+
+
 class Form(StrEnum):
     """What a system is on disk, below data/DATASET/."""
 
@@ -35,6 +39,7 @@ class Facts:
     needs_text: it cannot be made for a dataset that is given as vectors.
     own_documents: of an encoder: it embeds the documents too; otherwise they are those of `start`.
     counts_bits: M is told as the 8M bits that it makes.
+    group: what it ranks by; of encoders and indexes always vectors.
     bits: that a code of PQ can have, K = 2^bits centroids; none where it has no such codes.
     library: of an index of a library: the module of the extra `ann` that it needs, "" for faiss.
     search_parameter: of the same: what trades effectiveness for speed when searching, "" for none.
@@ -48,6 +53,7 @@ class Facts:
     needs_text: bool = False
     own_documents: bool = True
     counts_bits: bool = False
+    group: str = DENSE
     bits: tuple[int, ...] = ()
     library: str = ""
     search_parameter: str = ""
@@ -68,4 +74,4 @@ def encoder(
 
 
 # of the methods that have no module of their own here
-OTHERS = {"bm25": Facts(Form.RANKER, {}, needs_text=True)}
+OTHERS = {"bm25": Facts(Form.RANKER, {}, needs_text=True, group=SPARSE)}

@@ -40,14 +40,15 @@ class Point(NamedTuple):
 def points(measured: Measured, systems: list[str], sparse: list[str]) -> list[Point]:
     """Return what is drawn: of a generative system its first decoding, and the hybrid.
 
-    systems: the generative ones. sparse: those of the others that compare words.
+    systems: those with identifiers. sparse: those of the others that compare words.
     """
     found = []
     for system in in_order([*measured.rankers(), *systems]):
         settings = [s for s in measured.settings(system) if not s.endswith(CORRECT)]
+        settings.sort(key=lambda s: s == HYBRID)  # the hybrid last
         for setting in [s for s in settings if s in (settings[0], HYBRID)]:
             group = RESCORED if setting == HYBRID else GENERATIVE
-            if measured.ranks(system):
+            if not measured.writes(system):
                 group = SPARSE if system in sparse else DENSE
             index = measured.index_bytes(system, setting) / 1e6
             model = measured.number(system, "model bytes", setting)
@@ -122,8 +123,8 @@ def asi_figure1(
 ) -> None:
     """Draw effectiveness by bytes as a PDF (`out`) and a PNG; the same tables, the same bytes.
 
-    results, numbers: files of `asi-results`. system: the generative systems that are drawn. sparse:
-    those of the others that compare words; the rest are dense.
+    results, numbers: files of `asi-results`. system: the systems with identifiers that are drawn.
+    sparse: those of the others that compare words; the rest are dense, or write n-grams.
 
     Raises:
         InputError: a system is not in the results, or what `read_asi` refuses.

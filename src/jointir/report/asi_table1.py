@@ -24,17 +24,17 @@ FAMILY = (
     "*DSI, DynamicRetriever, NCI, Ultron, GenRet, NOVO*: STAR's encoder, frozen, stands in for T5 "
     "or BERT, embeddings of documents and a sentence of each for their tokens, embeddings that "
     "move towards queries for generated queries, and a softmax or vectors of prefixes for T5's "
-    "decoder: docs/reproduction.md. They are not tuned: each has one setting, DynamicRetriever the "
-    "better one of two on dev."
+    "decoder: docs/reproduction.md. *SEAL*: the generator of doc2query-MiniLM stands in for BART; "
+    "there are no identifiers, and its hybrid ranks the first documents that it found. They are "
+    "not tuned: each has one setting, DynamicRetriever the better one of two on dev."
 )
 Key = tuple[str, str]  # a system and its setting
 
 
 def row(measured: Measured, system: str, setting: str, paper: str) -> list[str]:
     """Return the cells of one system and setting."""
-    ranks = measured.ranks(system)
     decoding = setting.removesuffix(CORRECT)
-    told = "-" if ranks else decoding
+    told = "-" if measured.number(system, "beam", decoding).empty else decoding
     if decoding == HYBRID:
         told += f" (beam {measured.number(system, 'beam', decoding).mean():.0f})"
     model = measured.number(system, "model bytes", decoding)
@@ -66,11 +66,13 @@ def group(
 def groups(measured: Measured, systems: list[str], sparse: list[str]) -> list[Page]:
     """Return the table's parts: the paper's three groups, hybrids, and the other reading.
 
-    systems: the generative ones. sparse: those of the others that compare words.
+    systems: those with identifiers. sparse: those of the others that compare words.
     """
-    others = in_order(measured.rankers())
+    writing = [s for s in measured.rankers() if measured.writes(s)]
+    others = in_order(set(measured.rankers()) - set(writing))
     ranked = [(s, setting) for s in others for setting in measured.settings(s)]
-    found = [(s, setting) for s in in_order(systems) for setting in measured.settings(s)]
+    generative = in_order([*systems, *writing])
+    found = [(s, setting) for s in generative for setting in measured.settings(s)]
     of_words = [key for key in ranked if key[0] in sparse]
     of_vectors = [key for key in ranked if key[0] not in sparse]
     written = [key for key in found if key[1] != HYBRID and not key[1].endswith(CORRECT)]
@@ -108,8 +110,8 @@ def asi_table1(
 ) -> None:
     """Write effectiveness with its costs, in the paper's groups.
 
-    results, numbers, comparisons: files of `asi-results`. system: the generative systems that are
-    shown. sparse: those of the others that compare words; the rest are dense.
+    results, numbers, comparisons: files of `asi-results`. system: the systems with identifiers that
+    are shown. sparse: those of the others that compare words; the rest are dense, or write n-grams.
 
     Raises:
         InputError: what `read_asi` refuses.

@@ -97,6 +97,10 @@ class Measured:
         """Return whether a system ranks documents, and has no identifiers."""
         return not self._has(system, "unique ids")
 
+    def writes(self, system: str) -> bool:
+        """Return whether a decoder writes what a system finds documents by."""
+        return self._has(system, "beam")
+
     def rankers(self) -> list[str]:
         """Return the systems that rank documents."""
         return [s for s in self.rows["system"].unique() if self.ranks(s)]

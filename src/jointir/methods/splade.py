@@ -1,0 +1,21 @@
+"""SPLADE (Formal et al. 2021): a masked language model weighs the words of its vocabulary."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from jointir.methods.facts import SPARSE, Facts, Form
+from jointir.settings import Checked, Option
+
+FACTS = Facts(Form.RANKER, needs_text=True, group=SPARSE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Checked):
+    """Of a search by a model as it is."""
+
+    query_length: Annotated[
+        int, Option("tokens of a query that are read, special ones included", least=3)
+    ]
+    document_length: Annotated[
+        int, Option("tokens of a document that are read, special ones included", least=3)
+    ]
