@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from jointir import cli
 from jointir.cli import STAGES, stages, with_options
-from jointir.methods.known import fitted, trained
+from jointir.methods.known import fitted, libraries, trained
 from jointir.report.known import reports
 from tiny import save_collection
 
@@ -34,7 +34,7 @@ def call(monkeypatch, capsys, *words: object) -> tuple[int, str, str]:
 def function(name: str):
     module, attribute = stages()[name].split(":")
     found = getattr(importlib.import_module(module), attribute)
-    return found(name) if name in (*fitted(), *trained()) else found
+    return found(name) if name in (*fitted(), *libraries(), *trained()) else found
 
 
 @pytest.mark.parametrize("name", sorted(stages()))
@@ -183,7 +183,13 @@ def test_help_lists_every_stage(monkeypatch, capsys):
         code, out, err = call(monkeypatch, capsys, *words)
         assert (code, err) == (0, "")
         figures = [own.command for own in reports().values()]
-        assert out.split("stages: ")[1].split() == [*STAGES, *fitted(), *trained(), *figures]
+        assert out.split("stages: ")[1].split() == [
+            *STAGES,
+            *fitted(),
+            *libraries(),
+            *trained(),
+            *figures,
+        ]
 
 
 def test_idle_threads_do_not_spin_and_torch_is_not_loaded_for_help():

@@ -5,8 +5,6 @@ from contextlib import contextmanager
 from functools import wraps
 from unittest.mock import patch
 
-from snakemake.workflow import Workflow
-
 Path = tuple[str, ...]  # of keys, from the root of the params
 _told: set[Path] = set()  # by every `Params`, since somebody last took it
 
@@ -120,6 +118,8 @@ class Reads:
 @contextmanager
 def recorded() -> Iterator[Reads]:
     """Note what each rule reads, for as long as the block parses a workflow."""
+    from snakemake.workflow import Workflow  # a circle, where Snakemake is imported by this first
+
     reads, rule, userule = Reads(), Workflow.rule, Workflow.userule
 
     def noted(decorate: Callable, name: str, before: str = "") -> Callable:
@@ -133,11 +133,11 @@ def recorded() -> Iterator[Reads]:
     def begin() -> None:
         reads.of_none |= taken()
 
-    def new_rule(self: Workflow, name: str | None = None, **options: object) -> Callable:
+    def new_rule(self: object, name: str | None = None, **options: object) -> Callable:
         begin()
         return noted(rule(self, name, **options), name)
 
-    def use_rule(self: Workflow, rules: list[str], **options: object) -> Callable:
+    def use_rule(self: object, rules: list[str], **options: object) -> Callable:
         begin()
         made = userule(self, rules, **options)
 
