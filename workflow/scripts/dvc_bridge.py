@@ -56,9 +56,8 @@ def run(name: str) -> None:
         os.execv(sys.executable, [sys.executable, *sys.argv])  # `check` left its Snakemake silent
     rules = clean(name, everything)
     leave_folder()  # Snakemake takes the lock itself
-    sys.path.remove(
-        str(Path(__file__).parent)
-    )  # as in a process of its own, which would take longer
+    # as in a process of its own, which would take longer
+    sys.path.remove(str(Path(__file__).parent))
     target = f"stage_{name}"
     snakemake(["--allowed-rules", target, *rules, "--", target])
 

@@ -195,11 +195,11 @@ def _check_bits(systems: Systems, name: str) -> None:
 
 def _check_sweep(systems: Systems, name: str) -> None:
     """Check that a library's index has each setting once: its own, or the M that it sweeps."""
-    own, method = systems[name], systems.methods[name]
-    (swept,), wanted = own["sweep"], facts()[method].search_parameter or "M"
+    own, (swept,) = systems[name], systems[name]["sweep"]
+    wanted = systems.facts(name).search_parameter or "M"
     where = f"systems.{systems.origin(name, 'sweep')}.sweep"
     if swept != wanted:
-        found = f"{swept!r} is not what an index of {method!r} sweeps"
+        found = f"{swept!r} is not what an index of {systems.methods[name]!r} sweeps"
         raise InputError(where, found, f"Name {wanted}")
     if swept in own:
         found = f"{swept!r} is a setting of {name!r}, too"

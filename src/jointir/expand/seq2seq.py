@@ -1,13 +1,12 @@
 """Queries written by a seq2seq model of transformers: docT5query (Nogueira and Lin 2019)."""
 
 import torch
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForSeq2SeqLM
 
-from jointir.encode.source import folder_of
-from jointir.encode.weights import CONVERT, summary, without_pickle
-from jointir.errors import InputError
+from jointir.encode.pretrained import load_pretrained
 
 WHERE = "expand.checkpoint"
+LACKING = "Check that its files belong together"
 READ, LENGTH = 512, 64  # tokens of a document and of a query, as docT5query has them
 
 
@@ -20,18 +19,9 @@ class Checkpoint:
         Raises:
             InputError: it cannot be loaded, lacks weights, or has them not in safetensors.
         """
-        source = str(folder_of(checkpoint, WHERE) or checkpoint)
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(source)
-            self.model = load(source).to(device).eval()
-        except (InputError, MemoryError):
-            raise
-        except Exception as e:  # of whatever classes the files name
-            if isinstance(e, OSError) and "safetensors" in str(e):
-                found = f"{source!r} has no weights in safetensors"
-                raise InputError(WHERE, found, CONVERT) from e
-            remedy = "Name a folder or a hub id (with internet) of a seq2seq model"
-            raise InputError(WHERE, f"cannot load {source!r} ({summary(e)})", remedy) from e
+        self.tokenizer, self.model = load_pretrained(
+            AutoModelForSeq2SeqLM, checkpoint, device, WHERE, "seq2seq model", LACKING
+        )
 
     @torch.inference_mode()
     def __call__(self, texts: list[str], n: int, top_k: int) -> list[list[str]]:
@@ -48,19 +38,3 @@ class Checkpoint:
         )
         told = self.tokenizer.batch_decode(found, skip_special_tokens=True)
         return [told[at : at + n] for at in range(0, len(told), n)]
-
-
-def load(source: str) -> PreTrainedModel:
-    """Load a seq2seq model in float32, of safetensors alone.
-
-    Raises:
-        InputError: its files lack tensors of the model.
-    """
-    with without_pickle():
-        model, told = AutoModelForSeq2SeqLM.from_pretrained(
-            source, dtype=torch.float32, use_safetensors=True, output_loading_info=True
-        )
-    if wrong := sorted(map(str, [*told["missing_keys"], *told["mismatched_keys"]])):
-        found = f"the files of {source!r} lack {wrong[0]} of their model"
-        raise InputError(WHERE, found, "Check that its files belong together")
-    return model

@@ -55,7 +55,7 @@ def fixed_ids(
             codes = given_ids(kind, matrix, length, vocabulary, seed, clusters)
     V = int(codes.max()) + 1 if kind in FOUND else vocabulary
     shape = Shape(indexer, codes.shape[1], V, decoder, layers, width, prototypes)
-    write_given(out, ids, dual, collection, codes, shape)
+    write_given(out, ids, dual, collection, codes, shape, mean_squared_norm(dual, collection))
 
 
 def write_given(
@@ -65,13 +65,15 @@ def write_given(
     collection: Path,
     codes: np.ndarray,
     shape: Shape,
+    unit: float,
     sets: np.ndarray | None = None,
 ) -> None:
     """Write identifiers int64[N, L] to `ids`, and an untrained model around an encoder to `out`.
 
-    sets: int64[V, m], of identifiers that are sets of n-grams.
+    unit: the mean squared norm of the embeddings. sets: int64[V, m], of identifiers that are sets
+    of n-grams.
     """
-    model = GenerativeRetriever(dual, shape, mean_squared_norm(dual, collection))
+    model = GenerativeRetriever(dual, shape, unit)
     if sets is not None:
         model.decoder.know(torch.from_numpy(sets))
     model.save(out)

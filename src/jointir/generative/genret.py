@@ -90,7 +90,7 @@ def genret(
         codes = numbered(tokenizer.tokens(e_d, length - 1).cpu().numpy(), vocabulary)
         shape = Shape(indexer, length, vocabulary, decoder, layers, width, prototypes)
         torch.manual_seed(settings.seed)  # the model is the same, however it was resumed
-        write_given(out, out_ids, dual.cpu(), collection, codes, shape)
+        write_given(out, out_ids, dual.cpu(), collection, codes, shape, unit)
 
     weights = list(tokenizer.parameters())
     groups = [{"params": weights}]

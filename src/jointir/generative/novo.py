@@ -132,7 +132,7 @@ def novo(
         sets, ids = np.unique(numbers_of(ngrams)[0], axis=0, return_inverse=True)
         shape = Shape(indexer, length, len(sets), decoder, layers, width, prototypes)
         torch.manual_seed(settings.seed)  # the model is the same, however it was resumed
-        write_given(out, out_ids, dual.cpu(), collection, ids.reshape(-1, 1), shape, sets)
+        write_given(out, out_ids, dual.cpu(), collection, ids.reshape(-1, 1), shape, unit, sets)
 
     weights = list(model.linear.parameters())
     training.run(model.linear, [{"params": weights}], loss_of, weights, save)

@@ -12,22 +12,21 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy import sparse
-from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForMaskedLM
 
 from jointir.data.store import document_texts, read_corpus, read_queries
 from jointir.data.trec import write_run
 from jointir.encode.embed import batches
 from jointir.encode.encoder import best_device
 from jointir.encode.precision import autocast, has_bf16
-from jointir.encode.source import folder_of
-from jointir.encode.weights import CONVERT, summary, without_pickle
-from jointir.errors import InputError
+from jointir.encode.pretrained import load_pretrained
 from jointir.files import write_json
 from jointir.methods.splade import Settings
 from jointir.progress import progress, say
 from jointir.search.identical import top
 
 WHERE = "--checkpoint"
+LACKING = "Name a masked language model, with its head"
 CELLS = 2**24  # scores of queries with documents that are in memory at a time, at most
 
 
@@ -40,18 +39,9 @@ class Splade:
         Raises:
             InputError: it cannot be loaded, lacks weights, or has them not in safetensors.
         """
-        source = str(folder_of(checkpoint, WHERE) or checkpoint)
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(source)
-            self.model = load(source).to(device).eval()
-        except (InputError, MemoryError):
-            raise
-        except Exception as e:  # of whatever classes the files name
-            if isinstance(e, OSError) and "safetensors" in str(e):
-                found = f"{source!r} has no weights in safetensors"
-                raise InputError(WHERE, found, CONVERT) from e
-            remedy = "Name a folder or a hub id (with internet) of a masked language model"
-            raise InputError(WHERE, f"cannot load {source!r} ({summary(e)})", remedy) from e
+        self.tokenizer, self.model = load_pretrained(
+            AutoModelForMaskedLM, checkpoint, device, WHERE, "masked language model", LACKING
+        )
 
     @torch.inference_mode()
     def __call__(self, texts: list[str], length: int, batch_tokens: int) -> sparse.csr_array:
@@ -71,22 +61,6 @@ class Splade:
             parts.append(sparse.csr_array(highest.relu().log1p().cpu().numpy()))
             order += rows
         return sparse.vstack(parts, format="csr")[np.argsort(order)]
-
-
-def load(source: str) -> PreTrainedModel:
-    """Load a masked language model in float32, of safetensors alone.
-
-    Raises:
-        InputError: its files lack tensors of the model.
-    """
-    with without_pickle():
-        model, told = AutoModelForMaskedLM.from_pretrained(
-            source, dtype=torch.float32, use_safetensors=True, output_loading_info=True
-        )
-    if wrong := sorted(map(str, [*told["missing_keys"], *told["mismatched_keys"]])):
-        found = f"the files of {source!r} lack {wrong[0]} of their model"
-        raise InputError(WHERE, found, "Name a masked language model, with its head")
-    return model
 
 
 def search(
