@@ -31,7 +31,6 @@ JOBS = {
     "embed_queries": 10,  # of the same, ADORE's, and not of one untrained encoder
     "embed_train_queries": 1,
     "tune": 1,
-    "embed_queries_trained": 46,  # of 9 JPQs, 3 DPQs and the ablation's trainings
     "doc2query": 1,
     "expand": 1,
     "asi": 30,  # 9 variants of 3 seeds, 3 of one

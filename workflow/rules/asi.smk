@@ -50,6 +50,7 @@ use rule measure as measure_baseline with:
         values=[BASELINE],
     log:
         "logs/{dataset}/generative/baseline-{system}-{split}.log",
+    localrule: True
     params:
         measures=repeat("measures", ["RR@10", "R@1", "R@5", "R@10"]),  # in asi_results.py, too
 
@@ -63,6 +64,7 @@ use rule measure_baseline as measure_rescored with:
         values=[RESCORED],
     log:
         "logs/{dataset}/generative/rescored-{system}-{split}.log",
+    localrule: True
 
 
 rule cold_start:

@@ -121,18 +121,6 @@ rule embed_queries:
         " --precision {params.precision} 2>&1 | tee {log}"
 
 
-use rule embed_queries as embed_queries_trained with:
-    input:
-        code=source_files("encode.embed"),
-        collection="data/{dataset}/collection",
-        model="data/{dataset}/systems/{system}/{setting}/query_encoder",
-    output:
-        queries="data/{dataset}/systems/{system}/{setting}/queries.npy",
-        facts="data/{dataset}/systems/{system}/{setting}/queries.json",
-    log:
-        "logs/{dataset}/{system}/{setting}-queries.log",
-
-
 use rule embed_queries as embed_train_queries with:
     output:
         queries="data/{dataset}/{encoder}/train.npy",

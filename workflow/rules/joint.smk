@@ -80,6 +80,8 @@ for _method in known.trained(Form.INDEX):
             index="data/{dataset}/systems/{system}/{setting}/index.faiss",
             model=directory("data/{dataset}/systems/{system}/{setting}/query_encoder"),
             curve="data/{dataset}/systems/{system}/{setting}/training.csv",
+            queries="data/{dataset}/systems/{system}/{setting}/queries.npy",
+            facts="data/{dataset}/systems/{system}/{setting}/queries.json",
         log:
             "logs/{dataset}/{system}/{setting}.log",
         wildcard_constraints:
@@ -99,10 +101,12 @@ for _method in known.trained(Form.INDEX):
                 repeat(name, input[name]) for name in ("docs", "teacher", "tuned")
             ),
             validation=validation,
+            embed=query_embedding,
             scratch="data/{dataset}/scratch/{system}-{setting}",
         shell:
             LAUNCH + "jointir {params.method}"
             " --collection {input.collection} --encoder {input.model}"
             " --index {input.index} --out-index {output.index} --out-encoder {output.model}"
             " --out-curve {output.curve} --scratch {params.scratch} {params.training}"
-            " {params.read} {params.validation} 2>&1 | tee {log}"
+            " {params.read} {params.validation} --out-queries {output.queries} {params.embed}"
+            " 2>&1 | tee {log}"

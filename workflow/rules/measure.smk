@@ -94,6 +94,7 @@ rule measure:
         values=expand(MEASURED, split=SPLITS, allow_missing=True),
     log:
         "logs/{dataset}/{system}/{setting}-measure.log",
+    localrule: True  # seconds
     resources:
         mem_mb=2000,
         runtime=60,

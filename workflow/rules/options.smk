@@ -269,6 +269,12 @@ def encoder_options(wildcards):
     return options(own | ({"batch_tokens": config["embed"]["batch_tokens"]} if embeds else {}))
 
 
+def query_embedding(wildcards):
+    """Return the options of how a trained query encoder embeds the queries of its index."""
+    own = {name: value for name, value in config["embed"].items() if name != "shards"}
+    return f"{options(own)} {repeat('split', SPLITS)}"
+
+
 def encoder_validation(wildcards):
     """Return the options of how it is measured: what embeds documents ranks a sample of them."""
     sampled = SYSTEMS.facts(wildcards.encoder).own_documents

@@ -1,13 +1,13 @@
 """The stage of each method that trains an index with the query encoder: `jointir METHOD`."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from jointir.errors import InputError
 from jointir.joint.tuned import chosen
 from jointir.methods import known
-from jointir.methods.arguments import UNMEASURED, DevOptions, Files
+from jointir.methods.arguments import UNEMBEDDED, UNMEASURED, DevOptions, Files, QueryOptions
 from jointir.settings import Checked, described
 
 
@@ -21,12 +21,28 @@ def stage(method: str) -> Callable[..., None]:
         tuned: Path | None = None,
         own: list[str] | None = None,
         dev: DevOptions = UNMEASURED,
+        queries: QueryOptions = UNEMBEDDED,
     ) -> None:
         changed = with_choice(settings, tuned, own or []) if tuned else settings
         train(files, changed, dev)
+        if queries.out_queries:
+            embed_queries(files, queries)
 
     trained.__doc__ = train.__doc__
     return trained
+
+
+def embed_queries(files: Files, asked: QueryOptions) -> None:
+    """Embed queries by the encoder that was trained: a job of its own would load all of it again.
+
+    Of several processes, the main one does it.
+    """
+    from jointir.encode.embed import embed
+    from jointir.train.processes import is_main
+
+    if is_main():
+        own = asdict(asked)
+        embed(files.collection, files.out_encoder, own.pop("out_queries"), "query", **own)
 
 
 def with_choice(settings: Checked, tuned: Path, own: list[str]) -> Checked:

@@ -25,6 +25,19 @@ class Files:
 
 
 @dataclass(frozen=True)
+class QueryOptions(Checked):
+    """The queries that a trained query encoder embeds for its index, and how: as `embed` does."""
+
+    out_queries: Annotated[Path | None, "an .npy file that gets them, float[Q, D]; none: none"] = None
+    split: Annotated[list[str], "a split of theirs"] = field(default_factory=list)
+    batch_tokens: Annotated[int, Option("padded, of a batch", least=1)] = 1024
+    dtype: Annotated[str, Option("of the file", among=("float16", "float32"))] = "float16"
+    precision: Annotated[
+        str, Option("auto: bfloat16 where the hardware has it", among=("auto", "float32"))
+    ] = "auto"
+
+
+@dataclass(frozen=True)
 class EncoderFiles:
     """What a training of an encoder reads, and what it writes; the last two as those of `Files`."""
 
@@ -68,3 +81,4 @@ class SampleOptions(DevOptions):
 
 
 UNMEASURED, UNSAMPLED = DevOptions(), SampleOptions()  # as long as nobody asks for it
+UNEMBEDDED = QueryOptions()
