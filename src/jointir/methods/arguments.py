@@ -28,7 +28,7 @@ class Files:
 class QueryOptions(Checked):
     """The queries that a trained query encoder embeds for its index, and how: as `embed` does."""
 
-    out_queries: Annotated[Path | None, "an .npy file that gets them, float[Q, D]; none: none"] = None
+    out_queries: Annotated[Path | None, "an .npy file that gets them, float[Q, D]"] = None
     split: Annotated[list[str], "a split of theirs"] = field(default_factory=list)
     batch_tokens: Annotated[int, Option("padded, of a batch", least=1)] = 1024
     dtype: Annotated[str, Option("of the file", among=("float16", "float32"))] = "float16"
