@@ -94,8 +94,6 @@ MINE = {"figure4": {"datasets": ["mine"]}, "asi": {"dataset": "mine"}}
          "datasets.mine.folder: there is no folder 'no/such'. Correct it"),
         ({"encoder": {"checkpoint": "~no-such-user/x"}}, "encoder.checkpoint: there is no home"),
         ({"expand": {"checkpoint": "/no/such"}}, "expand.checkpoint: there is no folder '/no/su"),
-        ({"asi": {"baselines": ["x"]}}, "asi.baselines: 'x' is not under `systems`. Describe"),
-        ({"asi": {"baselines": ["opq"]}}, "asi.baselines: 'opq' has the method 'opq'. Choose of"),
         (of("bm25", expansion="t5"), "systems.bm25.expansion: 't5' is not one of ['none', 'doc2qu"),
         ({"encoder": {"checkpoint": "/no/such"}}, "encoder.checkpoint: there is no folder '/no/s"),
         ({"measure": {"measures": ["nDCG@10", "fun@3"]}}, "measure.measures: "),
@@ -150,7 +148,20 @@ def test_a_report_that_cannot_be_made_is_refused_where_it_is_asked_for(target, o
     told = run("snakemake", "-n", f"reports/{target}", "--config", overlay, cwd=ROOT, ok=False)
     assert told.splitlines()[-1].startswith(line)
     assert "Traceback" not in told
-    run("snakemake", "-n", "reports/figure4.pdf", "--config", overlay, cwd=ROOT)  # not asked for
+
+
+@pytest.mark.parametrize(
+    "overlays",
+    [
+        ["sweep={M: [16]}", "asi={systems: [asi]}", "figure7={systems: [jpq-neg]}",
+         "scale={M: 100}", "systems={asi++: {fresh: 200}}"],
+        ["sweep={M: [24]}", "asi={systems: [asi++]}"],
+    ],
+)  # fmt: skip
+def test_a_report_that_cannot_be_made_stops_no_other(overlays):
+    assert "This was a dry-run" in run(
+        "snakemake", "-n", "reports/figure4.pdf", "--config", *overlays, cwd=ROOT
+    )
 
 
 @pytest.mark.parametrize(
