@@ -19,8 +19,6 @@ from jointir.measure.families import TABLE3, TABLE5
 from jointir.measure.results import read_results
 from test_pipeline import DATA
 
-DENSE = {"tct-colbert", "adore"}
-
 
 @pytest.fixture(scope="module")
 def folder(pipeline) -> Path:
@@ -35,23 +33,23 @@ def table(folder) -> pd.DataFrame:
 
 
 def test_every_retriever_has_a_row_and_finds_most(table):
-    values = table[table["system"].isin({*DENSE, "bm25", "colbert"})].set_index("system")["value"]
-    assert set(values.index) == {*DENSE, "bm25", "colbert"}
+    values = table[table["system"].isin({"adore", "bm25", "colbert"})].set_index("system")["value"]
+    assert set(values.index) == {"adore", "bm25", "colbert"}
     assert values.between(0.4, 0.9).all()
     assert {"jpq", "opq", "lsh", "brute-force"} <= set(table["system"])
 
 
 def test_the_table_holds_what_figure_1_adds_to_figure_4(folder):
     added = read_results([folder / "reports/tables/results-retrievers.csv"])
-    assert set(added["system"]) == {"bm25", "tct-colbert", "colbert"}
-    assert len(added) == 3 * 2 * 3  # systems, splits, measures
+    assert set(added["system"]) == {"bm25", "colbert"}
+    assert len(added) == 2 * 2 * 3  # systems, splits, measures
 
 
 def test_tables_3_and_5_show_what_is_compared(folder):
     path = folder / "reports/tables/comparisons-retrievers.csv"
     for number, family, systems in (
         (3, TABLE3, {"bm25"}),
-        (5, TABLE5, {"tct-colbert", "adore", "colbert", "brute-force"}),
+        (5, TABLE5, {"adore", "colbert", "brute-force"}),
     ):
         shown = pd.read_csv(folder / f"reports/table{number}.csv", keep_default_na=False)
         compared = read_comparisons(path, family)
@@ -72,20 +70,20 @@ def test_adore_trains_queries_for_stars_documents(folder):
     assert set(adore) == set(brute) and adore != brute
 
 
-def test_a_distilled_encoder_loads_elsewhere_and_embeds_as_it_did_here(folder):
-    plain = SentenceTransformer(str(folder / DATA / "tct-colbert/model"), device="cpu")
+def test_a_trained_encoder_loads_elsewhere_and_embeds_as_it_did_here(folder):
+    plain = SentenceTransformer(str(folder / DATA / "star/model"), device="cpu")
     texts = document_texts(read_corpus(folder / DATA / "collection"))[:20]
-    ours = np.load(folder / DATA / "tct-colbert/docs.npy")[:20].astype(np.float32)
+    ours = np.load(folder / DATA / "star/docs.npy")[:20].astype(np.float32)
     np.testing.assert_allclose(ours, plain.encode(texts), atol=2e-3)
 
 
 def test_sizes_are_told(folder):
     metas = {
         name: json.loads((folder / DATA / f"runs/{name}/flat/meta.json").read_text())
-        for name in ("bm25", "colbert", "tct-colbert")
+        for name in ("bm25", "colbert", "adore")
     }
     assert re.fullmatch(r"k1=1\.5 b=0\.(5|75)", metas["bm25"]["setting"])
-    assert metas["tct-colbert"]["bytes_per_doc"] == 4 * 384
+    assert metas["adore"]["bytes_per_doc"] == 4 * 384
     assert metas["colbert"]["dim"] == 64
     assert 10 < metas["colbert"]["bytes"]["codes"] / (2 * 64 * N) <= 64  # tokens a document
 
@@ -93,7 +91,7 @@ def test_sizes_are_told(folder):
 def test_the_tables_and_the_figure(folder):
     table3, table5 = ((folder / f"reports/table{n}.md").read_text() for n in (3, 5))
     assert "| BM25 | k1=1.5 b=0." in table3 and "| JPQ | M=16 |" in table3
-    for name in ("TCT-ColBERT", "brute force (STAR)", "brute force (ADORE + STAR)", "ColBERT"):
+    for name in ("brute force (STAR)", "brute force (ADORE + STAR)", "ColBERT"):
         assert re.search(rf"\| {re.escape(name)} \|  \| \d+\.\d\u00d7 \| [+-]\d+\.\d%", table5), (
             name
         )
