@@ -23,7 +23,17 @@ import pytest
 
 from conftest import ROOT
 
-BASE = ("__init__", "errors", "exact", "files", "numbers", "progress", "readers", "settings")
+BASE = (
+    "__init__",
+    "errors",
+    "exact",
+    "files",
+    "numbers",
+    "processor",
+    "progress",
+    "readers",
+    "settings",
+)
 LAYERS = [
     BASE,
     ("data",),

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from types import SimpleNamespace
 
 import faiss
 import numpy as np
@@ -171,9 +170,8 @@ def on_processor(instructions: str) -> Iterator[None]:
 
     Tests against a float32 reference run with none, on a GPU too: `@on_processor("")`.
     """
-    cpuinfo = SimpleNamespace(read_text=lambda: instructions)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(precision, "Path", lambda name: {"/proc/cpuinfo": cpuinfo}[name])
+        patch.setattr(precision, "flags", lambda: set(instructions.split()))
         patch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bool(instructions))
         yield
 

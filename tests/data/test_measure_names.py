@@ -20,10 +20,9 @@ from jointir.measure.comparisons import COLUMNS as COMPARISONS
 from jointir.measure.effectiveness import measure
 from jointir.measure.groups import COLUMNS
 from jointir.measure.results import read_results, results, wide
-from jointir.measure.two_runs import compare_runs
 from jointir.report.figure4 import render
 from jointir.report.styles import RC
-from jointir.report.tables import comparison_line, figure4_table, final_rows, sizes
+from jointir.report.tables import figure4_table, final_rows, sizes
 
 # name: what ir-measures calls it, and what a report does
 SPELLINGS = {
@@ -292,7 +291,7 @@ def test_every_family_reaches_figure_4_and_its_table_in_the_order_of_the_params(
     (measured / "comparisons.csv").write_text(",".join(COMPARISONS) + "\n")
     names = ("comparisons.csv", "sizes.csv", "groups.csv", "pays.md")
     files = [measured / name for name in names]
-    figure4_table([measured / "results.csv"], *files, [], measured / "t.md")
+    figure4_table([measured / "results.csv"], *files, measured / "t.md")
     titles, _, jpq, *_ = (measured / "t.md").read_text().splitlines()[2:]
     cells = dict(zip(titles[2:-2].split(" | "), jpq[2:-2].split(" | "), strict=True))
     main, brute = (rows[rows["system"].eq(s)].iloc[0] for s in ("jpq", "brute-force"))
@@ -300,25 +299,6 @@ def test_every_family_reaches_figure_4_and_its_table_in_the_order_of_the_params(
     assert cells[f"of brute force's {told[0]}"] == f"{main.value / brute.value:.1%}"
     for row in rows[rows["system"].eq("jpq")].iloc[1:].itertuples():
         assert cells[row.measure] == f"{row.value:.3f}"
-
-
-def test_a_comparison_is_told_by_the_main_measure(measured, tmp_path):
-    a, b = (measured / s / "test.parquet" for s in ("jpq", "opq"))
-    compare_runs(a, b, tmp_path / "c.json", "JPQ", "OPQ")
-    found = json.loads((tmp_path / "c.json").read_text())["measures"]
-    assert list(found) == [reported(name) for name in FAMILIES]
-    row = found["MRR@10"]
-    assert f"OPQ, MRR@10 {row['JPQ']:.3f} against {row['OPQ']:.3f} over 12 queries" in (
-        comparison_line(tmp_path / "c.json")
-    )
-    for broken in (
-        "{}",
-        '{"a": "x", "b": "y", "n_queries": 1, "measures": {}}',
-        '{"measures": []}',
-    ):
-        (tmp_path / "c.json").write_text(broken)
-        with pytest.raises(InputError, match=r"c\.json: is no comparison"):
-            comparison_line(tmp_path / "c.json")
 
 
 def test_files_of_other_measures_or_another_order_are_refused(measured, tmp_path):

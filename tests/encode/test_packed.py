@@ -17,6 +17,7 @@ from transformers import (
 )
 
 from jointir.encode import encoder as encoder_module
+from jointir.encode import packed as packed_module
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.packed import can_pack, embed_packed
 from tiny import LENGTHS, save_encoder, tokenizer
@@ -85,3 +86,19 @@ def test_encoders_of_other_kinds_are_padded(tmp_path):
     tokens = other.tokenize(["w1 w2 w3", "w4"], "document")
     expected = torch.cat([other([text]) for text in tokens])
     torch.testing.assert_close(other(tokens), expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("grad", "dtype"), [(True, torch.float32), (False, torch.bfloat16)])
+def test_attention_in_training_is_float32_under_autocast(tmp_path, monkeypatch, grad, dtype):
+    model = DualEncoder.load(save_encoder(tmp_path / "encoder")).eval()
+    attend, seen = packed_module.scaled_dot_product_attention, set()
+
+    def recorded(q: torch.Tensor, *rest: torch.Tensor, **options: object) -> torch.Tensor:
+        out = attend(q, *rest, **options)
+        seen.update({q.dtype, out.dtype})
+        return out
+
+    monkeypatch.setattr(packed_module, "scaled_dot_product_attention", recorded)
+    with torch.autocast("cpu", torch.bfloat16), torch.set_grad_enabled(grad):
+        model(model.tokenize(["w1 w2", "w3 w4 w5"], "query"))
+    assert seen == {dtype}

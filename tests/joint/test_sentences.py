@@ -62,7 +62,8 @@ def test_the_loss_is_that_of_the_double_loop(tiny):
     docs = np.load(tiny.docs).astype(np.float32)
     learned = embedded_sentences(tiny.collection, encoder, 5, 1, False)
     criterion = Criterion(20, 10, 20.0, distillation=1.0)
-    found = model.distil(learned, criterion, False, docs).item()
+    (queries,) = model.embed(learned.tokens, bf16=False)
+    found = model.distil(queries, learned, criterion, docs).item()
     total = 0.0
     for tokens, row, start in zip(*learned, strict=True):
         q = encoder([tokens]).detach()

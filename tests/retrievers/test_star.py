@@ -13,13 +13,15 @@ from jointir.data.store import document_texts, read_corpus, read_qrels, read_que
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
 from jointir.errors import InputError
+from jointir.methods.star import Settings
+from jointir.retrievers import star as module
 from jointir.retrievers.star import star
-from jointir.train import mining, training
+from jointir.train import mining, negatives, training
 from jointir.train.batches import Batches
 from jointir.train.dual_encoder import star_loss
 from jointir.train.mining import mine
 from jointir.train.order import batch_of
-from jointir.train.pairs import training_pairs
+from jointir.train.pairs import training_pairs, used_pairs
 from tiny import flat, make, pairs_of
 
 OPTIONS = {"steps": 30, "batch": 8, "lr": 1e-3, "warmup": 3, "scale": 20.0}
@@ -101,6 +103,38 @@ def test_training_pairs_are_the_relevant_ones_of_the_training_split(tiny):
     assert everything.rows.tolist() == list(range(len(ids)))
     with pytest.raises(InputError, match="mined_from: 'some' is unknown"):
         training_pairs(tiny.collection, "some")
+
+
+def test_drawn_candidates_are_relevant_to_a_query_of_the_batches(tiny):
+    own = OPTIONS | {"steps": 2, "batch": 5}
+    drawn = used_pairs(tiny.collection, Settings(**own, mined_from="drawn"))
+    labelled = used_pairs(tiny.collection, Settings(**own, mined_from="labelled"))
+    assert drawn.texts == labelled.texts and len(drawn.texts) == 10
+    wanted = sorted({row for rows in drawn.positives for row in rows})
+    assert drawn.among.rows.tolist() == wanted and drawn.among.N == labelled.among.N
+    assert len(wanted) < len(labelled.among.rows)
+
+
+@pytest.mark.parametrize("mined_from", ["drawn", "labelled", "all"])
+def test_star_embeds_the_candidates_alone_and_mines_the_same(
+    tiny, tmp_path, monkeypatch, mined_from
+):
+    mined, embedded = [], []
+    mine, embed = negatives.mine, negatives.embed_texts
+    monkeypatch.setattr(negatives, "mine", lambda *args: mined.append(mine(*args)) or mined[-1])
+
+    def count(model, texts, kind, *rest):
+        embedded.append((kind, len(texts)))
+        return embed(model, texts, kind, *rest)
+
+    monkeypatch.setattr(negatives, "embed_texts", count)
+    monkeypatch.setattr(module, "has_bf16", lambda _: False)  # as the docs of `tiny`
+    own = OPTIONS | {"steps": 2, "batch": 5, "mined_from": mined_from}
+    for docs in (tiny.docs, None):
+        flat(star)(tiny.collection, tiny.encoder, tmp_path / "m", tmp_path / "s", docs, **own)
+    assert np.array_equal(*mined)
+    n = len(used_pairs(tiny.collection, Settings(**own)).among.rows)
+    assert embedded == [("query", 10), ("document", n), ("query", 10)]
 
 
 def test_a_batch_knows_every_relevant_pair(tiny):

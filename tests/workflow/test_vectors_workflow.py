@@ -59,7 +59,7 @@ def test_results_say_how_much_of_exact_search_is_kept(project):
     values = of_10.set_index("system")["value"]
     assert values["brute-force"] == 1
     assert 0.4 < values["jpq"] < 0.9
-    line = "mine: given as vectors, so dpq, brute-force-pretrained and all figures but 4 are left"
+    line = "mine: given as vectors, so dpq and all figures but 4 are left"
     assert line in told
 
 
@@ -101,8 +101,8 @@ def test_a_dataset_of_text_may_stand_beside_it(given, tmp_path):
     path.write_text(yaml.safe_dump(both))
     told = jobs(path, "reports/figure4.pdf")
     counts = dict(re.findall(r"^(\w+) +(\d+)$", told, re.MULTILINE))
-    one = ("vectors", "corpus", "star", "jpq", "distill", "compare_star", "compare_distilled")
-    assert [counts[name] for name in one] == ["1"] * 7
+    one = ("vectors", "corpus", "star", "jpq", "distill")
+    assert [counts[name] for name in one] == ["1"] * 5
     assert counts["dpq"] == "3" and "data/mine/systems/dpq" not in told
     # figure 1 reads figure 4's table, which holds both; of its own it wants nothing of the vectors
     told = jobs(path, "reports/figure1.pdf")

@@ -85,7 +85,6 @@ JOBS = {
     "groups": 1,
     "groups_table": 1,
     "pays": 1,
-    "compare_star": 1,
     "sizes": 1,
     "metrics": 1,
     "figure_training": 1,

@@ -5,7 +5,6 @@ import re
 import pytest
 
 from conftest import clone, run
-from jointir.files import write_json
 from jointir.measure.comparisons import COLUMNS as COMPARISONS
 from jointir.measure.groups import COLUMNS as GROUPS
 from jointir.measure.results import COLUMNS as RESULTS
@@ -44,9 +43,6 @@ def measured(tmp_path):
     (folder / "data").mkdir()
     for name in ("results", "comparisons", "groups"):
         (folder / f"data/{name}.made").touch()
-    row = {"STAR": 0.5, "untrained": 0.4, "difference": 0.1, "p": 0.001}
-    found = {"a": "STAR", "b": "untrained", "n_queries": 9, "measures": {"MRR@10": row}}
-    write_json(folder / "reports/metrics/apidocs-star-against-pretrained-dev.json", found)
     return folder
 
 

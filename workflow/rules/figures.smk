@@ -51,7 +51,9 @@ ABLATION = Lazy(
 )
 FIGURE1 = Lazy(lambda: installed(config["figure1"]["systems"]), run_settings)
 FIGURE4 = Lazy(
-    lambda: list(dict.fromkeys([*with_starts(installed(config["figure4"]["systems"])), *BRUTE])),
+    lambda: list(
+        dict.fromkeys([*with_starts(installed(config["figure4"]["systems"])), "brute-force"])
+    ),
     run_settings,
 )
 if VECTORS and workflow.is_main_process:
@@ -110,14 +112,6 @@ def curves():
 def of_jpq():
     """Return the systems of figure 4 that are trained as JPQ is: of each it is told whether it pays."""
     return [s for s in FIGURE4 if as_jpq(s)]
-
-
-def trained_against_start():
-    """Return the files that compare what was trained, STAR or JPQ of vectors, with its start on dev."""
-    return [
-        *each_dataset(rules.compare_star.output.comparison, among=TEXTS),
-        *each_dataset(rules.compare_distilled.output.comparison, among=VECTORS),
-    ]
 
 
 @remembered

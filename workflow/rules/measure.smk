@@ -210,21 +210,3 @@ rule groups:
     shell:
         "jointir groups {params.values} {params.meta} {params.collection} {params.packages}"
         " {params.starts} --out {output.table} --samples {params.samples} --seed {params.seed} 2>&1 | tee {log}"
-
-
-rule compare_star:
-    input:
-        code=source_files("measure.two_runs"),
-        star="data/{dataset}/measures/brute-force/flat/dev.parquet",
-        pretrained="data/{dataset}/measures/brute-force-pretrained/flat/dev.parquet",
-    output:
-        comparison="reports/metrics/{dataset}-star-against-pretrained-dev.json",
-    log:
-        "logs/{dataset}/compare-star.log",
-    localrule: True  # seconds
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    shell:
-        "jointir compare-runs --a {input.star} --b {input.pretrained} --a-name STAR"
-        " --b-name untrained --out {output.comparison} 2>&1 | tee {log}"

@@ -21,7 +21,6 @@ FILES = {
     + each_dataset(rules.negatives.output.overlap, among=TEXTS),
     "drawn": lambda own: each_dataset(rules.negatives.output.drawn, among=TEXTS),
     "training curves": lambda own: list(curves()),
-    "trained against start": lambda own: trained_against_start(),
     "results of ASI": lambda own: [rules.asi_results.output.table],
     "comparisons of ASI": lambda own: [rules.asi_results.output.comparisons],
     "numbers of ASI": lambda own: [rules.asi_results.output.numbers],

@@ -9,7 +9,6 @@ from jointir.search.ann.registry import missing
 BUILT = [s for s in SYSTEMS.of_form(Form.INDEX) if SYSTEMS.methods[s] in known.fitted()]
 JOINT = [s for s in SYSTEMS.of_form(Form.INDEX) if SYSTEMS.facts(s).trains]
 SEARCHED = SYSTEMS.of_form(Form.ENCODER, Form.EXACT, Form.INDEX, Form.LIBRARY)
-BRUTE = ["brute-force", "brute-force-pretrained"]  # measured beside what figure 4 shows
 
 
 def widths(system):

@@ -74,25 +74,3 @@ rule distill:
         " --train-queries {input.train} --queries {input.queries} --index {input.index}"
         " --out-index {output.index} --out-curve {output.curve} --scratch {params.scratch}"
         " {params.training} {params.validation} 2>&1 | tee {log}"
-
-
-rule compare_distilled:
-    input:
-        code=source_files("measure.results"),
-        jpq=lambda w: f"data/{w.dataset}/measures/jpq/M{widths('jpq')[0]}/dev.parquet",
-        opq=lambda w: f"data/{w.dataset}/measures/opq/M{widths('jpq')[0]}/dev.parquet",
-    output:
-        comparison="reports/metrics/{dataset}-jpq-against-opq-dev.json",
-    log:
-        "logs/{dataset}/compare-distilled.log",
-    wildcard_constraints:
-        dataset=any_of(VECTORS),
-    localrule: True  # seconds
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        M=lambda w: widths("jpq")[0],
-    shell:
-        "jointir compare-runs --a {input.jpq} --b {input.opq} --a-name 'JPQ M={params.M}'"
-        " --b-name 'OPQ M={params.M}' --out {output.comparison} 2>&1 | tee {log}"

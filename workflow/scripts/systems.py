@@ -18,7 +18,7 @@ TAKEN = {"collection", "source", "systems", "runs", "measures", "fits", "tune"}
 TAKEN |= {"scratch", "generative", "negatives", "expand"}
 # entries that reports, `tune` and datasets of vectors name, and their methods
 FIXED = {"star": "star", "opq": "opq", "jpq": "jpq", "bm25": "bm25"}
-FIXED |= {"brute-force": "brute-force", "brute-force-pretrained": "brute-force"}
+FIXED |= {"brute-force": "brute-force"}
 
 
 class Systems(Mapping):

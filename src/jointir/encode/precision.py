@@ -1,10 +1,10 @@
 """bfloat16 where the processor multiplies it in hardware, and a check that it loses nothing."""
 
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 
 import torch
 
+from jointir.processor import flags
 from jointir.progress import say
 
 CHECKED = 256
@@ -15,11 +15,7 @@ def has_bf16(device: torch.device) -> bool:
     """Say whether the device multiplies bfloat16 in hardware (CUDA from Ampere on; AMX, AVX512)."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "amx_bf16" in flags or "avx512_bf16" in flags
+    return bool(flags() & {"amx_bf16", "avx512_bf16"})
 
 
 def autocast(device: torch.device, bf16: bool) -> AbstractContextManager:

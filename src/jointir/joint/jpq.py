@@ -58,28 +58,35 @@ class JPQ(torch.nn.Module):
         super().__init__()
         self.encoder, self.index = encoder, index
 
+    def embed(self, *texts: list[list[int]], bf16: bool) -> tuple[torch.Tensor, ...]:
+        """Embed lists of token ids in one pass; of each list a tensor, float[b, D].
+
+        Of several processes, each embeds its share of every list.
+        """
+        mine = [own[own_rows(len(own))] for own in texts]
+        with autocast(self.encoder.device, bf16):
+            embedded = self.encoder([tokens for own in mine for tokens in own])
+        return embedded.float().split([len(own) for own in mine])
+
     def loss(
         self,
-        tokens: list[list[int]],
+        queries: torch.Tensor,
         positives: torch.Tensor,
         valid: torch.Tensor,
         criterion: Criterion,
-        bf16: bool,
         docs: np.ndarray | None = None,
         never: tuple[torch.Tensor, torch.Tensor] | None = None,
         teacher: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Return the loss of a batch: B queries' tokens, int64[B, P] relevant rows, bool[B, P].
+        """Return the loss of a batch of B queries: int64[B, P] relevant rows, bool[B, P].
 
-        docs: float[N, D], the embeddings that `exact`, `reconstruction` and `distillation` need.
-        never: rows and mask as those two, what is no negative; the relevant ones where it is None.
-        teacher: float[B, D], the queries as the starting encoder has them, for `distillation`. Of
-        several processes, each embeds and searches its share of the queries.
+        queries: float[b, D], by `embed`. docs: float[N, D], the embeddings that `exact`,
+        `reconstruction` and `distillation` need. never: rows and mask as those two, what is no
+        negative; the relevant ones where it is None. teacher: float[B, D], the queries as the
+        starting encoder has them, for `distillation`.
         """
-        B, mine, of_all = len(tokens), own_rows(len(tokens)), valid
-        with autocast(self.encoder.device, bf16):
-            queries = self.encoder(tokens[mine])
-        positives, valid, queries = positives[mine], valid[mine], queries.float()  # [B, D]
+        B, mine, of_all = len(positives), own_rows(len(positives)), valid
+        positives, valid = positives[mine], valid[mine]
         left_out = (positives, valid) if never is None else tuple(t[mine] for t in never)
         loss = queries.new_zeros(())
         if criterion.ranking:
@@ -96,14 +103,15 @@ class JPQ(torch.nn.Module):
         return loss
 
     def distil(
-        self, learned: Sentences, criterion: Criterion, bf16: bool, docs: np.ndarray
+        self, queries: torch.Tensor, learned: Sentences, criterion: Criterion, docs: np.ndarray
     ) -> torch.Tensor:
-        """Return the mean KL of Criterion over S sentences, each document among its best n."""
-        S, device = len(learned.tokens), self.encoder.device
+        """Return the mean KL of Criterion over S sentences, each document among its best n.
+
+        queries: float[s, D], the sentences by `embed`.
+        """
+        S = len(learned.tokens)
         mine = own_rows(S)
-        with autocast(device, bf16):
-            queries = self.encoder(learned.tokens[mine]).float()
-        rows, teacher = (torch.from_numpy(a[mine]).to(device) for a in learned[1:])
+        rows, teacher = (torch.from_numpy(a[mine]).to(queries.device) for a in learned[1:])
         own = self._distillation(queries, rows, teacher, criterion, docs)
         return mean_of_all(own, len(queries), S)
 
@@ -193,9 +201,12 @@ def jpq(
         own = None
         if embedded is not None:
             own = torch.from_numpy(embedded[pairs.rows[chosen]].astype(np.float32)).to(device)
-        loss = model.loss(tokens, *positives, criterion, bf16, matrix, never, own)
-        if beside is not None:
-            more = model.distil(beside.of(step, S), criterion, bf16, matrix)
+        learned = beside and beside.of(step, S)
+        texts = [tokens, learned.tokens] if learned else [tokens]
+        queries, *sentences = model.embed(*texts, bf16=bf16)
+        loss = model.loss(queries, *positives, criterion, matrix, never, own)
+        if learned:
+            more = model.distil(*sentences, learned, criterion, matrix)
             loss = loss + criterion.distillation * S / len(tokens) * more
         return loss
 

@@ -8,10 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from jointir.files import write_json
+from jointir.processor import facts, flags
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile")
 PACKAGES = ("faiss-cpu", "numpy", "torch", "annoy", "falconn", "pyflann-py3", "scann")
-CPU_INFO = Path("/proc/cpuinfo")
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
@@ -27,12 +27,8 @@ def processor(info: str | None = None) -> tuple[str, list[str]]:
 
     info: the text of /proc/cpuinfo, which only Linux has; this machine's unless given.
     """
-    if info is None:
-        info = CPU_INFO.read_text() if CPU_INFO.exists() else ""
-    lines = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
-    values = {name.strip(): value.strip() for name, value in lines.items()}
-    has = values.get("flags", "").split()
-    return values.get("model name", platform.processor()), [f for f in FLAGS if f in has]
+    model, has = facts(info).get("model name", platform.processor()), flags(info)
+    return model, [f for f in FLAGS if f in has]
 
 
 def versions() -> dict[str, str]:

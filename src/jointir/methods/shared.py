@@ -6,7 +6,7 @@ from typing import Annotated
 from jointir.numbers import LARGEST_SEED
 from jointir.settings import Checked, Option
 
-LABELLED, ALL = "labelled", "all"  # what negatives are mined from
+LABELLED, ALL, DRAWN = "labelled", "all", "drawn"  # what negatives are mined from
 
 Seed = Annotated[int, Option("seed of every random draw of this stage", least=0, most=LARGEST_SEED)]
 Scale = Annotated[
@@ -52,7 +52,15 @@ class HardNegatives(Trained):
 
     batch: Annotated[int, Option("queries a batch", least=2)]
     depth: Annotated[int, Option("ranks that hard negatives are drawn from", least=1)]
-    mined_from: MinedFrom = LABELLED
+    mined_from: Annotated[
+        str,
+        Option(
+            "documents that negatives are mined from; labelled: those that are relevant to a train"
+            " query, for the others could only ever be negatives; drawn: of these, the ones whose"
+            " query the batches draw, so that no other document must be embedded",
+            among=(DRAWN, LABELLED, ALL),
+        ),
+    ] = LABELLED
 
 
 @dataclass(frozen=True, kw_only=True)

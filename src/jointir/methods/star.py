@@ -6,7 +6,8 @@ from jointir.methods.arguments import EncoderFiles, SampleOptions
 from jointir.methods.facts import encoder
 from jointir.methods.shared import HardNegatives, RandomWeight, Scale
 
-FACTS = encoder({"docs": ()}, shares=True)
+# where few documents are candidates, the training embeds them itself
+FACTS = encoder({"docs": ("mined_from=labelled", "mined_from=all")}, shares=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,7 +108,7 @@ def render(rows: pd.DataFrame) -> "Figure":
 def figure4(results: list[Path], out: Path, png: Path, system: list[str]) -> None:
     """Draw figure 4 from results as a PDF (`out`) and a PNG; the same table, the same bytes.
 
-    system: those that are drawn, beside brute force with STAR's and with the untrained encoder.
+    system: those that are drawn, beside brute force with STAR.
 
     Raises:
         InputError: results have other columns, no test split, or none of `system`.
@@ -116,7 +116,7 @@ def figure4(results: list[Path], out: Path, png: Path, system: list[str]) -> Non
     import matplotlib
 
     rows = final_rows(read_results(results))
-    rows = rows[rows["system"].isin([*system, "brute-force", "brute-force-pretrained"])]
+    rows = rows[rows["system"].isin([*system, "brute-force"])]
     if not swept(rows):
         remedy = f"Measure one of {', '.join(system)} first"
         raise InputError(results[0], "no system that figure 4 shows", remedy)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from jointir.errors import InputError
-from jointir.files import atomic, read_json, write_json
+from jointir.files import atomic, write_json
 from jointir.measure.comparisons import read_comparisons
 from jointir.measure.families import FIGURE4
 from jointir.measure.groups import ALL, read_groups
@@ -164,32 +164,10 @@ def page(
     return Page(f"### {rows['dataset'].iloc[0]}, test", titles, lines)
 
 
-def comparison_line(path: Path) -> str:
-    """Return one sentence for a comparison made by `compare-runs`, by its first measure.
-
-    Raises:
-        InputError: the file is no such comparison.
-    """
-    found = read_json(path)
-    try:
-        measure, row = next(iter(found["measures"].items()))
-        a, b, n = found["a"], found["b"], found["n_queries"]
-        p, difference, values = row["p"], row["difference"], (row[a], row[b])
-    except (KeyError, AttributeError, TypeError, StopIteration) as e:
-        remedy = "Make it with `jointir compare-runs`"
-        raise InputError(path, "is no comparison of two runs", remedy) from e
-    better = difference > 0 and p < 0.05
-    verdict = "is significantly better than" if better else "is NOT significantly better than"
-    return (
-        f"{path.stem}: {a} {verdict} {b}, {measure} {values[0]:.3f} against {values[1]:.3f} over"
-        f" {n} queries (two-tailed paired t-test, p = {p:.2g})."
-    )
-
-
 @report(
     stage="report",
     figure="figure4",
-    reads={"star": "trained against start", "system": "systems like JPQ"},
+    reads={"system": "systems like JPQ"},
     writes={"out": "reports/tables/figure4.md"},
 )
 def figure4_table(
@@ -198,15 +176,13 @@ def figure4_table(
     sizes: Path,
     groups: Path,
     pays: Path,
-    star: list[Path],
     out: Path,
     system: list[str] | None = None,
 ) -> None:
     """Write figure 4's numbers, and what it leaves out, as a Markdown table for each dataset.
 
     comparisons: those with JPQ of as many bytes. groups: groups.csv, by which a column says of each
-    `system` whether it pays. pays: the text of the `pays` stage, which ends the file. star:
-    comparisons of the trained with the untrained encoder, a sentence each.
+    `system` whether it pays. pays: the text of the `pays` stage, which ends the file.
 
     Raises:
         InputError: results have other columns, or no test split; another table is damaged; or there
@@ -216,7 +192,7 @@ def figure4_table(
     rows = final_rows(read_results(results))
     rows = rows.assign(mark=marks(rows, comparisons))
     pages = [page(own, compressions, told) for _, own in rows.groupby("dataset")]
-    notes = [LEGEND, *map(comparison_line, star), read_text(pays).rstrip()]
+    notes = [LEGEND, read_text(pays).rstrip()]
     write_lines([*(line for one in pages for line in one.lines()), "\n\n".join(notes)], out)
 
 

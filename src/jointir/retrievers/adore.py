@@ -52,7 +52,8 @@ def adore(files: EncoderFiles, settings: Settings, dev: DevOptions = UNMEASURED)
 
     def loss_of(step: int) -> torch.Tensor:
         tokens, positives, never, _ = draw(step)
-        return model.loss(tokens, *positives, criterion, bf16, never=never)
+        (queries,) = model.embed(tokens, bf16=bf16)
+        return model.loss(queries, *positives, criterion, never=never)
 
     def search(queries: np.ndarray, k: int) -> np.ndarray:
         return best_rows(queries, matrix, k)

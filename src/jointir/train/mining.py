@@ -26,16 +26,20 @@ def blocks(Q: int, width: int) -> Iterator[slice]:
         yield slice(at, at + size)
 
 
-def mine(queries: np.ndarray, docs: np.ndarray, pairs: TrainingPairs, depth: int) -> np.ndarray:
+def mine(
+    queries: np.ndarray, docs: np.ndarray, pairs: TrainingPairs, depth: int, alone: bool = False
+) -> np.ndarray:
     """Return int64[Q, depth]: the candidates of the highest inner products, -1 for no more.
 
-    queries: float32[Q, D], those of `pairs`, whose `never` are left out. docs: [N, D].
+    queries: float32[Q, D], those of `pairs`, whose `never` are left out. docs: [N, D], of the
+    corpus; where `alone`, [n, D], of the candidates.
     """
     rows, never = pairs.among.rows, [pairs.among.places(n) for n in pairs.never]
+    among = None if alone else rows
     width = min(depth + max(len(n) for n in never), len(rows))
     found = np.full((len(queries), min(depth, len(rows))), -1)
     for block in blocks(len(queries), width):
-        best = best_rows(queries[block], docs, width, rows)
+        best = best_rows(queries[block], docs, width, among)
         for own, ranked, left_out in zip(found[block], best, never[block], strict=True):
             kept = ranked[~np.isin(ranked, left_out)][:depth]
             own[: len(kept)] = kept

@@ -71,15 +71,18 @@ def refreshed(
 ) -> np.ndarray:
     """Return int64[Q, depth]: the candidates that `model` now ranks highest, as `mine`.
 
-    matrix: [N, D], the embeddings of `docs` by this very model, where they are known.
+    matrix: [N, D], the embeddings of `docs` by this very model, where they are known; otherwise
+    those of the candidates are made.
     """
-    training = model.training
+    training, alone = model.training, matrix is None
     model.eval()
-    if matrix is None:
-        matrix = embed_texts(model, docs, "document", batch_tokens, bf16)
+    if alone:
+        bodies = [docs[row] for row in pairs.among.rows]
+        matrix = embed_texts(model, bodies, "document", batch_tokens, bf16)
     embedded = embed_texts(model, pairs.texts, "query", batch_tokens, bf16)
     model.train(training)
-    return mine(embedded, matrix, pairs, depth)
+    with heartbeat(f"mine {depth} hard negatives for {len(pairs.texts)} queries"):
+        return mine(embedded, matrix, pairs, depth, alone)
 
 
 class Periodic:

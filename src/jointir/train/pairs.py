@@ -10,7 +10,7 @@ import numpy as np
 
 from jointir.data.store import read_about, read_doc_ids, read_qrels, read_queries
 from jointir.errors import InputError
-from jointir.methods.shared import ALL, LABELLED, HardNegatives
+from jointir.methods.shared import ALL, DRAWN, LABELLED, HardNegatives
 from jointir.train.candidates import Candidates
 from jointir.train.order import shuffled
 from jointir.train.processes import say_once
@@ -102,8 +102,15 @@ def _told(texts: list[str], without: list[str], collection: Path) -> None:
 
 
 def used_pairs(collection: Path, settings: HardNegatives) -> TrainingPairs:
-    """Return the training queries that a training's batches draw, as `training_pairs` does."""
+    """Return the training queries that a training's batches draw, as `training_pairs` does.
+
+    mined_from "drawn": negatives are documents that are relevant to one of these queries.
+    """
     batch, steps, seed = settings.batch, settings.steps, settings.seed
-    pairs = training_pairs(collection, settings.mined_from)
+    drawn = settings.mined_from == DRAWN
+    pairs = training_pairs(collection, LABELLED if drawn else settings.mined_from)
     n = len(pairs.texts)
-    return pairs.of(np.unique(np.concatenate([shuffled(n, batch, s, seed) for s in range(steps)])))
+    used = pairs.of(np.unique(np.concatenate([shuffled(n, batch, s, seed) for s in range(steps)])))
+    if not drawn:
+        return used
+    return used._replace(among=_candidates(used.positives, used.never, used.among.N, LABELLED))
