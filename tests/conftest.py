@@ -113,6 +113,12 @@ def merge(base: dict, overlay: dict) -> dict:
     return base | overlay | both
 
 
+def all_params(folder: Path) -> dict:
+    """Return what is in params/*.yaml."""
+    files = sorted((folder / "params").glob("*.yaml"))
+    return {k: v for file in files for k, v in yaml.safe_load(file.read_text()).items()}
+
+
 def edit_params(folder: Path, overlay: dict) -> None:
     """Merge `overlay` into the files of params/ that its keys are in."""
     for path in sorted((folder / "params").glob("*.yaml")):

@@ -3,9 +3,8 @@
 import sys
 
 import pytest
-import yaml
 
-from conftest import ROOT, bridge, clone, merge, run
+from conftest import ROOT, all_params, bridge, clone, merge, run
 from faults.harm import under_its_old_time
 
 sys.path.insert(0, str(ROOT))
@@ -22,10 +21,7 @@ def of(system: str, **settings: object) -> dict:
 
 def read(overlay: dict) -> dict:
     """Return the default params with an overlay, prepared as the workflow does."""
-    params: dict = {}
-    for path in sorted((ROOT / "params").glob("*.yaml")):
-        params |= yaml.safe_load(path.read_text())
-    params = merge(params, overlay)
+    params = merge(all_params(ROOT), overlay)
     prepare(params, SCHEMA)
     return params
 
@@ -168,52 +164,12 @@ def test_a_report_that_cannot_be_made_stops_no_other(overlays):
     ("overlay", "line"),
     [
         (
-            "{nci: {train_decoder: {queries: 250}}}",
-            "systems.nci.train_decoder.queries: 250 and 64 sentences of a batch of 256. Choose",
-        ),
-        (
-            "{ultron-atomic: {train_decoder: {search: 0.7}}}",
-            "systems.ultron-atomic.train_decoder.search: 0.7 after 0.4 of the steps. Choose",
-        ),
-        (
             "{asi: {train_decoder: {consistency: 0.1}}}",
             "systems.asi.train_decoder.consistency: 0.1 of two passes that are the same. Set",
         ),
         (
-            "{asi++: {vocabulary: 0}}",
-            "systems.asi++.vocabulary: 0, and nothing else says how many there are. Set 2 at",
-        ),
-        (
             "{ultron-url: {vocabulary: 256}}",
             "systems.ultron-url.vocabulary: 256, and `given: name` has as many as the documents",
-        ),
-        (
-            "{nci: {decoder: linear}}",
-            "systems.nci.decoder: linear writes one token, and these identifiers have more.",
-        ),
-        (
-            "{asi: {indexer: none}}",
-            "systems.asi.indexer: none, and no identifiers are `given`. Choose a module,",
-        ),
-        (
-            "{ultron-pq: {clusters: 10}}",
-            "systems.ultron-pq.clusters: is named, and these identifiers are no tree. Leave it",
-        ),
-        (
-            "{genret: {given: residual}}",
-            "systems.genret.genret: is named, and these identifiers are not learned by it. Leave",
-        ),
-        (
-            "{ultron-pq: {given: genret}}",
-            "systems.ultron-pq.given: genret, and no `genret` says how. Give its settings",
-        ),
-        (
-            "{novo: {decoder: prefix}}",
-            "systems.novo.decoder: prefix, and the decoder of sets is for `given: novo` alone. Set",
-        ),
-        (
-            "{genret: {length: 1}}",
-            "systems.genret.length: 1 leaves none to learn: the last position numbers documents.",
         ),
         (
             "{genret: {genret: {refresh: 101}}}",
@@ -221,8 +177,9 @@ def test_a_report_that_cannot_be_made_stops_no_other(overlays):
         ),
     ],
 )
-def test_identifiers_and_mixtures_that_cannot_be_are_refused(overlay, line):
-    names = "asi={systems: [asi, asi++, nci, ultron-atomic, ultron-pq, ultron-url, genret, novo]}"
+def test_settings_that_do_not_fit_are_refused_where_they_are_written(overlay, line):
+    """Those of test_variants.py; `fresh` is above."""
+    names = "asi={systems: [asi, asi++, ultron-url, genret]}"
     told = run(
         *("snakemake", "-n", "reports/asi_table1.md", "--config", names, f"systems={overlay}"),
         cwd=ROOT,

@@ -9,12 +9,11 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-import yaml
 from dvc.dependency import param
 from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
 
-from conftest import ROOT, bridge, clone, edit_params, merge, run
+from conftest import ROOT, all_params, bridge, clone, edit_params, merge, run
 
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 import dvc_dag
@@ -312,9 +311,3 @@ def without_effect(few: Few, groups: list[list[tuple]], found: list[set[str]]) -
         assert changed & set(few.stages) <= few.watching(*group), group
         left += [path for path in group if not few.watching(path) & changed]
     return left
-
-
-def all_params(folder: Path) -> dict:
-    """Return what is in params/*.yaml."""
-    files = sorted((folder / "params").glob("*.yaml"))
-    return {k: v for file in files for k, v in yaml.safe_load(file.read_text()).items()}

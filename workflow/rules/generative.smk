@@ -1,8 +1,8 @@
 rule asi:
     input:
         code=source_files("generative.asi"),
-        batched=batched,
-        shaped=shaped,
+        batched=fitting(batched),
+        shaped=fitting(shaped),
         collection="data/{dataset}/collection",
         model=lambda w: start(w.variant, "model"),
         docs=lambda w: start(w.variant, "docs.npy"),
@@ -54,7 +54,7 @@ rule assign_ids:
 rule fixed_ids:
     input:
         code=source_files("generative.controls"),
-        shaped=shaped,
+        shaped=fitting(shaped),
         collection="data/{dataset}/collection",
         model=lambda w: start(w.variant, "model"),
         docs=lambda w: start(w.variant, "docs.npy"),
@@ -84,8 +84,8 @@ for _kind in LEARNED:
             _kind
         input:
             code=source_files(f"generative.{_kind}"),
-            shaped=shaped,
-            taught=taught,
+            shaped=fitting(shaped),
+            taught=fitting(taught),
             collection="data/{dataset}/collection",
             model=lambda w: start(w.variant, "model"),
             docs=lambda w: start(w.variant, "docs.npy"),
@@ -120,7 +120,7 @@ for _kind in LEARNED:
 rule train_decoder:
     input:
         code=source_files("generative.train_decoder"),
-        mixed=mixed,
+        mixed=fitting(mixed),
         collection="data/{dataset}/collection",
         model=f"{TRAINED}/joint",
         ids=f"{TRAINED}/ids.parquet",

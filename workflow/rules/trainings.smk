@@ -1,5 +1,5 @@
-from jointir.methods.asi import FOUND, LEAST, NONE
 from jointir.methods.facts import GENERATIVE, SPARSE
+from workflow.scripts.variants import LEARNED, batched, mixed, shaped, taught
 
 # What expand.smk, generative.smk, asi.smk and report.smk ask about the trainings of ASI and of its
 # generated queries.
@@ -14,9 +14,7 @@ RANKED = "data/{dataset}/runs/{system}/flat/meta.json"
 SHAPE = ("indexer", "length", "vocabulary", "decoder", "layers", "width", "prototypes")
 # of an entry: not options of the training
 OWN = {"train_decoder", "seeds", "start", "beam", "hybrid_beam", "given", "clusters", "expansion"}
-# kinds of given identifiers that a stage of the same name learns, with settings of the same name
-LEARNED = ("genret", "novo")
-OWN |= {*LEARNED}
+OWN |= {*LEARNED}  # whose settings have the name of their stage
 
 
 def given(variant):
@@ -70,85 +68,20 @@ def training_options(wildcards):
     return options({k: v for k, v in VARIANTS[wildcards.variant].items() if k not in OWN})
 
 
-def batched(wildcards):
-    """Return no file, or refuse a batch of ASI that cannot hold what it is to encode."""
-    settings = VARIANTS[wildcards.variant]
-    fresh, batch = settings["fresh"], settings["batch"]
-    if fresh > batch // 2:
-        where = f"systems.{SYSTEMS.origin(wildcards.variant, 'fresh')}.fresh"
-        refuse(where, f"{fresh} of a batch of {batch}", "Choose half of it at most")
-    return []
+def fitting(check):
+    """Return an input function: no file, or it refuses settings of a variant that do not fit."""
 
+    def asked(wildcards):
+        try:
+            check(VARIANTS[wildcards.variant])
+        except InputError as e:
+            where, found, remedy = e.parts
+            path = where.split(".")
+            origin = SYSTEMS.origin(wildcards.variant, *path)
+            refuse(".".join(["systems", origin, *path]), found, remedy)
+        return []
 
-def shaped(wildcards):
-    """Return no file, or refuse a shape that a variant's identifiers cannot have."""
-    settings, kind = VARIANTS[wildcards.variant], VARIANTS[wildcards.variant].get("given")
-    for name, least in LEAST.items():
-        value, only = settings[name], FOUND.get(kind, {}).get(name)
-        if only is not None and value != only:
-            found = f"{value}, and `given: {kind}` has as many as the documents need"
-            refuse(told_of(wildcards, name), found, f"Set {only}")
-        if only is None and value < least and (name, kind, value) != ("length", "digits", 0):
-            found = f"{value}, and nothing else says how many there are"
-            refuse(told_of(wildcards, name), found, f"Set {least} at least")
-    if settings["decoder"] == "linear" and kind != "atomic":
-        found = "linear writes one token, and these identifiers have more"
-        refuse(told_of(wildcards, "decoder"), found, "Choose another one, or `given: atomic`")
-    if settings["indexer"] == NONE and not kind:
-        found = "none, and no identifiers are `given`"
-        refuse(told_of(wildcards, "indexer"), found, "Choose a module, or a kind of identifiers")
-    if "clusters" in settings and kind != "tree":
-        found = "is named, and these identifiers are no tree"
-        refuse(told_of(wildcards, "clusters"), found, "Leave it out, or set `given: tree`")
-    for name in LEARNED:
-        if name in settings and kind != name:
-            found = "is named, and these identifiers are not learned by it"
-            refuse(told_of(wildcards, name), found, f"Leave it out, or set `given: {name}`")
-    if (settings["decoder"] == "sets") != (kind == "novo"):
-        found = f"{settings['decoder']}, and the decoder of sets is for `given: novo` alone"
-        refuse(told_of(wildcards, "decoder"), found, "Set both, or none of them")
-    return []
-
-
-def taught(wildcards):
-    """Return no file, or refuse settings by which identifiers cannot be learned."""
-    own = VARIANTS[wildcards.variant]
-    if (kind := own["given"]) not in own:
-        found = f"{kind}, and no `{kind}` says how"
-        refuse(told_of(wildcards, "given"), found, "Give its settings")
-    return progressive(wildcards) if kind == "genret" else []
-
-
-def progressive(wildcards):
-    """Return no file, or refuse settings of GenRet that do not fit."""
-    own = VARIANTS[wildcards.variant]
-    if own["length"] < 2:
-        found = f"{own['length']} leaves none to learn: the last position numbers documents"
-        refuse(told_of(wildcards, "length"), found, "Set 2 at least")
-    settings, P = own["genret"], own["length"] - 1
-    if settings["steps"] < 2 * P * settings["refresh"]:
-        found = f"{settings['steps']} for {P} positions that change their tokens each"
-        found += f" {settings['refresh']}"
-        where = told_of(wildcards, "genret", "steps")
-        refuse(where, found, f"Set {2 * P * settings['refresh']} at least")
-    return []
-
-
-def mixed(wildcards):
-    """Return no file, or refuse settings of the decoder's training that do not fit each other."""
-    own = dict(VARIANTS[wildcards.variant]["train_decoder"])
-    try:
-        known.settings("train-decoder")(**own, holdout=0.0, seed=0)
-    except InputError as e:
-        option, found, remedy = e.parts
-        name = option.removeprefix("--").replace("-", "_")
-        refuse(told_of(wildcards, "train_decoder", name), found, remedy)
-    return []
-
-
-def told_of(wildcards, *path):
-    """Return where a setting of a variant is written."""
-    return ".".join(["systems", SYSTEMS.origin(wildcards.variant, *path), *path])
+    return asked
 
 
 def fixed_shape(wildcards):
