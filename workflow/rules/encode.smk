@@ -112,13 +112,10 @@ rule embed_queries:
         mem_mb=3000,
         runtime=60,
     params:
-        **config["embed"],
-        splits=repeat("split", SPLITS),
+        embed=query_embedding(SPLITS),
     shell:
         "jointir embed --collection {input.collection} --encoder {input.model}"
-        " --out {output.queries} --kind query {params.splits}"
-        " --batch-tokens {params.batch_tokens} --dtype {params.dtype}"
-        " --precision {params.precision} 2>&1 | tee {log}"
+        " --out {output.queries} --kind query {params.embed} 2>&1 | tee {log}"
 
 
 use rule embed_queries as embed_train_queries with:
@@ -128,5 +125,4 @@ use rule embed_queries as embed_train_queries with:
     log:
         "logs/{dataset}/{encoder}/train-queries.log",
     params:
-        **config["embed"],
-        splits=repeat("split", ["train"]),
+        embed=query_embedding(["train"]),

@@ -269,10 +269,14 @@ def encoder_options(wildcards):
     return options(own | ({"batch_tokens": config["embed"]["batch_tokens"]} if embeds else {}))
 
 
-def query_embedding(wildcards):
-    """Return the options of how a trained query encoder embeds the queries of its index."""
-    own = {name: value for name, value in config["embed"].items() if name != "shards"}
-    return f"{options(own)} {repeat('split', SPLITS)}"
+def query_embedding(splits):
+    """Return a function that returns the options of how the queries of splits are embedded."""
+
+    def asked(wildcards):
+        own = {name: value for name, value in config["embed"].items() if name != "shards"}
+        return f"{options(own)} {repeat('split', splits)}"
+
+    return asked
 
 
 def encoder_validation(wildcards):
