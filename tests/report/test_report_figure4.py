@@ -187,4 +187,6 @@ def test_it_draws_what_is_named_and_brute_force(tmp_path, table, monkeypatch):
     monkeypatch.setattr("jointir.report.figure4.save", lambda *_: None)
     figure4([table], tmp_path / "f.pdf", tmp_path / "f.png", ["jpq", "opq"])
     (rows,) = drawn
-    assert set(rows["system"]) == {"jpq", "opq", "brute-force", "brute-force-pretrained"}
+    assert set(rows["system"]) == {"jpq", "opq", "brute-force"}
+    figure4([table], tmp_path / "f.pdf", tmp_path / "f.png", ["jpq", "brute-force-pretrained"])
+    assert set(drawn[1]["system"]) == {"jpq", "brute-force", "brute-force-pretrained"}

@@ -26,7 +26,7 @@ OWN = {
     "tct-colbert": HARD | {"scale": 20.0, "gamma": 0.1, "temperature": 0.25},
 }
 OF_QUERIES = ("adore", "seal")  # documents stay as they are
-READ = {"star": {"docs": "d"}, "adore": {"docs": "d"}, "tct-colbert": {"teacher": "t"}}
+READ = {"adore": {"docs": "d"}, "tct-colbert": {"teacher": "t"}}
 
 
 def test_these_are_all():

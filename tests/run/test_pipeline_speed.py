@@ -18,7 +18,7 @@ from jointir.quantize.pq import read_pq
 from jointir.search.ann.registry import missing, open_index
 
 DATA, D = "data/apidocs-ci", 384
-UNTIMED = ["brute-force-pretrained", "adore", "opq-4bit"]
+UNTIMED = ["adore", "opq-4bit"]
 SETTINGS = {("hnsw", "efSearch=16"), ("hnsw", "efSearch=128")}
 SETTINGS |= {("ivf-jpq", "M=16 nprobe=2"), ("ivf-jpq", "M=16 nprobe=16")}
 SETTINGS |= {("annoy", "search_k=6400")} if not missing("annoy") else set()
