@@ -115,6 +115,14 @@ def test_drawn_candidates_are_relevant_to_a_query_of_the_batches(tiny):
     assert len(wanted) < len(labelled.among.rows)
 
 
+def test_a_query_without_a_negative_among_the_drawn_gets_all_labelled_ones(tiny, monkeypatch):
+    monkeypatch.setattr("jointir.train.pairs.shuffled", lambda *_: np.array([0]))  # alone
+    drawn = used_pairs(tiny.collection, Settings(**OPTIONS, mined_from="drawn"))
+    assert len(drawn.texts) == 1
+    labelled = used_pairs(tiny.collection, Settings(**OPTIONS, mined_from="labelled"))
+    assert np.array_equal(drawn.among.rows, labelled.among.rows)
+
+
 @pytest.mark.parametrize("mined_from", ["drawn", "labelled", "all"])
 def test_star_embeds_the_candidates_alone_and_mines_the_same(
     tiny, tmp_path, monkeypatch, mined_from

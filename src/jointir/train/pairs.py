@@ -104,13 +104,14 @@ def _told(texts: list[str], without: list[str], collection: Path) -> None:
 def used_pairs(collection: Path, settings: HardNegatives) -> TrainingPairs:
     """Return the training queries that a training's batches draw, as `training_pairs` does.
 
-    mined_from "drawn": negatives are documents that are relevant to one of these queries.
+    mined_from "drawn": negatives are documents that are relevant to one of these queries. Where a
+    query would have none among them, they are mined from all labelled ones.
     """
     batch, steps, seed = settings.batch, settings.steps, settings.seed
     drawn = settings.mined_from == DRAWN
     pairs = training_pairs(collection, LABELLED if drawn else settings.mined_from)
     n = len(pairs.texts)
     used = pairs.of(np.unique(np.concatenate([shuffled(n, batch, s, seed) for s in range(steps)])))
-    if not drawn:
-        return used
-    return used._replace(among=_candidates(used.positives, used.never, used.among.N, LABELLED))
+    among = Candidates(np.unique(np.concatenate(used.positives)), used.among.N)
+    enough = min(map(among.left, used.never)) > 0
+    return used._replace(among=among) if drawn and enough else used
