@@ -95,6 +95,15 @@ def test_probabilities_sum_to_one_and_log_p_is_theirs(model, source):
             assert log_p[b, i].item() == pytest.approx(p[at].log().item(), abs=1e-4)
 
 
+def test_products_in_bfloat16_give_probabilities_in_float32(model, source):
+    with torch.autocast("cpu", torch.bfloat16):
+        p = probabilities(model, of(source, 0), [])
+    assert p.dtype == torch.float32 and p.sum().item() == pytest.approx(1, abs=1e-5)
+    exact = probabilities(model, of(source, 0), [])
+    assert 0 < (p - exact).abs().max() < 0.02
+    p.log()[p > 0].sum().backward()  # the gradient is there, too
+
+
 def test_no_special_token_of_a_document_is_copied(model, source):
     p = probabilities(model, of(source, 0), [])
     tokens = of(source, 0).tokens[0].tolist()

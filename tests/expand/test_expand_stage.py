@@ -77,6 +77,7 @@ def naive_rank(tiny, text: str, doc_id: str) -> int:
     return 1 + sum(1 for doc in docs if query @ doc > own + 1e-6)
 
 
+@tiny_data.on_processor("")
 def test_queries_that_find_their_document_are_kept(tiny, generator, tmp_path):
     every, told = run(tiny, tmp_path / "every", generator=generator, depth=tiny_data.N)
     kept, facts = run(tiny, tmp_path / "kept", generator=generator)

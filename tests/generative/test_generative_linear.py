@@ -117,6 +117,7 @@ def test_statistics_of_one_position():
     assert found["entropy 1"] == pytest.approx(np.log2(N)) and "entropy 2" not in found
 
 
+@tiny_data.on_processor("")
 def test_from_documents_to_answers(tiny, tmp_path):
     """The whole way of DSI's atomic identifiers, which begin as the encoder's own search."""
     made = {"out": tmp_path / "joint", "ids": tmp_path / "ids.parquet"}

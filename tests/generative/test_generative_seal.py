@@ -180,6 +180,7 @@ def test_the_beam_finds_what_a_loop_over_all_ngrams_does(
 
 
 @pytest.fixture(scope="module")
+@tiny_data.on_processor("")
 def searched(tiny, model, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("searched")
     (out / "h").mkdir()

@@ -25,7 +25,7 @@ from jointir.retrievers.colbert import colbert
 from jointir.retrievers.dual import dual
 from jointir.retrievers.tct import tct
 from jointir.train import norm, training
-from tiny import D, build, flat, make
+from tiny import D, build, flat, make, on_processor
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,13 @@ def scaled(folder: Path, factor: float) -> Path:
     source = with_modules(folder.with_name("source"), *parts)
     checkpoint(str(source), folder, 12, 24)
     return folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def in_float32():
+    """What is rounded to bfloat16 differs by more than the tests allow."""
+    with on_processor(""):
+        yield
 
 
 @pytest.fixture(scope="module")

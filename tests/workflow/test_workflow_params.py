@@ -142,13 +142,12 @@ FEW = {
 
 
 SAME = ("annoy", "falconn", "flann", "imi", "hnsw-opq", "scann")  # libraries of one rule
-NOT_RUN = ("jpq-paper", "jpq-labelled", "jpq-without-labels")
+NOT_RUN = ("jpq-paper", "jpq-labelled", "jpq-without-labels", "brute-force-pretrained")
 # another entry in place of one that is named: one that moves no job to another stage
 OTHERS = {
     ("rand-neg", "start"): "star",
     ("ance", "start"): "pretrained",
     ("brute-force", "start"): "pretrained",
-    ("brute-force-pretrained", "start"): "star",
     ("jpq-4bit", "start"): "opq",
     ("asi++", "start"): "pretrained",
     ("seal", "start"): "pretrained",

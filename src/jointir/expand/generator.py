@@ -101,15 +101,17 @@ class Generator(nn.Module):
     def distribution(self, h: torch.Tensor, x: torch.Tensor, source: Pointed) -> torch.Tensor:
         """Return P(w), float[B, t, V + T], of the token after each state h of inputs x.
 
-        p_gen is that of eq. 8: of the context, the state and the input.
+        p_gen is that of eq. 8: of the context, the state and the input. All three are float32, also
+        of products in bfloat16.
         """
         vectors = self._words(self.vocabulary.clamp(min=0))  # [V, E]
         logits = self.output(h) @ vectors.T + self.bias
         apart = self.asked(h) @ source.keys.transpose(1, 2) / h.shape[2] ** 0.5  # [B, t, T]
+        apart = apart.float()
         least = torch.finfo(apart.dtype).min
         a = apart.masked_fill(source.hidden[:, None], least).softmax(2)
-        p_gen = self.gate(torch.cat([a @ source.memory, h, x], 2)).sigmoid()
-        return mixture(logits.softmax(2), a, p_gen, source.places)
+        p_gen = self.gate(torch.cat([a @ source.memory, h, x], 2)).float().sigmoid()
+        return mixture(logits.float().softmax(2), a, p_gen, source.places)
 
     def _special(self) -> torch.Tensor:
         return torch.tensor(self.encoder.model.tokenizer.all_special_ids, device=self.bias.device)
