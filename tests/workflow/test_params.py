@@ -6,7 +6,7 @@ import sys
 import pytest
 import yaml
 
-from conftest import ROOT, merge, run
+from conftest import ROOT, all_params, merge, run
 
 sys.path.insert(0, str(ROOT))
 from workflow.scripts.params import prepare
@@ -30,11 +30,7 @@ def inside(monkeypatch):
 
 @pytest.fixture
 def params() -> dict:
-    return {
-        key: value
-        for path in sorted((ROOT / "params").glob("*.yaml"))
-        for key, value in yaml.safe_load(path.read_text()).items()
-    }
+    return all_params(ROOT)
 
 
 def test_the_default_is_valid(params):

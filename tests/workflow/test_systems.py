@@ -4,9 +4,8 @@ import re
 import sys
 
 import pytest
-import yaml
 
-from conftest import ROOT
+from conftest import ROOT, all_params
 
 sys.path.insert(0, str(ROOT))
 from workflow.scripts.params import _settings, prepare
@@ -241,10 +240,7 @@ def test_a_mistyped_name_of_asi_is_not_taken_for_an_old_one():
 
 def test_the_default_systems_are_what_they_were():
     """Values that an entry takes from another."""
-    params: dict = {}
-    for path in sorted((ROOT / "params").glob("*.yaml")):
-        params |= yaml.safe_load(path.read_text())
-    found = prepare(params, SCHEMA)
+    found = prepare(all_params(ROOT), SCHEMA)
     assert found["jpq-4bit"] == found["jpq"] | {"start": "opq-4bit", "M": [32, 96, 192]}
     assert found["opq-4bit"] == found["opq"] | {"bits": 4, "M": [32, 96, 192]}
     assert found["ance"]["steps"] == found["star"]["steps"] and found["ance"]["start"] == "bm25-neg"

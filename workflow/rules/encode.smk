@@ -59,12 +59,12 @@ rule embed_documents:
         mem_mb=4000,
         runtime=720,
     params:
-        **config["embed"],
+        shards=config["embed"]["shards"],
+        embed=embedding(),
     shell:
         "jointir embed --collection {input.collection} --encoder {input.model}"
         " --out {output.shard} --kind document --shard {wildcards.shard}"
-        " --shards {params.shards} --batch-tokens {params.batch_tokens}"
-        " --dtype {params.dtype} --precision {params.precision} 2>&1 | tee {log}"
+        " --shards {params.shards} {params.embed} 2>&1 | tee {log}"
 
 
 rule gather:
@@ -112,7 +112,7 @@ rule embed_queries:
         mem_mb=3000,
         runtime=60,
     params:
-        embed=query_embedding(SPLITS),
+        embed=embedding(SPLITS),
     shell:
         "jointir embed --collection {input.collection} --encoder {input.model}"
         " --out {output.queries} --kind query {params.embed} 2>&1 | tee {log}"
@@ -125,4 +125,4 @@ use rule embed_queries as embed_train_queries with:
     log:
         "logs/{dataset}/{encoder}/train-queries.log",
     params:
-        embed=query_embedding(["train"]),
+        embed=embedding(["train"]),

@@ -101,7 +101,7 @@ for _method in known.trained(Form.INDEX):
                 repeat(name, input[name]) for name in ("docs", "teacher", "tuned")
             ),
             validation=validation,
-            embed=query_embedding(SPLITS),
+            embed=embedding(SPLITS),
             scratch="data/{dataset}/scratch/{system}-{setting}",
         shell:
             LAUNCH + "jointir {params.method}"

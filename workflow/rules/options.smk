@@ -269,8 +269,8 @@ def encoder_options(wildcards):
     return options(own | ({"batch_tokens": config["embed"]["batch_tokens"]} if embeds else {}))
 
 
-def query_embedding(splits):
-    """Return a function that returns the options of how the queries of splits are embedded."""
+def embedding(splits=()):
+    """Return a function that returns the options of how texts are embedded: queries of `splits`."""
 
     def asked(wildcards):
         own = {name: value for name, value in config["embed"].items() if name != "shards"}

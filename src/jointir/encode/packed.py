@@ -111,11 +111,11 @@ def attend_packed(
     # split, not slices: the gradient of a slice is as long as the whole
     parts = [x.transpose(1, 2).split(sizes, 1) for x in (query, key, value)]
     attended = []
-    for (n, length), *run in zip(runs, *parts, strict=True):
-        q, k, v = (x.view(n, length, H, d).transpose(1, 2) for x in run)
-        with torch.autocast(q.device.type, enabled=False):
+    with torch.autocast(query.device.type, enabled=False):
+        for (n, length), *run in zip(runs, *parts, strict=True):
+            q, k, v = (x.view(n, length, H, d).transpose(1, 2) for x in run)
             out = scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)
-        attended.append(out.transpose(1, 2).reshape(1, n * length, H, d))
+            attended.append(out.transpose(1, 2).reshape(1, n * length, H, d))
     return torch.cat(attended, 1).to(dtype), None
 
 

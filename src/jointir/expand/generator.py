@@ -107,9 +107,8 @@ class Generator(nn.Module):
         vectors = self._words(self.vocabulary.clamp(min=0))  # [V, E]
         logits = self.output(h) @ vectors.T + self.bias
         apart = self.asked(h) @ source.keys.transpose(1, 2) / h.shape[2] ** 0.5  # [B, t, T]
-        apart = apart.float()
-        least = torch.finfo(apart.dtype).min
-        a = apart.masked_fill(source.hidden[:, None], least).softmax(2)
+        least = torch.finfo(torch.float32).min
+        a = apart.float().masked_fill(source.hidden[:, None], least).softmax(2)
         p_gen = self.gate(torch.cat([a @ source.memory, h, x], 2)).float().sigmoid()
         return mixture(logits.float().softmax(2), a, p_gen, source.places)
 

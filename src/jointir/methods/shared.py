@@ -17,14 +17,11 @@ Scale = Annotated[
         above=0,
     ),
 ]
-MinedFrom = Annotated[
-    str,
-    Option(
-        "documents that negatives are mined from; labelled: those that are relevant to a train"
-        " query, for the others could only ever be negatives",
-        among=(LABELLED, ALL),
-    ),
-]
+MINED_FROM = (
+    "documents that negatives are mined from; labelled: those that are relevant to a train"
+    " query, for the others could only ever be negatives"
+)
+MinedFrom = Annotated[str, Option(MINED_FROM, among=(LABELLED, ALL))]
 Holdout = Annotated[
     float,
     Option("share of documents, with their queries, that training does not see", least=0, below=1),
@@ -55,9 +52,8 @@ class HardNegatives(Trained):
     mined_from: Annotated[
         str,
         Option(
-            "documents that negatives are mined from; labelled: those that are relevant to a train"
-            " query, for the others could only ever be negatives; drawn: of these, the ones whose"
-            " query the batches draw, so that no other document must be embedded",
+            f"{MINED_FROM}; drawn: of these, the ones whose query the batches draw, so that no"
+            " other document must be embedded",
             among=(DRAWN, LABELLED, ALL),
         ),
     ] = LABELLED

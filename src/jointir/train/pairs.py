@@ -84,11 +84,16 @@ def _candidates(
     everything = Candidates(np.arange(N), N)
     if mined_from == ALL:
         return everything
-    labelled = Candidates(np.unique(np.concatenate(positives)), N)
-    if min(map(labelled.left, never)) > 0:
+    if labelled := _relevant(positives, never, N):
         return labelled
     say_once("a query has no negative among the labelled documents: negatives are mined from all")
     return everything
+
+
+def _relevant(positives: list[np.ndarray], never: list[np.ndarray], N: int) -> Candidates | None:
+    """Return the documents that are relevant to a query; None where one has no negative there."""
+    found = Candidates(np.unique(np.concatenate(positives)), N)
+    return found if min(map(found.left, never)) > 0 else None
 
 
 def _told(texts: list[str], without: list[str], collection: Path) -> None:
@@ -112,6 +117,5 @@ def used_pairs(collection: Path, settings: HardNegatives) -> TrainingPairs:
     pairs = training_pairs(collection, LABELLED if drawn else settings.mined_from)
     n = len(pairs.texts)
     used = pairs.of(np.unique(np.concatenate([shuffled(n, batch, s, seed) for s in range(steps)])))
-    among = Candidates(np.unique(np.concatenate(used.positives)), used.among.N)
-    enough = min(map(among.left, used.never)) > 0
-    return used._replace(among=among) if drawn and enough else used
+    among = _relevant(used.positives, used.never, used.among.N) if drawn else None
+    return used._replace(among=among or used.among)
