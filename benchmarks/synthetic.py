@@ -15,10 +15,10 @@ from sentence_transformers.sentence_transformer import modules
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+from jointir.basics.files import write_json
 from jointir.data.dataset import Dataset, text_frame, text_frames, write_dataset
 from jointir.data.store import content_hash, qrels_frame
 from jointir.encode.encoder import DualEncoder
-from jointir.files import write_json
 from jointir.measure.ladder import CHUNK, DOCUMENTS, QUERIES, vectors
 
 D = 768

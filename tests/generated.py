@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jointir.files import write_json
+from jointir.basics.files import write_json
 from jointir.measure.asi_results import asi_results
 
 NAMES = ["MRR@10", "R@1", "R@5", "R@10"]  # as tables call them

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from jointir.basics.errors import InputError
 from jointir.cli import main
-from jointir.errors import InputError
 from jointir.train import training
 from jointir.train.processes import check_same, dropout_seed, place
 from tiny import Tiny, on_processor

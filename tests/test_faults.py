@@ -13,7 +13,7 @@ import pytest
 
 from conftest import ROOT, run
 from jointir import cli, faults
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 
 # an error, and how its line begins and ends
 TOLD = {

@@ -23,19 +23,9 @@ import pytest
 
 from conftest import ROOT
 
-BASE = (
-    "__init__",
-    "errors",
-    "exact",
-    "files",
-    "numbers",
-    "processor",
-    "progress",
-    "readers",
-    "settings",
-)
 LAYERS = [
-    BASE,
+    ("__init__",),
+    ("basics",),
     ("data",),
     ("encode",),
     ("quantize",),
@@ -209,9 +199,9 @@ def test_an_upward_import_is_told_with_file_line_and_both_rooms(tmp_path, source
 def test_imports_downwards_and_of_peers_are_none(tmp_path):
     files = {
         "__init__.py": '__version__ = "1"',
-        "errors.py": "",
-        "faults.py": "from jointir import __version__\nfrom jointir.errors import InputError",
-        "joint/jpq.py": '"""See jointir.measure.trec."""\nimport numpy\nimport jointir.errors',
+        "basics/errors.py": "",
+        "faults.py": "from jointir import __version__\nimport jointir.basics.errors",
+        "joint/jpq.py": '"""See jointir.measure.trec."""\nimport jointir.basics.errors',
         "measure/trec.py": "from jointir.joint.jpq import jpq",
         "retrievers/adore.py": "from jointir.joint import jpq",
     }
@@ -231,7 +221,10 @@ def test_a_method_trains_as_the_command_line_does(tmp_path):
 
 
 def test_a_room_without_a_layer_is_refused(tmp_path):
-    write(tmp_path, {"errors.py": "", "attic/old.py": "from jointir.errors import InputError"})
+    write(
+        tmp_path,
+        {"basics/errors.py": "", "attic/old.py": "from jointir.basics.errors import InputError"},
+    )
     with pytest.raises(AssertionError, match=r"attic\.old: its room attic has no layer yet"):
         upward(tmp_path)
 

@@ -18,20 +18,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from conftest import ROOT
-from jointir.data.apidocs import parse_wheel
-from jointir.data.archives import read_archives, unpack
-from jointir.data.beir import read_beir
-from jointir.data.download import read_pins
-from jointir.data.packages import read_packages
-from jointir.data.store import read_corpus, read_doc_ids, read_qrels, read_queries
-from jointir.data.trec import read_run
-from jointir.errors import InputError
-from jointir.files import read_json
-from jointir.generative.ids import read_ids
-from jointir.measure.comparisons import read_comparisons
-from jointir.measure.families import FIGURE4
-from jointir.measure.results import read_meta, read_results, read_values
-from jointir.readers import (
+from jointir.basics.errors import InputError
+from jointir.basics.files import read_json
+from jointir.basics.readers import (
     parquet_batches,
     parquet_rows,
     read_csv,
@@ -39,6 +28,17 @@ from jointir.readers import (
     read_parquet,
     read_safetensors,
 )
+from jointir.data.apidocs import parse_wheel
+from jointir.data.archives import read_archives, unpack
+from jointir.data.beir import read_beir
+from jointir.data.download import read_pins
+from jointir.data.packages import read_packages
+from jointir.data.store import read_corpus, read_doc_ids, read_qrels, read_queries
+from jointir.data.trec import read_run
+from jointir.generative.ids import read_ids
+from jointir.measure.comparisons import read_comparisons
+from jointir.measure.families import FIGURE4
+from jointir.measure.results import read_meta, read_results, read_values
 from jointir.report.group_table import groups_table
 
 SHA = "0" * 64

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Annotated, get_origin
 
-from jointir.processor import flags
+from jointir.basics.processor import flags
 
 # Read once, when the libraries load, so set before any stage is imported.
 # Idle OpenMP threads that spin triple the time of faiss' PQ training.
@@ -26,13 +26,13 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 import typer
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.numbers import check_number, check_seed
+from jointir.basics.settings import Checked, described
 from jointir.faults import told
 from jointir.methods.facts import Form
 from jointir.methods.known import facts, fitted, libraries, path_of, trained
-from jointir.numbers import check_number, check_seed
 from jointir.report.known import reports
-from jointir.settings import Checked, described
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 

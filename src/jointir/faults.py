@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jointir import __version__
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 
 FAILED, INTERRUPTED = 1, 130  # exit codes; 130 is the shell's for Ctrl-C
 PACKAGES = ("torch", "faiss-cpu", "faiss-gpu", "numpy", "pandas", "transformers")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from jointir.basics.errors import InputError
 from jointir.data import download
 from jointir.data.apidocs import SKIPPED, Entry, parse_module, parse_wheel, read_apidocs, unique
 from jointir.data.corpus import corpus_apidocs
 from jointir.data.download import Pin, download_wheels, read_pins
 from jointir.data.store import content_hash, read_corpus, read_qrels, read_queries
-from jointir.errors import InputError
 
 BODY = " ".join(f"word{i}" for i in range(15))
 DOC = f'"""Tell the reader something.\n\n    {BODY}\n    """'

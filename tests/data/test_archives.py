@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import sha256
 from jointir.data import archives
 from jointir.data.archives import download_archives, read_archives, unpack
-from jointir.errors import InputError
-from jointir.files import sha256
 
 
 def packed(path: Path, files: dict[str, bytes]) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jointir.basics.errors import InputError
 from jointir.data.corpus import corpus_beir
 from jointir.data.store import (
     About,
@@ -16,7 +17,6 @@ from jointir.data.store import (
     read_qrels,
     read_queries,
 )
-from jointir.errors import InputError
 
 HEADER = "query-id\tcorpus-id\tscore"
 DOCS = {f"d{i}": f"text {i}" for i in range(1, 7)}

@@ -2,8 +2,8 @@
 
 import pytest
 
+from jointir.basics.errors import InputError
 from jointir.data.corpus import corpus_ir_datasets
-from jointir.errors import InputError
 from test_collections import DOCS, QRELS, QUERIES, SOUND, values
 from test_collections_splits import by_hash
 

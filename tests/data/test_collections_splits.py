@@ -4,9 +4,9 @@ import hashlib
 
 import pytest
 
+from jointir.basics.errors import InputError
 from jointir.data.corpus import corpus_beir
 from jointir.data.store import read_queries
-from jointir.errors import InputError
 from test_collections import HEADER, QRELS, SOUND, beir, judged, record, values
 
 

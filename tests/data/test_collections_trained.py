@@ -9,12 +9,12 @@ import pytest
 from safetensors.numpy import load_file
 
 import tiny as made
+from jointir.basics.errors import InputError
 from jointir.data.dataset import Choices, Dataset, write_dataset
 from jointir.data.store import About, document_texts, read_corpus, write_about
 from jointir.data.trec import read_run
 from jointir.encode.embed import embed, embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.errors import InputError
 from jointir.generative.asi import asi
 from jointir.generative.assign import assign_ids
 from jointir.generative.generate import generate

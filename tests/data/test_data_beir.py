@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jointir.basics.errors import InputError
 from jointir.data.beir import read_beir
 from jointir.data.dataset import Dataset, write_dataset
 from jointir.data.store import read_corpus
-from jointir.errors import InputError
 
 HEADER = "query-id\tcorpus-id\tscore\n"
 

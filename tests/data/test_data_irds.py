@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from conftest import ROOT
+from jointir.basics.errors import InputError
 from jointir.data.dataset import write_dataset
 from jointir.data.irds import _document, read_ir_datasets
 from jointir.data.store import read_corpus, read_qrels, read_queries
-from jointir.errors import InputError
 
 ir_datasets = pytest.importorskip("ir_datasets")
 PRESETS = ROOT / "params" / "presets"

@@ -5,8 +5,8 @@ import hashlib
 import pandas as pd
 import pytest
 
+from jointir.basics.errors import InputError
 from jointir.data.splits import split_by_group, split_queries
-from jointir.errors import InputError
 
 
 def collection(n: int) -> tuple[pd.DataFrame, pd.DataFrame]:

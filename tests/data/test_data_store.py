@@ -15,6 +15,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from faults.harm import no_space
+from jointir.basics.errors import InputError
+from jointir.basics.files import sha256
+from jointir.basics.readers import parquet_batches
 from jointir.data.dataset import Dataset, text_frame, write_dataset
 from jointir.data.store import (
     CORPUS,
@@ -27,9 +30,6 @@ from jointir.data.store import (
     read_qrels,
     read_queries,
 )
-from jointir.errors import InputError
-from jointir.files import sha256
-from jointir.readers import parquet_batches
 
 
 def dataset() -> Dataset:

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from conftest import ROOT, run
+from jointir.basics.errors import InputError
 from jointir.data.measures import PLAIN, canonical, canonicals, check_depth, parse, reported
 from jointir.data.per_query import per_query
 from jointir.data.trec import write_run
-from jointir.errors import InputError
 from jointir.measure.comparisons import COLUMNS as COMPARISONS
 from jointir.measure.effectiveness import measure
 from jointir.measure.groups import COLUMNS

@@ -4,8 +4,8 @@ import time
 import numpy as np
 import pytest
 
+from jointir.basics.errors import InputError
 from jointir.data.trec import read_run, untie, write_run
-from jointir.errors import InputError
 
 
 def untie_loop(row):

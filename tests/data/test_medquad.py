@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
+from jointir.basics.errors import InputError
 from jointir.data.archives import download_archives
 from jointir.data.corpus import corpus_medquad
 from jointir.data.medquad import JUDGED, TOPICS, read_medquad
 from jointir.data.store import read_corpus, read_qrels, read_queries
-from jointir.errors import InputError
 
 PAGE = """<?xml version="1.0"?>
 <Document id="{id}" source="{source}"><Focus>{focus}</Focus><QAPairs>{pairs}</QAPairs></Document>"""

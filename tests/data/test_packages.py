@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
+from jointir.basics.errors import InputError
 from jointir.data.packages import check_packages, codesearchnet, read_packages
-from jointir.errors import InputError
 
 HEAD = "module,package,repository,since,why\n"
 OLD, NEW = "old,old-lib,example.org/old,2019,known\n", "new,new-lib,example.org/new,2019-10,known\n"

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from jointir.basics.errors import InputError
 from jointir.data.embedded import corpus_vectors
 from jointir.data.store import read_doc_ids, read_qrels, read_queries
 from jointir.data.vectors import open_vectors
-from jointir.errors import InputError
 
 N, Q, D = 40, 30, 6
 OUT = ("collection", "star/docs.npy", "star/queries.npy", "star/train.npy")

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import read_json, sha256
 from jointir.data.store import read_corpus, read_queries
 from jointir.encode import precision
 from jointir.encode.embed import batches, embed, embed_texts
@@ -19,8 +21,6 @@ from jointir.encode.encoder import SETTINGS, DualEncoder, checkpoint
 from jointir.encode.precision import choose_bf16
 from jointir.encode.shards import gather
 from jointir.encode.source import folder_of
-from jointir.errors import InputError
-from jointir.files import read_json, sha256
 from tiny import LENGTHS, D, N, make, on_processor, save_encoder
 
 

@@ -43,11 +43,11 @@ from encoders import (
     without_prompt,
     without_tokenizer,
 )
+from jointir.basics.errors import InputError
+from jointir.basics.files import read_json
 from jointir.encode import encoder as encoder_module
 from jointir.encode.embed import embed, embed_texts
 from jointir.encode.encoder import DualEncoder, checkpoint
-from jointir.errors import InputError
-from jointir.files import read_json
 from jointir.retrievers import star as star_module
 from jointir.retrievers.colbert import colbert
 from jointir.retrievers.late import LateInteraction

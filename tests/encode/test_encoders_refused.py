@@ -15,11 +15,11 @@ from transformers import AutoModel, BertForMaskedLM
 
 from conftest import ROOT
 from encoders import BERT, CONFIGS, dense, edited, pooled, transformer, with_modules
+from jointir.basics.errors import InputError
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder, checkpoint
 from jointir.encode.source import folder_of
 from jointir.encode.weights import summary
-from jointir.errors import InputError
 from jointir.retrievers.late import LateInteraction
 from tiny import D, tokenizer
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
+from jointir.basics.errors import InputError
 from jointir.data.generated import expanded, generated_rows, read_generated, write_generated
-from jointir.errors import InputError
 from jointir.expand.consistency import ranks
 from jointir.expand.copying import OTHER, Places, mixture, written
 

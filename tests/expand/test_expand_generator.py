@@ -9,16 +9,16 @@ import pytest
 import torch
 
 import tiny as tiny_data
+from jointir.basics.errors import InputError
+from jointir.basics.files import sha256
+from jointir.basics.readers import read_safetensors
 from jointir.data.store import document_texts, read_corpus, read_queries
 from jointir.encode.encoder import DualEncoder
-from jointir.errors import InputError
 from jointir.expand.copying import EOS, OTHER, written
 from jointir.expand.generator import Generator, ends
 from jointir.expand.sampling import drawn, sample
 from jointir.expand.sources import Sources
 from jointir.expand.training import bare, doc2query
-from jointir.files import sha256
-from jointir.readers import read_safetensors
 from jointir.train.curve import read_curve
 from jointir.train.pairs import training_pairs
 

@@ -11,17 +11,17 @@ import torch
 from transformers import T5Config, T5ForConditionalGeneration
 
 import tiny as tiny_data
+from jointir.basics.errors import InputError
+from jointir.basics.files import sha256
+from jointir.basics.readers import read_npy
 from jointir.data.generated import read_generated, write_generated
 from jointir.data.store import document_texts, read_corpus, read_doc_ids, read_queries
 from jointir.encode.encoder import DualEncoder
-from jointir.errors import InputError
 from jointir.expand.seq2seq import Checkpoint
 from jointir.expand.stage import expand, written
 from jointir.expand.training import doc2query
-from jointir.files import sha256
 from jointir.generative.pairs import Pairs
 from jointir.methods.expand import Settings
-from jointir.readers import read_npy
 from jointir.search.bm25 import bm25
 
 SETTINGS = {"queries": 3, "top_k": 10, "depth": 10, "seed": 1}

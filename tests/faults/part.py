@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from conftest import CI, ENV, clone, run
-from jointir.files import sha256
+from jointir.basics.files import sha256
 
 DATA = Path("data/apidocs-ci")
 OVERLAY = {"figure4": {"systems": ["opq", "jpq"]}, "sweep": {"M": [16]}}

@@ -14,9 +14,9 @@ import torch
 from conftest import PRESET, run
 from faults.disks import LARGE, disk, leave, read_only
 from faults.part import DATA, GIVEN, command, every_step, hashes, part
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic, new_matrix
 from jointir.encode.encoder import DualEncoder
-from jointir.errors import InputError
-from jointir.files import atomic, new_matrix
 from jointir.quantize.pq import write_index
 from jointir.report.styles import save
 from jointir.train.checkpoint import Checkpoint

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import tiny as tiny_data
-from jointir.errors import InputError
-from jointir.files import sha256
+from jointir.basics.errors import InputError
+from jointir.basics.files import sha256
 from jointir.generative import balanced, progressive
 from jointir.generative.balanced import balanced_tokens
 from jointir.generative.genret import genret, numbered

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.generative.given import digit_ids, given_ids
 from jointir.generative.warm import residual_codes
 

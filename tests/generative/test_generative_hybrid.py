@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import tiny as tiny_data
+from jointir.basics.errors import InputError
 from jointir.data.trec import read_run
-from jointir.errors import InputError
 from jointir.generative import hybrid
 from jointir.generative.asi import asi
 from jointir.generative.assign import assign_ids

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.generative.indexers import INDEXERS, make_indexer
 from jointir.generative.warm import distil, residual_codes
 

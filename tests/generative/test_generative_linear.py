@@ -9,9 +9,9 @@ import torch
 from torch.nn.functional import normalize
 
 import tiny as tiny_data
+from jointir.basics.errors import InputError
 from jointir.data.store import read_queries
 from jointir.encode.encoder import DualEncoder
-from jointir.errors import InputError
 from jointir.generative.beam import beam_search
 from jointir.generative.controls import fixed_ids
 from jointir.generative.decoder import make_decoder

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.generative import losses
 from jointir.generative.mixture import Mixture, mixture, passes
 from jointir.methods.train_decoder import Settings

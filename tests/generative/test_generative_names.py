@@ -6,7 +6,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.generative.beam import beam_search
 from jointir.generative.decoder import make_decoder
 from jointir.generative.names import name_ids, name_words

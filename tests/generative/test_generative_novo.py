@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import tiny as tiny_data
+from jointir.basics.errors import InputError
+from jointir.basics.files import sha256
 from jointir.data.store import document_texts, read_corpus
-from jointir.errors import InputError
-from jointir.files import sha256
 from jointir.generative import novo as stage
 from jointir.generative import sets as decoder
 from jointir.generative.asi import _check_learned

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.generative.decoder import make_decoder
 from jointir.generative.prefix import GAP, PrefixDecoder, fitted_books
 from jointir.generative.prototypes import Prototypes

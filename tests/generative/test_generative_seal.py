@@ -9,13 +9,14 @@ import pytest
 import torch
 
 import tiny as tiny_data
+from jointir.basics.errors import InputError
+from jointir.basics.files import sha256
+from jointir.basics.readers import read_npy
 from jointir.data.store import document_texts, read_corpus, read_doc_ids, read_queries
 from jointir.data.trec import read_run
 from jointir.encode.encoder import DualEncoder
-from jointir.errors import InputError
 from jointir.expand.generator import Generator
 from jointir.expand.sources import Sources
-from jointir.files import sha256
 from jointir.generative.intersective import best_documents, importance
 from jointir.generative.ngram_beam import write_ngrams
 from jointir.generative.ngrams import NGrams
@@ -23,7 +24,6 @@ from jointir.generative.seal import bare_documents, log_p, overlaps, seal
 from jointir.generative.seal_search import seal_search
 from jointir.methods.arguments import UNMEASURED, DevOptions
 from jointir.methods.seal_search import Settings
-from jointir.readers import read_npy
 from jointir.train.curve import read_curve
 
 L = 3

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 import tiny as tiny_data
+from jointir.basics.errors import InputError
+from jointir.basics.files import sha256
 from jointir.data.store import document_texts, read_corpus
 from jointir.encode.encoder import DualEncoder
-from jointir.errors import InputError
-from jointir.files import sha256
 from jointir.generative import losses
 from jointir.generative.controls import fixed_ids
 from jointir.generative.given import KINDS, given_ids

@@ -9,9 +9,9 @@ import torch
 
 import jointir.generative.asi as module
 import tiny as tiny_data
+from jointir.basics.errors import InputError
+from jointir.basics.files import sha256
 from jointir.encode.encoder import DualEncoder
-from jointir.errors import InputError
-from jointir.files import sha256
 from jointir.generative.asi import asi, make_objective
 from jointir.generative.assign import assign_ids
 from jointir.generative.generate import generate

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import sha256
 from jointir.data.embedded import corpus_vectors
-from jointir.errors import InputError
-from jointir.files import sha256
 from jointir.joint.distill import Distilled, distill
 from jointir.joint.index import TrainablePQ
 from jointir.methods.arguments import DevOptions

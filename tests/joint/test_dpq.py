@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import sha256
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.errors import InputError
-from jointir.files import sha256
 from jointir.joint import dpq as module
 from jointir.joint.dpq import DPQ, assign, dpq, dpq_loss, quantize, sampler
 from jointir.quantize.pq import read_index, read_pq, replace_centroids

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 from sentence_transformers import SentenceTransformer
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import sha256
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.errors import InputError
-from jointir.files import sha256
 from jointir.joint.index import TrainablePQ
 from jointir.joint.jpq import JPQ, Criterion, jpq
 from jointir.quantize.pq import PQ, read_pq

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jointir.basics.errors import InputError
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.errors import InputError
 from jointir.joint.negatives import KINDS, negatives, overlap, typical
 from jointir.quantize.pq import read_index, read_pq
 from jointir.report.figure3 import SHOWN, figure3

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.joint.stage import stage
 from jointir.methods import dpq, jpq, known
 from jointir.methods.arguments import DevOptions, QueryOptions

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.joint.stage import stage
 from jointir.joint.tune import Trial, best, read_candidate, tune
 from jointir.joint.tuned import chosen

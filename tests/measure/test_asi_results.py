@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from generated import NAMES, baselines, trainings
-from jointir.errors import InputError
-from jointir.files import read_json, write_json
+from jointir.basics.errors import InputError
+from jointir.basics.files import read_json, write_json
 from jointir.measure.asi_results import NUMBERS, asi_results
 from jointir.measure.comparisons import read_comparisons
 from jointir.measure.families import ASI

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.measure.comparisons import COLUMNS, comparisons, read_comparisons
 from jointir.measure.families import ABLATION, FAMILIES, FIGURE4, STEPS, TABLE3, TABLE5
 from jointir.measure.significance import holm

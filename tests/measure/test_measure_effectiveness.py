@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jointir.basics.errors import InputError
 from jointir.data.per_query import per_query
 from jointir.data.trec import read_run, write_run
-from jointir.errors import InputError
 from jointir.measure.effectiveness import measure
 
 NAMES = ["RR@10", "R@100", "nDCG@10"]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jointir.basics.errors import InputError
 from jointir.data.store import About, write_about
 from jointir.data.trec import write_run
-from jointir.errors import InputError
 from jointir.measure.expectation import (
     expected_recall,
     expected_rr,

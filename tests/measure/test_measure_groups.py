@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_rel
 
+from jointir.basics.errors import InputError
 from jointir.data.dataset import Dataset, write_dataset
-from jointir.errors import InputError
 from jointir.measure.groups import groups, query_groups, read_groups
 from jointir.report.group_table import groups_table
 

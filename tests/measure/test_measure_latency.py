@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jointir.basics.errors import InputError
 from jointir.encode.embed import embed
-from jointir.errors import InputError
 from jointir.measure import latency as module
 from jointir.measure import machine as machine_module
 from jointir.measure.latency import COLUMNS, latency

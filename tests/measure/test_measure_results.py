@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.measure.results import COLUMNS, measures_of, read_results, results, shown
 
 VALUES = {

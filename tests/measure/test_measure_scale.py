@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.measure import ladder, scale
 from jointir.measure.ladder import DOCUMENTS, QUERIES, SYSTEMS, TRAINING, grow, new_index, vectors
 from jointir.measure.scale import COLUMNS, slopes

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.measure.timing import (
     WARM_UP_S,
     Budget,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jointir import cli, methods
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.methods import known
 from jointir.search import fits
 from jointir.search.ann.registry import missing, open_index, stage
@@ -16,10 +16,10 @@ WHOLE = '''"""All documents, cut to their first dimensions."""
 from dataclasses import dataclass
 from typing import Annotated
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.methods.facts import Facts, Form
 from jointir.methods.shared import Library
-from jointir.settings import Option
+from jointir.basics.settings import Option
 
 FACTS = Facts(Form.LIBRARY, library="{library}")
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from jointir.basics.settings import Option, described, unfolded
 from jointir.methods.known import names, settings
 from jointir.methods.shared import Trained
-from jointir.settings import Option, described, unfolded
 from jointir.train.checkpoint import NEUTRAL, fingerprint
 
 TRAINED = [name for name in names() if issubclass(settings(name), Trained)]

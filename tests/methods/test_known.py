@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from jointir import cli, methods
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.methods import known
 from jointir.methods.facts import Form
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from jointir.methods.facts import Facts, Form
 from jointir.methods.shared import Built
-from jointir.settings import Checked
+from jointir.basics.settings import Checked
 
 FACTS = Facts(Form.INDEX)
 
@@ -38,7 +38,7 @@ from dataclasses import dataclass
 
 from jointir.methods.facts import Facts, Form
 from jointir.methods.shared import Built, Trained
-from jointir.settings import Checked
+from jointir.basics.settings import Checked
 
 FACTS = Facts(Form.INDEX, {"start": ("opq",)}, trains=True, reads={"docs": ("more",)})
 

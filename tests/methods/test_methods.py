@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.settings import Checked, described
 from jointir.methods.known import names, settings
-from jointir.settings import Checked, described
 
 LEAST_WORDS = 2  # of a description
 FORBIDDEN = {"torch", "faiss", "transformers", "sentence_transformers", "numpy", "pandas"}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.quantize.fit import check_divides, opq, pq, reconstruction_error, train
 from jointir.quantize.pq import (
     PQ,

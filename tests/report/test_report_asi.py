@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from generated import tables
+from jointir.basics.errors import InputError
 from jointir.data.generated import write_generated
 from jointir.data.store import read_corpus, read_qrels
-from jointir.errors import InputError
 from jointir.generative.ids import write_ids
 from jointir.measure.cold_start import categories, cold_start
 from jointir.report.asi_appendix import asi_table4, asi_table5

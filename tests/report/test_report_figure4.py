@@ -4,7 +4,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.measure.results import COLUMNS, read_results
 from jointir.report import tables
 from jointir.report.figure4 import BRUTE, figure4, render

@@ -6,8 +6,8 @@ import matplotlib
 import numpy as np
 import pytest
 
-from jointir.errors import InputError
-from jointir.files import write_json
+from jointir.basics.errors import InputError
+from jointir.basics.files import write_json
 from jointir.measure import comparisons, results
 from jointir.measure.families import FIGURE7, STEPS
 from jointir.report import tables

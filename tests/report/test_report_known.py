@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.report import known
 from jointir.report.known import Report, reports
 

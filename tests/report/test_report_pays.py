@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.measure.groups import COLUMNS
 from jointir.measure.pays import Verdict, verdict, verdicts
 from jointir.report.pays import MEANING, joined, pays, sizes_text

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.measure.comparisons import comparisons
 from jointir.measure.results import results
 from jointir.measure.significance import holm, paired_p

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import ttest_rel
 
 from conftest import ENV
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.measure.significance import holm
 from jointir.report.revisions import (
     compare,

@@ -4,7 +4,7 @@ import matplotlib
 import pandas as pd
 import pytest
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.measure.scale import COLUMNS
 from jointir.report.figure_scale import figure_scale, read_scale, render
 from jointir.report.styles import RC

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.measure import comparisons
 from jointir.measure.families import FIGURE4
 from jointir.measure.groups import COLUMNS

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.report.figure_training import figure_training, read_curves, render
 from jointir.train.curve import COLUMNS, write_curve
 

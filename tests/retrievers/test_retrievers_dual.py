@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
+from jointir.basics.errors import InputError
 from jointir.data.store import document_texts, read_corpus
 from jointir.encode.embed import embed, embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.errors import InputError
 from jointir.joint.uncompressed import Uncompressed
 from jointir.retrievers.adore import adore
 from jointir.retrievers.dual import dual

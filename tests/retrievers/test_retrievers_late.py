@@ -8,12 +8,12 @@ import pytest
 import torch
 from sentence_transformers import MultiVectorEncoder
 
+from jointir.basics.errors import InputError
 from jointir.data.store import document_texts, read_corpus, read_queries
 from jointir.data.trec import read_run
 from jointir.encode import encoder as encoder_module
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.packed import can_pack
-from jointir.errors import InputError
 from jointir.retrievers.colbert import colbert
 from jointir.retrievers.late import LateInteraction
 from jointir.retrievers.late_search import late_search, search

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.methods import known
 from jointir.methods.arguments import UNMEASURED, UNSAMPLED, DevOptions, EncoderFiles, SampleOptions
 from jointir.methods.facts import Form

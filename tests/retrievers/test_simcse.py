@@ -10,9 +10,9 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules
 
 from encoders import with_modules
+from jointir.basics.errors import InputError
 from jointir.data.store import document_texts, read_corpus
 from jointir.encode.encoder import DualEncoder
-from jointir.errors import InputError
 from jointir.retrievers.simcse import contrast, sentences, set_dropout, simcse
 from jointir.train import training
 from tiny import LENGTHS, D, flat, killed, make

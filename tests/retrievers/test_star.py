@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 
+from jointir.basics.errors import InputError
 from jointir.data.store import document_texts, read_corpus, read_qrels, read_queries
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.errors import InputError
 from jointir.methods.star import Settings
 from jointir.retrievers import star as module
 from jointir.retrievers.star import star

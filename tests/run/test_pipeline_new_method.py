@@ -23,7 +23,7 @@ from typing import Annotated
 
 from jointir.methods.facts import Facts, Form
 from jointir.methods.shared import Built
-from jointir.settings import Option
+from jointir.basics.settings import Option
 
 FACTS = Facts(Form.INDEX)
 
@@ -50,7 +50,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from jointir.methods import jpq
-from jointir.settings import Option
+from jointir.basics.settings import Option
 
 FACTS = jpq.FACTS
 

@@ -7,10 +7,10 @@ import faiss
 import numpy as np
 import pytest
 
+from jointir.basics.errors import InputError
 from jointir.data.store import read_corpus, read_queries
 from jointir.data.trec import read_run
 from jointir.encode.embed import embed
-from jointir.errors import InputError
 from jointir.measure.retrieve import retrieve
 from jointir.methods.known import fitted, settings
 from jointir.quantize.pq import read_index

@@ -11,8 +11,9 @@ import faiss
 import numpy as np
 import pytest
 
-from jointir.errors import InputError
-from jointir.files import read_json, write_json
+from jointir.basics.errors import InputError
+from jointir.basics.files import read_json, write_json
+from jointir.basics.settings import Checked, described
 from jointir.methods.brute_force import Settings as Flat
 from jointir.methods.known import facts, libraries, module
 from jointir.search.ann import registry
@@ -21,7 +22,6 @@ from jointir.search.ann.with_faiss import FaissSearcher
 from jointir.search.fits import check_library, typed
 from jointir.search.index import index_bytes
 from jointir.search.searcher import Searcher
-from jointir.settings import Checked, described
 
 SYSTEMS = libraries()
 LIBRARIES = {name: facts()[name].library for name in SYSTEMS if facts()[name].library}

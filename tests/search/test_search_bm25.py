@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import tiny as tiny_data
+from jointir.basics.errors import InputError
 from jointir.data.store import document_texts, read_corpus, read_queries
-from jointir.errors import InputError
 from jointir.measure.effectiveness import measure
 from jointir.search.bm25 import bm25
 

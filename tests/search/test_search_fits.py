@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import tiny as tiny_data
+from jointir.basics.errors import InputError
 from jointir.encode.matrix import read_embeddings, read_matrix, read_query_matrix
-from jointir.errors import InputError
 from jointir.methods.known import fitted, libraries
 from jointir.search.ann.registry import ann_build
 from jointir.search.fits import WIDE, check, typed

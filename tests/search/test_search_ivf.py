@@ -6,7 +6,7 @@ import faiss
 import numpy as np
 import pytest
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.methods.ivf_jpq import Settings
 from jointir.quantize.pq import read_index, read_pq
 from jointir.search.index import index_bytes

@@ -13,9 +13,9 @@ from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, BertModel
 
 import tiny as tiny_data
 from conftest import ROOT
+from jointir.basics.errors import InputError
 from jointir.data.store import document_texts, read_corpus, read_queries
 from jointir.data.trec import read_run
-from jointir.errors import InputError
 from jointir.methods import known
 from jointir.methods.facts import SPARSE
 from jointir.methods.splade import Settings

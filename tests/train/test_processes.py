@@ -17,8 +17,8 @@ from safetensors.numpy import load_file
 
 from conftest import ENV, ROOT
 from jointir import cli
+from jointir.basics.errors import InputError
 from jointir.encode.encoder import DualEncoder, turn_off_dropout
-from jointir.errors import InputError
 from jointir.joint import jpq
 from jointir.methods.known import facts
 from jointir.quantize.pq import read_pq

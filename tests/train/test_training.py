@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import SafetensorError, safe_open
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.settings import unfolded
 from jointir.joint import jpq as module
 from jointir.joint.jpq import jpq
 from jointir.methods.arguments import DevOptions, SampleOptions
-from jointir.settings import unfolded
 from jointir.train import checkpoint
 from jointir.train.checkpoint import Checkpoint, fingerprint
 from jointir.train.loop import UNDECAYED, decayed, train, warmup_linear

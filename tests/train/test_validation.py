@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
+from jointir.basics.errors import InputError
+from jointir.basics.exact import best_rows
 from jointir.data.store import read_qrels, read_queries
-from jointir.errors import InputError
-from jointir.exact import best_rows
 from jointir.joint.jpq import jpq
 from jointir.methods.arguments import DevOptions
 from jointir.quantize.pq import read_pq

@@ -13,9 +13,9 @@ from workflow.scripts import schema
 from workflow.scripts.params import prepare
 from workflow.scripts.schema import load
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.settings import described
 from jointir.methods.known import facts, module, names, settings, trained
-from jointir.settings import described
 
 SCHEMA = ROOT / "workflow/schemas/params.schema.yaml"
 WORDS = ("settings", "changes")  # by which an object names a method

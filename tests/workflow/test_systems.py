@@ -13,7 +13,7 @@ from workflow.scripts.reads import Params, dotted, taken
 from workflow.scripts.schema import load
 from workflow.scripts.systems import Entry, Systems, bits_of
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.methods.facts import PRETRAINED
 from jointir.methods.known import facts
 from test_params_refused import SCHEMA, read

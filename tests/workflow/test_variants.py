@@ -12,7 +12,7 @@ from workflow.scripts.params import prepare
 from workflow.scripts.systems import Systems
 from workflow.scripts.variants import batched, mixed, shaped, taught
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 
 
 @cache

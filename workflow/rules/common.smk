@@ -6,7 +6,7 @@ from pathlib import Path
 from shlex import quote
 
 sys.path[:0] = [workflow.basedir, f"{workflow.basedir}/src"]
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.methods.facts import PRETRAINED, Form
 from workflow.scripts.alone import lock_folder
 from workflow.scripts.command import make_findable

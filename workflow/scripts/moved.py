@@ -1,8 +1,8 @@
 """Params of version 0.1: refused with the name that each has now."""
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.settings import described
 from jointir.methods.known import settings
-from jointir.settings import described
 
 # sections that are entries of `systems` now
 ENTRIES = ("star", "opq", "pq", "lsh", "itq-lsh", "jpq", "opq-4bit", "jpq-4bit", "ivf-jpq", "dpq")

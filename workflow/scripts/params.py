@@ -12,12 +12,12 @@ from workflow.scripts.moved import check_moved
 from workflow.scripts.schema import load
 from workflow.scripts.systems import Systems
 
+from jointir.basics.errors import InputError
+from jointir.basics.numbers import as_number, check_finite
 from jointir.data.measures import canonicals, check_depth
 from jointir.data.packages import check_packages
 from jointir.encode.source import folder_of
-from jointir.errors import InputError
 from jointir.methods.facts import Form
-from jointir.numbers import as_number, check_finite
 
 NUMBERS = ("number", "integer")
 FOLDERS = ("folder", "qrels")  # paths that a dataset names

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import yaml
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.settings import Option, described
 from jointir.methods.facts import PRETRAINED, Form
 from jointir.methods.known import facts, fitted, libraries, module, settings, trained
-from jointir.settings import Option, described
 
 TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 BOUNDS = {"least": "minimum", "above": "exclusiveMinimum"}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from workflow.scripts.reads import remembered
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.methods.facts import PRETRAINED, Facts, Form
 from jointir.methods.known import facts
 

@@ -6,7 +6,7 @@ settings by itself is one that the method may have, so that the schema cannot re
 
 from collections.abc import Mapping
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.methods import known
 from jointir.methods.asi import FOUND, LEAST, NONE
 

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from jointir.basics.errors import InputError
+from jointir.basics.progress import progress
+from jointir.basics.readers import ZIP_ERRORS
 from jointir.data.dataset import Dataset
 from jointir.data.splits import split_by_group, split_queries
-from jointir.errors import InputError
-from jointir.progress import progress
-from jointir.readers import ZIP_ERRORS
 
 SUMMARY_WORDS = range(4, 31)
 BODY_WORDS_AT_LEAST = 15

@@ -9,11 +9,11 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic, sha256
+from jointir.basics.progress import say
+from jointir.basics.readers import ZIP_ERRORS
 from jointir.data.store import numbered_lines
-from jointir.errors import InputError
-from jointir.files import atomic, sha256
-from jointir.progress import say
-from jointir.readers import ZIP_ERRORS
 
 LARGEST = 2**32  # bytes unpacked: a bomb is refused before it fills the disk
 TIMEOUT = 60  # seconds without a byte

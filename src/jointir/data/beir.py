@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from jointir.basics.errors import InputError
 from jointir.data.dataset import Dataset, text_frame, text_frames
 from jointir.data.judged import home_splits
 from jointir.data.oddities import INTEGER, NOT_READ, Oddities
 from jointir.data.store import SPLITS, numbered_lines, qrels_frame
-from jointir.errors import InputError
 
 HEADER = ("query-id", "corpus-id", "score")
 SPELLINGS = (  # of the header's columns, "_" and spaces read as "-"

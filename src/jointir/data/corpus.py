@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic
+from jointir.basics.progress import say
 from jointir.data.dataset import Choices, Dataset, write_dataset
 from jointir.data.splits import read_dev
 from jointir.data.store import SPLITS, content_hash, count_documents, read_queries
-from jointir.errors import InputError
-from jointir.files import atomic
-from jointir.progress import say
 
 
 def _check_splits(source: Dataset, where: Path | str, choices: Choices) -> None:

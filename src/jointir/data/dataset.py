@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic
 from jointir.data.documents import Documents, write_documents
 from jointir.data.judged import asked, check_splits
 from jointir.data.oddities import NOT_IN_CORPUS, NOTHING_TO_FIND, SAME_ID, Oddities
 from jointir.data.splits import take_dev
 from jointir.data.store import CHUNK_ROWS, QUERIES, About, write_about
-from jointir.errors import InputError
-from jointir.files import atomic
 
 
 @dataclass(frozen=True)

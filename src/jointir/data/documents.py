@@ -9,12 +9,12 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow.parquet import ParquetWriter
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic
+from jointir.basics.readers import parquet_batches
 from jointir.data.judged import blank, check_ids, check_values
 from jointir.data.oddities import EMPTY, SAME_DOCUMENT, Oddities
 from jointir.data.store import CHUNK_ROWS, CORPUS
-from jointir.errors import InputError
-from jointir.files import atomic
-from jointir.readers import parquet_batches
 
 
 @dataclass

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic, sha256
+from jointir.basics.progress import progress, say
 from jointir.data.store import numbered_lines
-from jointir.errors import InputError
-from jointir.files import atomic, sha256
-from jointir.progress import progress, say
 
 # Any machine asks for the same files, whatever it runs on.
 PLATFORMS = ("any", "manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_28_x86_64")

@@ -11,6 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from jointir.basics.errors import InputError
+from jointir.basics.exact import best_rows
+from jointir.basics.files import write_json
+from jointir.basics.progress import progress, say
+from jointir.basics.readers import read_npy
 from jointir.data.beir import read_qrels as read_tsv
 from jointir.data.corpus import build_collection
 from jointir.data.dataset import Choices, Dataset
@@ -18,11 +23,6 @@ from jointir.data.oddities import SAME_ID, Oddities
 from jointir.data.splits import read_dev, split_queries
 from jointir.data.store import CHUNK_ROWS, SPLITS, qrels_frame, read_qrels, read_queries
 from jointir.data.vectors import Vectors, open_vectors, write_matrix, write_rows
-from jointir.errors import InputError
-from jointir.exact import best_rows
-from jointir.files import write_json
-from jointir.progress import progress, say
-from jointir.readers import read_npy
 
 NEAREST = 10  # documents that are relevant to a query without judgements
 SHARE = "0.1"  # of the queries that become dev, and test, where nobody says how many

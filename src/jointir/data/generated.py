@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from jointir.errors import InputError
-from jointir.files import atomic
-from jointir.readers import of_types, read_parquet
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic
+from jointir.basics.readers import of_types, read_parquet
 
 COLUMNS = ["doc_id", "text", "rank"]
 

@@ -4,11 +4,11 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+from jointir.basics.errors import InputError
+from jointir.basics.progress import progress
 from jointir.data.dataset import Dataset, text_frame, text_frames
 from jointir.data.judged import home_splits
 from jointir.data.store import qrels_frame
-from jointir.errors import InputError
-from jointir.progress import progress
 
 # A failed download, a damaged or changed file, a full disk, a line that ir_datasets cannot parse.
 # requests' errors are OSErrors.

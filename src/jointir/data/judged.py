@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from jointir.basics.errors import InputError
 from jointir.data.oddities import NO_TEXT, NOT_ASKED, SAME_JUDGEMENT, SAME_QUERY, Oddities
 from jointir.data.store import CONTROL, SPLITS
-from jointir.errors import InputError
 
 PAIR = ["query_id", "doc_id"]
 # what an id must not have; str.split knows all the white space that would break a line

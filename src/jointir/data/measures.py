@@ -2,7 +2,7 @@
 
 import re
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 
 # computed by what ir-measures always installs, so that they need no trial: to import ir-measures
 # takes a quarter of a second, and the workflow checks its params whenever it is read

@@ -19,11 +19,11 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
+from jointir.basics.errors import InputError
+from jointir.basics.readers import ZIP_ERRORS
 from jointir.data.dataset import Dataset
 from jointir.data.splits import split_queries
 from jointir.data.store import qrels_frame
-from jointir.errors import InputError
-from jointir.readers import ZIP_ERRORS
 
 JUDGED = "QA-TestSet-LiveQA-Med-Qrels-2479-Answers"
 TOPICS = "TREC-2017-LiveQA-Medical-Test-Questions-w-summaries.xml"

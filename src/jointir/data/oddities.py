@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from jointir.progress import say
+from jointir.basics.progress import say
 
 INTEGER = "ids that are JSON integers, read as their decimal text"
 EMPTY = "documents without text, kept, but relevant to no query of a training"

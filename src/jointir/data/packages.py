@@ -12,9 +12,9 @@ import csv
 import re
 from pathlib import Path
 
+from jointir.basics.errors import InputError
 from jointir.data.download import read_pins
 from jointir.data.store import numbered_lines
-from jointir.errors import InputError
 
 PUBLISHED = "2019-09"
 POSSIBLE, IMPOSSIBLE = "possible", "impossible"

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from jointir.basics.errors import InputError
 from jointir.data.measures import canonicals, parse
-from jointir.errors import InputError
 
 GDEVAL_GRADE = 4  # the highest that gdeval.pl takes
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jointir.errors import InputError
-from jointir.numbers import shown
+from jointir.basics.errors import InputError
+from jointir.basics.numbers import shown
 
 if TYPE_CHECKING:
     from jointir.data.dataset import Choices

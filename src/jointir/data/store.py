@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from jointir.errors import InputError
-from jointir.files import read_json, sha256, write_json
-from jointir.readers import of_types, parquet_batches, parquet_rows, read_parquet
+from jointir.basics.errors import InputError
+from jointir.basics.files import read_json, sha256, write_json
+from jointir.basics.readers import of_types, parquet_batches, parquet_rows, read_parquet
 
 SPLITS = ("train", "dev", "test")
 # not white space, and no part of an id: trec_eval's C takes NUL for the end of a string

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic
 from jointir.data.store import CONTROL
-from jointir.errors import InputError
-from jointir.files import atomic
 
 
 def untie(scores: np.ndarray) -> np.ndarray:

@@ -9,11 +9,11 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic, new_matrix
+from jointir.basics.readers import read_npy
 from jointir.data.judged import check_ids
 from jointir.data.store import numbered_lines
-from jointir.errors import InputError
-from jointir.files import atomic, new_matrix
-from jointir.readers import read_npy
 
 CHUNK = 8192  # vectors that are held at a time
 LARGEST = 1e15  # of a number: squares of larger ones, summed, overflow float32

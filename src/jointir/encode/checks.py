@@ -18,8 +18,8 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 from sentence_transformers.util import load_file_path
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from jointir.errors import InputError
-from jointir.progress import say
+from jointir.basics.errors import InputError
+from jointir.basics.progress import say
 
 if TYPE_CHECKING:
     from jointir.encode.encoder import DualEncoder

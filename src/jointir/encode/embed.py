@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic, new_matrix, sha256, write_json
+from jointir.basics.progress import progress
 from jointir.data.store import count_documents, document_texts, read_documents, read_queries
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import autocast, choose_bf16
-from jointir.errors import InputError
-from jointir.files import atomic, new_matrix, sha256, write_json
-from jointir.progress import progress
 
 KINDS = ("document", "query")
 BATCH_TOKENS = 4096  # padded, of a batch that a training embeds

@@ -8,15 +8,15 @@ from sentence_transformers.sentence_transformer.modules import Dropout, Normaliz
 from transformers import PreTrainedModel
 from transformers.utils import logging
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic, read_json, write_json
+from jointir.basics.progress import say
 from jointir.encode import checks
 from jointir.encode.fit import check_missing
 from jointir.encode.packed import can_pack, embed_packed
 from jointir.encode.prompts import choose_prompts
 from jointir.encode.source import folder_of
 from jointir.encode.weights import DAMAGED, load_original, load_saved
-from jointir.errors import InputError
-from jointir.files import atomic, read_json, write_json
-from jointir.progress import say
 
 SETTINGS = "jointir.json"  # beside the sentence-transformers files, which have one length for both
 logging.disable_progress_bar()  # the stages have their own

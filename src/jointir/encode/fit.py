@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import PreTrainedModel
 
+from jointir.basics.errors import InputError
+from jointir.basics.progress import say
 from jointir.encode.source import WHERE
-from jointir.errors import InputError
-from jointir.progress import say
 
 if TYPE_CHECKING:
     from jointir.encode.encoder import DualEncoder

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from jointir.basics.errors import InputError
+from jointir.basics.readers import read_npy
 from jointir.data.store import count_documents
-from jointir.errors import InputError
-from jointir.readers import read_npy
 
 REMEDY = "Give embeddings made by `jointir embed`"
 LARGEST = 1e15  # of a number: squares of larger ones, summed, overflow float32, and faiss dies

@@ -4,8 +4,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from jointir.processor import flags
-from jointir.progress import say
+from jointir.basics.processor import flags
+from jointir.basics.progress import say
 
 CHECKED = 256
 MEAN_COSINE_AT_LEAST = 0.999

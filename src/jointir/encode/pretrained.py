@@ -3,9 +3,9 @@
 import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from jointir.basics.errors import InputError
 from jointir.encode.source import folder_of
 from jointir.encode.weights import CONVERT, summary, without_pickle
-from jointir.errors import InputError
 
 
 def load_pretrained(

@@ -2,8 +2,8 @@
 
 from sentence_transformers import SentenceTransformer
 
-from jointir.errors import InputError
-from jointir.progress import say
+from jointir.basics.errors import InputError
+from jointir.basics.progress import say
 
 # the names under which encode_query and encode_document of sentence-transformers look
 NAMES = {"query": ("query",), "document": ("document", "passage", "corpus")}

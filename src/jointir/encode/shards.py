@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from jointir.errors import InputError
-from jointir.files import atomic, new_matrix, read_json, write_json
-from jointir.readers import read_npy
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic, new_matrix, read_json, write_json
+from jointir.basics.readers import read_npy
 
 
 def gather(shard: list[Path], out: Path) -> None:

@@ -4,7 +4,7 @@ import json
 from importlib.util import find_spec
 from pathlib import Path
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 
 WHERE = "encoder.checkpoint"
 PACKAGE = "package:"

@@ -15,10 +15,10 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.model import BaseModel
 from transformers import PreTrainedModel
 
+from jointir.basics.errors import InputError
 from jointir.encode.checks import CUSTOM
 from jointir.encode.fit import Fit, check_shapes, some, tensors
 from jointir.encode.source import WHERE
-from jointir.errors import InputError
 
 # transformers would otherwise ask a service to convert a pickle of the hub
 os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")

@@ -17,12 +17,12 @@ from torch import nn
 from transformers import BartConfig, Cache
 from transformers.models.bart.modeling_bart import BartDecoder
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic, read_json, write_json
+from jointir.basics.readers import read_safetensors
 from jointir.encode.encoder import DualEncoder
-from jointir.errors import InputError
 from jointir.expand.copying import Places, mixture
 from jointir.expand.sources import Source
-from jointir.files import atomic, read_json, write_json
-from jointir.readers import read_safetensors
 
 SETTINGS, WEIGHTS = "generator.json", "generator.safetensors"
 DROPOUT = 0.1

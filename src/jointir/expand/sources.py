@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from jointir.basics.progress import progress
 from jointir.encode.embed import BATCH_TOKENS, batches
 from jointir.encode.encoder import DualEncoder
-from jointir.progress import progress
 
 CACHE = 4 << 30  # bytes of states that are kept; those of more documents are made at each step
 

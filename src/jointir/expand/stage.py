@@ -7,20 +7,20 @@ import numpy as np
 import pandas as pd
 import torch
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import write_json
+from jointir.basics.progress import progress, say
 from jointir.data.generated import write_generated
 from jointir.data.store import document_texts, read_corpus
 from jointir.encode.embed import BATCH_TOKENS, embed_texts
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
-from jointir.errors import InputError
 from jointir.expand.consistency import ranks
 from jointir.expand.generator import Generator
 from jointir.expand.sampling import Trained
 from jointir.expand.seq2seq import Checkpoint
-from jointir.files import write_json
 from jointir.methods.expand import Settings
-from jointir.progress import progress, say
 from jointir.train.processes import dropout_seed
 
 BATCH = 32  # documents that are written for at a time

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from jointir.basics.errors import InputError
+from jointir.basics.progress import say
 from jointir.encode.embed import BATCH_TOKENS, embed_texts
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
-from jointir.errors import InputError
 from jointir.generative.bank import Bank, DocumentBank
 from jointir.generative.holdout import seen_documents
 from jointir.generative.model import GenerativeRetriever, Shape
@@ -18,7 +19,6 @@ from jointir.generative.objective import Criteria, Objective
 from jointir.generative.pairs import Pairs
 from jointir.generative.warm import distil
 from jointir.methods.asi import LEAST, NONE, Settings
-from jointir.progress import say
 from jointir.train.norm import mean_squared_norm
 from jointir.train.training import Training
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from jointir.basics.files import atomic
 from jointir.data.store import document_texts, read_corpus
 from jointir.encode.embed import CHUNK, embed_texts
 from jointir.encode.encoder import best_device
 from jointir.encode.precision import choose_bf16
-from jointir.files import atomic
 from jointir.generative.ids import write_ids
 from jointir.generative.model import GenerativeRetriever
 

@@ -5,7 +5,7 @@ from torch import nn
 from transformers import BartConfig
 from transformers.models.bart.modeling_bart import BartDecoder
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.generative.linear import LinearDecoder
 from jointir.generative.prefix import PrefixDecoder
 from jointir.generative.sets import SetDecoder

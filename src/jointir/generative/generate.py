@@ -11,18 +11,18 @@ import numpy as np
 import pandas as pd
 import torch
 
+from jointir.basics.files import atomic, write_json
+from jointir.basics.progress import progress
 from jointir.data.store import own_rows, read_about, read_queries
 from jointir.data.trec import write_run
 from jointir.encode.encoder import best_device
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import autocast, has_bf16
-from jointir.files import atomic, write_json
 from jointir.generative.beam import beam_search
 from jointir.generative.hybrid import Rescorer, rescore
 from jointir.generative.ids import columns, read_ids, small
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.tree import PrefixTree
-from jointir.progress import progress
 
 BATCH = 64
 FREE, CONSTRAINED, HYBRID = "free", "constrained", "hybrid"

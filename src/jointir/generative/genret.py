@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from jointir.basics.errors import InputError
 from jointir.encode.embed import BATCH_TOKENS, embed_texts
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
-from jointir.errors import InputError
 from jointir.generative.controls import write_given
 from jointir.generative.holdout import seen_documents
 from jointir.generative.model import Shape

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.generative.indexers import make_indexer
 from jointir.generative.warm import residual_codes
 from jointir.quantize.clusters import k_means

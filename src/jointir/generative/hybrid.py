@@ -6,7 +6,7 @@ have to be kept beside the model.
 
 import numpy as np
 
-from jointir.exact import CHUNK
+from jointir.basics.exact import CHUNK
 from jointir.generative.tree import prefix_keys
 
 DEPTH = 100  # documents of an answer

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from jointir.files import atomic
-from jointir.readers import of_types, read_parquet
+from jointir.basics.files import atomic
+from jointir.basics.readers import of_types, read_parquet
 
 
 def columns(L: int) -> list[str]:

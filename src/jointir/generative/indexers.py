@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import nn
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.generative.sinkhorn import prices
 from jointir.methods.asi import NONE
 from jointir.quantize.clusters import k_means

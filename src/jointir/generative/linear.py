@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 
 NOBODY = -20.0  # bias of a token that is no document's
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import nn
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic, read_json, write_json
+from jointir.basics.readers import read_safetensors
 from jointir.encode.encoder import DualEncoder
-from jointir.errors import InputError
-from jointir.files import atomic, read_json, write_json
 from jointir.generative.decoder import make_decoder
 from jointir.generative.indexers import SemanticIndexer, make_indexer
-from jointir.readers import read_safetensors
 
 SETTINGS, WEIGHTS = "generative.json", "generative.safetensors"
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 
 CALL = re.compile(r"(?<=\w)\(.*", re.DOTALL)  # what a function takes: "f(x, y=0)"
 LEVELS = re.compile(r"[./\\]+")  # what divides a qualified name, a path or a URL

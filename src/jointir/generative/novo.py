@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from jointir.basics.progress import say
 from jointir.data.store import document_texts, read_corpus
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
@@ -23,7 +24,6 @@ from jointir.generative.linear import LinearDecoder
 from jointir.generative.model import Shape
 from jointir.generative.pairs import Pairs
 from jointir.methods.novo import Settings
-from jointir.progress import say
 from jointir.train.norm import mean_squared_norm
 from jointir.train.training import Training
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from jointir.basics.errors import InputError
 from jointir.data.generated import generated_rows
 from jointir.data.store import document_texts, read_corpus
 from jointir.encode.encoder import DualEncoder
-from jointir.errors import InputError
 from jointir.joint.sentences import sentences_of
 from jointir.train.order import shuffled
 from jointir.train.pairs import training_pairs

@@ -14,14 +14,14 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.progress import say
 from jointir.generative.balanced import balanced_tokens
 from jointir.generative.losses import info_nce
 from jointir.generative.tokenizer import Tokenizer
 from jointir.generative.train_decoder import moved
 from jointir.generative.tree import prefix_keys
 from jointir.methods.genret import Settings
-from jointir.progress import say
 from jointir.quantize.clusters import k_means
 
 COMMITMENT, RECONSTRUCTION = 1.0, 0.2  # weights beside that of retrieval, as in the authors' code

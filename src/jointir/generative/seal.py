@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from jointir.basics.errors import InputError
 from jointir.data.store import document_texts, read_corpus
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.precision import autocast, has_bf16
-from jointir.errors import InputError
 from jointir.expand.generator import Generator, ends
 from jointir.expand.sources import Source, Sources
 from jointir.joint.sentences import sentences_of

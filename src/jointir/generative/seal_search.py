@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from jointir.basics.files import write_json
+from jointir.basics.progress import progress, say
 from jointir.data.store import document_texts, read_corpus, read_queries
 from jointir.data.trec import write_run
 from jointir.encode.embed import BATCH_TOKENS, embed_texts
@@ -18,13 +20,11 @@ from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
 from jointir.expand.generator import Generator
 from jointir.expand.sources import Sources
-from jointir.files import write_json
 from jointir.generative.intersective import best_documents, importance
 from jointir.generative.ngram_beam import write_ngrams
 from jointir.generative.ngrams import NGrams
 from jointir.generative.seal import bare_documents
 from jointir.methods.seal_search import Settings
-from jointir.progress import progress, say
 from jointir.search.identical import top
 
 BATCH = 16  # queries that are written for at a time

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 
 GENERATED = 100  # n-grams that are generated for a query
 

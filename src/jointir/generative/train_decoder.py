@@ -23,11 +23,11 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
+from jointir.basics.errors import InputError
 from jointir.encode.embed import BATCH_TOKENS, embed_texts
 from jointir.encode.encoder import best_device
 from jointir.encode.matrix import read_matrix
 from jointir.encode.precision import autocast, has_bf16
-from jointir.errors import InputError
 from jointir.generative import losses
 from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import read_ids

@@ -5,9 +5,9 @@ import numpy as np
 import torch
 from torch.nn.functional import nll_loss
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.progress import heartbeat, say
 from jointir.generative.indexers import MLPIndexer, RQIndexer, SemanticIndexer
-from jointir.progress import heartbeat, say
 
 SAMPLE, STEPS, BATCH, RATE = 50_000, 600, 1024, 1e-3
 

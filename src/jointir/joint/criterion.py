@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from jointir.basics.errors import InputError
+from jointir.basics.readers import read_npy
 from jointir.data.store import read_queries
 from jointir.encode.matrix import read_embeddings
-from jointir.errors import InputError
 from jointir.methods.jpq import Settings
-from jointir.readers import read_npy
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ import faiss
 import numpy as np
 import torch
 
+from jointir.basics.errors import InputError
 from jointir.data.store import own_rows, read_queries
 from jointir.encode.matrix import read_embeddings, read_query_matrix
-from jointir.errors import InputError
 from jointir.joint.criterion import embedded_rows
 from jointir.joint.distillation import distillation
 from jointir.joint.index import TrainablePQ

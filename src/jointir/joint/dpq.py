@@ -26,13 +26,13 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from jointir.basics.errors import InputError
+from jointir.basics.progress import progress
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import autocast, has_bf16
-from jointir.errors import InputError
 from jointir.methods.arguments import UNMEASURED, DevOptions, Files
 from jointir.methods.dpq import Settings
-from jointir.progress import progress
 from jointir.quantize.pq import PQ, read_index, read_pq, replace_centroids, write_index
 from jointir.train.dev import validation
 from jointir.train.loop import UNDECAYED, decayed

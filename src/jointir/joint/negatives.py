@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 import torch
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic
+from jointir.basics.progress import progress
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
-from jointir.errors import InputError
-from jointir.files import atomic
 from jointir.joint.index import TrainablePQ
 from jointir.joint.uncompressed import Uncompressed
 from jointir.methods.shared import LABELLED
-from jointir.progress import progress
 from jointir.quantize.pq import PQ, read_pq
 from jointir.train.candidates import Candidates
 from jointir.train.pairs import training_pairs

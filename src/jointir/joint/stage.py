@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.settings import Checked, described
 from jointir.joint.tuned import chosen
 from jointir.methods import known
 from jointir.methods.arguments import UNEMBEDDED, UNMEASURED, DevOptions, Files, QueryOptions
-from jointir.settings import Checked, described
 
 
 def stage(method: str) -> Callable[..., None]:

@@ -4,13 +4,13 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jointir.errors import InputError
-from jointir.files import write_json
+from jointir.basics.errors import InputError
+from jointir.basics.files import write_json
+from jointir.basics.progress import say
 from jointir.joint.jpq import jpq
 from jointir.joint.tuned import TUNED
 from jointir.methods.arguments import DevOptions, Files
 from jointir.methods.jpq import Settings
-from jointir.progress import say
 from jointir.train.curve import read_curve
 from jointir.train.processes import is_main
 

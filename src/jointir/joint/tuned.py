@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from jointir.errors import InputError
-from jointir.files import read_json
+from jointir.basics.errors import InputError
+from jointir.basics.files import read_json
+from jointir.basics.settings import described
 from jointir.methods import known
-from jointir.settings import described
 
 NAMES = ("lr", "centroid_lr", "scale", "ranking", "distillation", "sentences", "mined_from")
 # with its type; `known` and no import: an edit of JPQ makes no other training's index again

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic, read_json
+from jointir.basics.readers import read_parquet
 from jointir.data.measures import reported
-from jointir.errors import InputError
-from jointir.files import atomic, read_json
 from jointir.generative.ids import read_ids
 from jointir.measure import comparisons, results
 from jointir.measure.expectation import VALUES
 from jointir.measure.families import FAMILIES, Table
 from jointir.measure.identifiers import id_statistics
-from jointir.readers import read_parquet
 
 MEASURES = ["RR@10", "R@1", "R@5", "R@10"]  # that every decoding has, and every baseline
 DECODINGS = {"constrained": "prefix tree"}  # what tables call them, where not as `generate` does

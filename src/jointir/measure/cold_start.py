@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
+from jointir.basics.files import atomic
+from jointir.basics.readers import read_parquet
 from jointir.data.store import read_qrels
-from jointir.files import atomic
 from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import keys
 from jointir.measure.expectation import VALUES
-from jointir.readers import read_parquet
 
 CATEGORIES = ("existing", "new content", "new semantic")
 

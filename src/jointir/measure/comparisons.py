@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from jointir.errors import InputError
-from jointir.files import atomic
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic
+from jointir.basics.readers import of_types, read_csv
 from jointir.measure.families import FAMILIES, Family, Table
 from jointir.measure.results import load, stacked
 from jointir.measure.significance import holm, paired_p
 from jointir.measure.speed import chosen, joined
-from jointir.readers import of_types, read_csv
 
 COLUMNS = ["family", "dataset", "split", "measure", "reference", "reference_setting"]
 COLUMNS += ["reference_seeds", "system", "setting", "seeds", "difference", "p", "p_holm"]

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic
 from jointir.data.measures import canonicals
 from jointir.data.per_query import per_query
 from jointir.data.store import read_qrels
 from jointir.data.trec import read_run
-from jointir.errors import InputError
-from jointir.files import atomic
 
 
 def measure(

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic
+from jointir.basics.readers import read_parquet
 from jointir.data.per_query import per_query
 from jointir.data.store import read_about, read_qrels
 from jointir.data.trec import read_run
-from jointir.errors import InputError
-from jointir.files import atomic
 from jointir.generative.ids import keys
-from jointir.readers import read_parquet
 
 CUTS = (1, 5, 10)
 RR_CUT = 10

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 
 Pair = tuple[list[int], list[int]]  # what is compared, and with what
 JPQ = "jpq"

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic
+from jointir.basics.readers import read_csv
 from jointir.data.packages import IMPOSSIBLE, POSSIBLE, codesearchnet
 from jointir.data.store import labelled, read_doc_ids, read_qrels
-from jointir.errors import InputError
-from jointir.files import atomic
 from jointir.measure.comparisons import tested
 from jointir.measure.results import load, stacked
 from jointir.measure.significance import bootstrap_interval, holm, means
-from jointir.readers import read_csv
 
 ALL = "all"  # the grouping of one group, by the same name: all queries of the split
 WITH, WITHOUT = "with", "without"

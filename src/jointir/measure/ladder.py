@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import faiss
 import numpy as np
 
-from jointir.progress import progress
+from jointir.basics.progress import progress
 from jointir.quantize.fit import BITS, pq, train
 
 CLUSTERS = 1000

@@ -19,17 +19,17 @@ import numpy as np
 import pandas as pd
 import torch
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic
+from jointir.basics.progress import say
 from jointir.data.store import read_queries
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_query_matrix
 from jointir.encode.precision import CHECKED, autocast, choose_bf16
-from jointir.errors import InputError
-from jointir.files import atomic
 from jointir.measure.machine import cores, described
 from jointir.measure.results import read_meta
 from jointir.measure.timing import Budget, check_positive
 from jointir.measure.worker import Configuration, Index, Subject, time_all
-from jointir.progress import say
 
 ABOUT = ["dataset", "system", "setting"]
 FACTS = [*ABOUT, "n_docs", "dim"]

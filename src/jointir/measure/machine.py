@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from jointir.files import write_json
-from jointir.processor import facts, flags
+from jointir.basics.files import write_json
+from jointir.basics.processor import facts, flags
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile")
 PACKAGES = ("faiss-cpu", "numpy", "torch", "annoy", "falconn", "pyflann-py3", "scann")

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic, read_json
+from jointir.basics.readers import of_types, read_csv, read_parquet
 from jointir.data.measures import reported
-from jointir.errors import InputError
-from jointir.files import atomic, read_json
 from jointir.measure.significance import bootstrap_interval, means
-from jointir.readers import of_types, read_csv, read_parquet
 
 META = ["dataset", "system", "setting", "seed", "bytes_per_doc"]
 KINDS = {"dataset": str, "system": str, "setting": str, "seed": int, "bytes_per_doc": int | float}

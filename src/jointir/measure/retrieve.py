@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import write_json
+from jointir.basics.progress import say
 from jointir.data.store import read_doc_ids, read_queries
 from jointir.data.trec import write_run
 from jointir.encode.matrix import read_query_matrix
-from jointir.errors import InputError
-from jointir.files import write_json
-from jointir.progress import say
 from jointir.search.ann.registry import open_index
 from jointir.search.identical import top
 from jointir.search.searcher import Searcher

@@ -8,13 +8,13 @@ import faiss
 import numpy as np
 import pandas as pd
 
-from jointir.errors import InputError
-from jointir.files import atomic
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic
+from jointir.basics.progress import say
 from jointir.measure.ladder import QUERIES, SYSTEMS, grow, vectors
 from jointir.measure.machine import cores, described
 from jointir.measure.timing import Budget, check_positive
 from jointir.measure.worker import Configuration, Index, time_all
-from jointir.progress import say
 from jointir.search.index import index_bytes
 
 ASKED = 1000  # queries

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from jointir.errors import InputError
-from jointir.files import atomic
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic
+from jointir.basics.readers import of_types, read_csv
 from jointir.measure.families import JPQ
 from jointir.measure.results import measures_of, shown
-from jointir.readers import of_types, read_csv
 
 RUN = ["dataset", "system", "setting"]
 LATENCY = [*RUN, "threads", "batch", "n_docs", "dim", "stage", "median_ms", "p95_ms", "qps"]

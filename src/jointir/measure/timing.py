@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jointir.errors import InputError
-from jointir.progress import progress
+from jointir.basics.errors import InputError
+from jointir.basics.progress import progress
 
 WARM_UP_S = 0.1  # before every turn: the caches were another contender's
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from jointir.basics.errors import InputError
 from jointir.data.measures import reported
-from jointir.errors import InputError
 from jointir.measure.comparisons import tested
 from jointir.measure.significance import holm
 

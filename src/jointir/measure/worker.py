@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from jointir.errors import InputError
-from jointir.files import read_json
+from jointir.basics.errors import InputError
+from jointir.basics.files import read_json
+from jointir.basics.progress import progress
 from jointir.measure.timing import Budget, Contender, Turn, interleave, summary, take_turn
 from jointir.methods.known import libraries
-from jointir.progress import progress
 from jointir.search.ann.registry import DESCRIPTION, open_index, searcher_class
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from jointir.settings import Checked, Option
+from jointir.basics.settings import Checked, Option
 
 
 @dataclass(frozen=True)

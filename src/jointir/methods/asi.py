@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.basics.settings import Option
 from jointir.methods.facts import DUAL, PRETRAINED, Facts, Form
 from jointir.methods.shared import Holdout, Trained
-from jointir.settings import Option
 
 NONE = "none"  # of an indexing module, where identifiers are given
 # of those that are learned, and of most kinds that are given

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jointir.basics.settings import Checked
 from jointir.methods.facts import DUAL, PRETRAINED, Facts, Form
-from jointir.settings import Checked
 
 if TYPE_CHECKING:
     import faiss

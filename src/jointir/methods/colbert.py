@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.basics.settings import Option
 from jointir.methods.arguments import EncoderFiles, SampleOptions
 from jointir.methods.facts import Facts, Form
 from jointir.methods.shared import HardNegatives, RandomWeight
-from jointir.settings import Option
 
 FACTS = Facts(Form.RANKER, trains=True, needs_text=True)
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.basics.settings import Option
 from jointir.methods import star
 from jointir.methods.arguments import EncoderFiles, SampleOptions
 from jointir.methods.facts import DUAL, PRETRAINED, encoder
-from jointir.settings import Option
 
 IN_BATCH = "in-batch"
 FACTS = encoder({"docs": ("negatives=own",)}, shares=True, start=(PRETRAINED, *DUAL))

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.basics.settings import Checked, Option
 from jointir.methods.shared import Seed
-from jointir.settings import Checked, Option
 
 
 @dataclass(frozen=True, kw_only=True)

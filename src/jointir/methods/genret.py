@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.basics.settings import Option
 from jointir.methods.shared import Holdout, Scale, Trained
-from jointir.settings import Option
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.basics.settings import Option
 from jointir.methods.facts import Facts, Form
 from jointir.methods.shared import Library
-from jointir.settings import Option
 
 FACTS = Facts(Form.LIBRARY, search_parameter="efSearch")
 

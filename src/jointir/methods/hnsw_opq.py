@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.basics.settings import Option
 from jointir.methods import hnsw
 from jointir.methods.facts import Facts, Form
 from jointir.quantize.shape import K, check_divides
-from jointir.settings import Option
 
 FACTS = Facts(Form.LIBRARY, search_parameter="efSearch")
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.basics.settings import Checked, Option
 from jointir.methods.facts import Facts, Form
 from jointir.methods.shared import Seed
-from jointir.settings import Checked, Option
 
 FACTS = Facts(Form.INDEX, {"start": ("jpq",)}, bits=(8,))
 

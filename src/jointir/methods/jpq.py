@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.basics.settings import Option
 from jointir.methods.arguments import DevOptions, Files
 from jointir.methods.facts import Facts, Form
 from jointir.methods.shared import TopNegatives
-from jointir.settings import Option
 
 READS = {"docs": ("exact", "reconstruction", "distillation"), "teacher": ("distillation",)}
 FACTS = Facts(Form.INDEX, {"start": ("opq",)}, trains=True, shares=True, reads=READS, bits=(8, 4))

@@ -7,11 +7,11 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.settings import Checked, described
 from jointir.methods.arguments import DevOptions, EncoderFiles, Files, SampleOptions
 from jointir.methods.facts import OTHERS, Facts, Form
 from jointir.methods.shared import Trained
-from jointir.settings import Checked, described
 
 BESIDE = {"shared", "facts", "known", "arguments"}
 # what an entry or a stage has beside the settings of a method with `new`, or with `train`

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+from jointir.basics.settings import Option
 from jointir.methods import pq
 from jointir.methods.facts import Facts, Form
-from jointir.settings import Option
 
 if TYPE_CHECKING:
     import faiss

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.settings import Option
 from jointir.methods.facts import Facts, Form
 from jointir.methods.shared import Library
-from jointir.settings import Option
 
 FACTS = Facts(Form.LIBRARY, library="scann")
 

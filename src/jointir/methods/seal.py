@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.basics.settings import Option
 from jointir.methods.arguments import DevOptions, EncoderFiles
 from jointir.methods.facts import DUAL, GENERATIVE, PRETRAINED, Facts, Form
 from jointir.methods.shared import Trained
-from jointir.settings import Option
 
 FACTS = Facts(
     Form.RANKER,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from jointir.settings import Checked, Option
+from jointir.basics.settings import Checked, Option
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from jointir.numbers import LARGEST_SEED
-from jointir.settings import Checked, Option
+from jointir.basics.numbers import LARGEST_SEED
+from jointir.basics.settings import Checked, Option
 
 LABELLED, ALL, DRAWN = "labelled", "all", "drawn"  # what negatives are mined from
 

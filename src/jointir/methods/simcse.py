@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.basics.settings import Option
 from jointir.methods.arguments import EncoderFiles, SampleOptions
 from jointir.methods.facts import DUAL, PRETRAINED, encoder
 from jointir.methods.shared import Trained
-from jointir.settings import Option
 
 FACTS = encoder({}, start=(PRETRAINED, *DUAL))
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+from jointir.basics.settings import Checked, Option
 from jointir.methods.facts import SPARSE, Facts, Form
-from jointir.settings import Checked, Option
 
 FACTS = Facts(Form.RANKER, needs_text=True, group=SPARSE)
 

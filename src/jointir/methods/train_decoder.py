@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.settings import Option
 from jointir.methods.shared import Holdout, Trained
-from jointir.settings import Option
 
 EMBEDDINGS, RANDOM = "embeddings", "random"  # what the decoder's vectors start from
 

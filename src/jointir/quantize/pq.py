@@ -10,8 +10,8 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from jointir.errors import InputError
-from jointir.files import atomic
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic
 
 # Documents that faiss encodes at once. For sub-vectors of 16 numbers and more it first makes the
 # table of all their distances to all centroids. By itself it takes 262,144 documents, whose table

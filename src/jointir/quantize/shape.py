@@ -1,6 +1,6 @@
 """What a code is made of. No faiss: a workflow asks before anything is built."""
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 
 BITS = 8  # of a code: K = 256 centroids, the papers' setting
 K = 2**BITS

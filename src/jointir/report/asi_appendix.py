@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from jointir.basics.errors import InputError
+from jointir.basics.settings import described
 from jointir.data.generated import generated_rows
 from jointir.data.store import document_texts, read_corpus, read_qrels, read_queries
-from jointir.errors import InputError
 from jointir.methods import asi
 from jointir.report import asi_paper
 from jointir.report.formats import Page, write_lines
 from jointir.report.known import report
-from jointir.settings import described
 
 SETTINGS = (
     "The settings of ASI++ on dataset {dataset}, and in the last column those of the paper's table "

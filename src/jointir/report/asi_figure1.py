@@ -9,7 +9,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.measure.asi_results import CORRECT
 from jointir.report.asi_paper import DENSE, GENERATIVE, SPARSE
 from jointir.report.asi_tables import HYBRID, Measured, read_asi

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.readers import read_parquet
 from jointir.generative.ids import keys
-from jointir.readers import read_parquet
 from jointir.report.asi_tables import read_asi
 from jointir.report.known import report
 from jointir.report.styles import RC, save

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from jointir.basics.readers import read_csv
 from jointir.measure.cold_start import CATEGORIES
-from jointir.readers import read_csv
 from jointir.report.asi_tables import NOTE, cell
 from jointir.report.formats import Page, write_lines
 from jointir.report.known import report

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.readers import of_types, read_csv
 from jointir.measure.asi_results import CORRECT, NUMBERS
 from jointir.measure.comparisons import read_comparisons
 from jointir.measure.families import ASI
 from jointir.measure.results import read_results
-from jointir.readers import of_types, read_csv
 from jointir.report.formats import mark
 
 MEASURES = ("R@1", "R@5", "R@10", "MRR@10")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.measure.comparisons import read_comparisons
 from jointir.measure.families import JPQ
 from jointir.measure.results import measures_of, read_meta, shown

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jointir.errors import InputError
-from jointir.readers import read_csv, read_parquet
+from jointir.basics.errors import InputError
+from jointir.basics.readers import read_csv, read_parquet
 from jointir.report.known import report
 from jointir.report.styles import RC, save
 

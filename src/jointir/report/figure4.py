@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.measure.results import read_results
 from jointir.report.known import report
 from jointir.report.styles import DASHES, RC, label, panel_figure, save, styles

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.measure.comparisons import read_comparisons
 from jointir.measure.families import FIGURE7, STEPS
 from jointir.measure.results import measures_of, shown

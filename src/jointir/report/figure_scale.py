@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.readers import read_csv
 from jointir.measure.scale import COLUMNS, slopes
-from jointir.readers import read_csv
 from jointir.report.known import report
 from jointir.report.styles import EXACT, RC, label, save, styles
 

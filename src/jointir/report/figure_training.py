@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.report.known import report
 from jointir.report.styles import RC, WIDTH, label, save
 from jointir.train.curve import read_curve

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from jointir.errors import InputError
-from jointir.files import atomic
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic
 
 LATEX = {c: rf"\{c}" for c in "&%_#${}"} | {"\u00d7": r"$\times$", "†": r"\dag{}"}
 LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}

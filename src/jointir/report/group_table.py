@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.measure.groups import ALL, MIXED, NONE, order, read_groups
 from jointir.report.formats import mark, markdown, write_lines
 from jointir.report.known import report

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 
 FOLDER = Path(__file__).parent
 # a stage from its decorator on to the end of its signature

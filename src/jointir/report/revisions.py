@@ -10,11 +10,11 @@ import pyarrow as pa
 import typer
 import yaml
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.numbers import as_number
 from jointir.measure.results import VALUES as VALUE_COLUMNS
 from jointir.measure.results import wide
 from jointir.measure.two_runs import differing_metrics
-from jointir.numbers import as_number
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

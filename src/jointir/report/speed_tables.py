@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.measure.families import TABLE1
 from jointir.measure.results import shown
 from jointir.measure.speed import RUN, read_latency, searches

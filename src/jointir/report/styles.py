@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jointir.files import atomic
+from jointir.basics.files import atomic
 from jointir.measure.results import measures_of
 
 if TYPE_CHECKING:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from jointir.errors import InputError
-from jointir.files import atomic, write_json
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic, write_json
+from jointir.basics.readers import of_types, read_csv
 from jointir.measure.comparisons import read_comparisons
 from jointir.measure.families import FIGURE4
 from jointir.measure.groups import ALL, read_groups
 from jointir.measure.pays import PAYS, WORSE, Verdict, verdicts
 from jointir.measure.results import RUN, measures_of, read_meta, read_results
-from jointir.readers import of_types, read_csv
 from jointir.report.formats import Page, mark, read_text, write_lines
 from jointir.report.known import report
 from jointir.report.styles import label, ranked

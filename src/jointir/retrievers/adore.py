@@ -10,10 +10,10 @@ adore/train.py) appends them only if none was found.
 import numpy as np
 import torch
 
+from jointir.basics.exact import best_rows
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
-from jointir.exact import best_rows
 from jointir.joint.jpq import JPQ, Criterion
 from jointir.joint.uncompressed import Uncompressed
 from jointir.methods.adore import Settings

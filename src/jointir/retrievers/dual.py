@@ -19,11 +19,11 @@ from functools import partial
 
 import numpy as np
 
+from jointir.basics.errors import InputError
 from jointir.data.store import document_texts, read_corpus
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
-from jointir.errors import InputError
 from jointir.methods.arguments import UNSAMPLED, EncoderFiles, SampleOptions
 from jointir.methods.dual import IN_BATCH, Settings
 from jointir.train.batches import Batches

@@ -16,10 +16,10 @@ from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from sentence_transformers.sentence_transformer.modules import Normalize
 from sentence_transformers.util.similarity import maxsim
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import read_json
 from jointir.encode.encoder import SETTINGS, DualEncoder
 from jointir.encode.weights import load_saved
-from jointir.errors import InputError
-from jointir.files import read_json
 
 
 class LateInteraction(DualEncoder):

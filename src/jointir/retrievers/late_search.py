@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from jointir.basics.files import write_json
+from jointir.basics.progress import progress
 from jointir.data.store import document_texts, read_corpus, read_queries
 from jointir.data.trec import write_run
 from jointir.encode.embed import batches
 from jointir.encode.encoder import best_device
 from jointir.encode.precision import autocast, has_bf16
-from jointir.files import write_json
-from jointir.progress import progress
 from jointir.retrievers.late import LateInteraction
 from jointir.search.identical import top
 

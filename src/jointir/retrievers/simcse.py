@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 from torch.nn.functional import cross_entropy, normalize
 
+from jointir.basics.errors import InputError
 from jointir.data.store import document_texts, read_about, read_corpus
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.precision import autocast, has_bf16
-from jointir.errors import InputError
 from jointir.joint.sentences import sentences_of
 from jointir.methods.arguments import UNSAMPLED, EncoderFiles, SampleOptions
 from jointir.methods.simcse import Settings

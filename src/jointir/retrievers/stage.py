@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 from jointir.methods import known
 from jointir.methods.arguments import UNMEASURED, UNSAMPLED, EncoderFiles
 

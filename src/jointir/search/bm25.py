@@ -8,14 +8,14 @@ import bm25s
 import numpy as np
 import pandas as pd
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import write_json
+from jointir.basics.progress import progress, say
 from jointir.data.generated import expanded
 from jointir.data.measures import canonical, check_depth, parse, reported
 from jointir.data.per_query import per_query
 from jointir.data.store import document_texts, read_corpus, read_qrels, read_queries
 from jointir.data.trec import write_run
-from jointir.errors import InputError
-from jointir.files import write_json
-from jointir.progress import progress, say
 from jointir.search.identical import top
 
 QUIET = {"show_progress": False}

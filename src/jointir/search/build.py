@@ -7,14 +7,14 @@ from pathlib import Path
 import faiss
 import numpy as np
 
+from jointir.basics.progress import heartbeat, progress, say
+from jointir.basics.settings import Checked
 from jointir.encode.matrix import read_matrix
 from jointir.methods import known
-from jointir.progress import heartbeat, progress, say
 from jointir.quantize.fit import reconstruction_error, train
 from jointir.quantize.pq import codebook_size, reserve, write_index
 from jointir.search.fits import check
 from jointir.search.index import new_index
-from jointir.settings import Checked
 
 CHUNK = 65_536  # rows made float32 at a time: memory does not grow with N
 

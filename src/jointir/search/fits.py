@@ -3,11 +3,11 @@
 It imports no library of search, so that a workflow can ask for all its systems at once.
 """
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.settings import Checked, described
 from jointir.methods.facts import Form
 from jointir.methods.known import facts, libraries, module
 from jointir.quantize.shape import BITS, check_divides
-from jointir.settings import Checked, described
 
 LARGER = "Use a larger corpus"
 # the bits that a code of each method can have, K = 2^bits

@@ -2,10 +2,10 @@
 
 import faiss
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.settings import Checked
 from jointir.methods import known
 from jointir.search.fits import check_width
-from jointir.settings import Checked
 
 
 def new_index(method: str, D: int, settings: Checked) -> faiss.Index:

@@ -5,9 +5,9 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.progress import progress, say
 from jointir.methods.ivf_jpq import Settings
-from jointir.progress import progress, say
 from jointir.quantize.fit import BITS
 from jointir.quantize.pq import PQ, read_pq, write_index
 from jointir.search.build import CHUNK, sample_rows

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import read_json, write_json
 from jointir.data.store import count_documents
-from jointir.errors import InputError
-from jointir.files import read_json, write_json
 from jointir.search.ann.registry import read_settings
 from jointir.search.fits import check
 

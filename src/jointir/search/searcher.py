@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from jointir.settings import Checked
+from jointir.basics.settings import Checked
 
 
 class Searcher(ABC):

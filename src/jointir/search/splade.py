@@ -14,15 +14,15 @@ import torch
 from scipy import sparse
 from transformers import AutoModelForMaskedLM
 
+from jointir.basics.files import write_json
+from jointir.basics.progress import progress, say
 from jointir.data.store import document_texts, read_corpus, read_queries
 from jointir.data.trec import write_run
 from jointir.encode.embed import batches
 from jointir.encode.encoder import best_device
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.pretrained import load_pretrained
-from jointir.files import write_json
 from jointir.methods.splade import Settings
-from jointir.progress import progress, say
 from jointir.search.identical import top
 
 WHERE = "--checkpoint"

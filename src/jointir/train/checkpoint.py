@@ -10,8 +10,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from jointir.errors import InputError
-from jointir.files import atomic, sha256
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic, sha256
 from jointir.train.processes import is_main, say_once
 from jointir.train.validation import Validation
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from jointir.files import atomic
-from jointir.readers import read_csv
+from jointir.basics.files import atomic
+from jointir.basics.readers import read_csv
 
 COLUMNS = ["step", "measure", "value", "gain", "bound", "losses", "kept"]
 

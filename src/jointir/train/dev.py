@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from jointir.basics.exact import best_rows
 from jointir.data.measures import CUTOFF, canonical
 from jointir.data.per_query import per_query
 from jointir.data.store import (
@@ -22,7 +23,6 @@ from jointir.data.store import (
 from jointir.encode.embed import BATCH_TOKENS, embed_texts
 from jointir.encode.encoder import DualEncoder
 from jointir.encode.precision import has_bf16
-from jointir.exact import best_rows
 from jointir.methods.arguments import DevOptions, SampleOptions
 from jointir.train.validation import Validation
 

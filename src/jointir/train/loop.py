@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from jointir.progress import progress
+from jointir.basics.progress import progress
 from jointir.train.checkpoint import Checkpoint
 from jointir.train.processes import check_same, dropout_seed, is_main, say_once, sum_gradients
 from jointir.train.validation import Validation

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from jointir.exact import best_rows
+from jointir.basics.exact import best_rows
 from jointir.train.pairs import TrainingPairs
 from jointir.train.processes import say_once
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from jointir.basics.files import atomic
+from jointir.basics.progress import heartbeat
+from jointir.basics.readers import read_npy
 from jointir.encode.embed import embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.files import atomic
-from jointir.progress import heartbeat
-from jointir.readers import read_npy
 from jointir.train.mining import blocks, mine
 from jointir.train.pairs import TrainingPairs
 from jointir.train.processes import from_main

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from jointir.basics.readers import parquet_batches
 from jointir.data.store import CHUNK_ROWS, CORPUS, count_documents, document_texts
 from jointir.encode.embed import BATCH_TOKENS, embed_texts
 from jointir.encode.encoder import DualEncoder
-from jointir.readers import parquet_batches
 from jointir.train.processes import from_main, say_once
 
 SAMPLE, SEED = 256, 0  # one sample for every training: those of one encoder have one norm

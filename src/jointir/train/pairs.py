@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jointir.basics.errors import InputError
 from jointir.data.store import read_about, read_doc_ids, read_qrels, read_queries
-from jointir.errors import InputError
 from jointir.methods.shared import ALL, DRAWN, LABELLED, HardNegatives
 from jointir.train.candidates import Candidates
 from jointir.train.order import shuffled

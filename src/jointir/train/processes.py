@@ -17,9 +17,9 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, reduce
 
+from jointir.basics.errors import InputError
+from jointir.basics.progress import say
 from jointir.encode.encoder import DualEncoder, best_device
-from jointir.errors import InputError
-from jointir.progress import say
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from jointir.settings import unfolded
+from jointir.basics.settings import unfolded
 from jointir.train.checkpoint import Checkpoint, fingerprint
 from jointir.train.curve import write_curve
 from jointir.train.loop import train

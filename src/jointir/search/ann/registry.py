@@ -6,15 +6,15 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic, write_json
+from jointir.basics.progress import heartbeat
+from jointir.basics.settings import Checked
 from jointir.encode.matrix import read_matrix
-from jointir.errors import InputError
-from jointir.files import atomic, write_json
 from jointir.methods import known
-from jointir.progress import heartbeat
 from jointir.search.ann.shared import REBUILD, read_facts
 from jointir.search.fits import check_library
 from jointir.search.searcher import Searcher
-from jointir.settings import Checked
 
 EXTRA = "pip install 'jointir[ann]'"
 DESCRIPTION = "index.json"

@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from jointir.errors import InputError
-from jointir.files import read_json
+from jointir.basics.errors import InputError
+from jointir.basics.files import read_json
 from jointir.search.searcher import Searcher
 
 REBUILD = "Delete it and rerun the stage that writes it"

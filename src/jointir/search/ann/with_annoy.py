@@ -6,8 +6,8 @@ from typing import Self
 import numpy as np
 from annoy import AnnoyIndex
 
-from jointir.errors import InputError
-from jointir.files import write_json
+from jointir.basics.errors import InputError
+from jointir.basics.files import write_json
 from jointir.methods.annoy import FACTS, Settings
 from jointir.search.ann.shared import REBUILD, check_search, each_query, read_facts, saved_bytes
 from jointir.search.searcher import Searcher

@@ -8,16 +8,16 @@ from typing import ClassVar, Self
 import faiss
 import numpy as np
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.progress import say
+from jointir.basics.settings import Checked
 from jointir.methods import hnsw, hnsw_opq, imi
-from jointir.progress import say
 from jointir.quantize.fit import BITS, train
 from jointir.quantize.pq import read_index, searchable, write_index
 from jointir.search.ann.shared import CHUNK, REBUILD, check_search
 from jointir.search.build import sample_rows
 from jointir.search.index import index_bytes
 from jointir.search.searcher import Searcher
-from jointir.settings import Checked
 
 FILE = "index.faiss"
 LIST_BYTES = 160  # of memory that faiss takes for a list, an empty one too

@@ -7,10 +7,10 @@ from typing import Self
 import falconn
 import numpy as np
 
-from jointir.errors import InputError
-from jointir.files import write_json
+from jointir.basics.errors import InputError
+from jointir.basics.files import write_json
+from jointir.basics.readers import read_npy
 from jointir.methods.falconn import FACTS, Settings
-from jointir.readers import read_npy
 from jointir.search.ann.shared import check_search, each_query, lifted, read_facts, saved_bytes
 from jointir.search.fits import check_library, typed
 from jointir.search.searcher import Searcher

@@ -9,9 +9,9 @@ from typing import ClassVar, Self
 import numpy as np
 from pyflann import FLANNParameters, flann
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
+from jointir.basics.readers import read_npy
 from jointir.methods.flann import FACTS, Settings
-from jointir.readers import read_npy
 from jointir.search.ann.shared import REBUILD, check_search, lifted, saved_bytes
 from jointir.search.searcher import Searcher
 

@@ -7,8 +7,8 @@ import faiss
 import numpy as np
 from scann import scann_ops_pybind
 
-from jointir.errors import InputError
-from jointir.files import write_json
+from jointir.basics.errors import InputError
+from jointir.basics.files import write_json
 from jointir.methods import scann
 from jointir.quantize.fit import opq, train
 from jointir.search.ann.shared import CHUNK, REBUILD, check_search, read_facts, saved_bytes

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from tokenizers import Tokenizer, models
 
 from faults.harm import no_space
-from jointir.errors import InputError
-from jointir.files import atomic
+from jointir.basics.errors import InputError
+from jointir.basics.files import atomic
 
 
 def test_a_full_disk_at_the_flush_keeps_the_old_file(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 
 # how faiss, safetensors, tokenizers and NumPy tell of a full disk, without an errno
 FULL = re.compile(r"No space left|quota exceeded|\d+ requested and \d+ written", re.IGNORECASE)

@@ -4,7 +4,7 @@ import math
 import re
 from decimal import Decimal
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 
 JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")  # RFC 8259
 LARGEST = 2**63 - 1  # that torch, NumPy and Arrow take for an integer

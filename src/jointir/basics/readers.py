@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 
 if TYPE_CHECKING:
     import torch

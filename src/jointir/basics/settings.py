@@ -11,7 +11,7 @@ from functools import cache
 from operator import ge, gt, le, lt
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from jointir.errors import InputError
+from jointir.basics.errors import InputError
 
 # of an Option: its attribute, what a message calls the bound, and what a value has to be to it
 BOUNDS = {"least": ("at least", ge), "above": ("above", gt)}

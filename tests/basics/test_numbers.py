@@ -8,8 +8,8 @@ import yaml
 
 from conftest import ROOT
 from jointir import cli
-from jointir.errors import InputError
-from jointir.numbers import LARGEST, LARGEST_SEED, as_number, check_finite, shown
+from jointir.basics.errors import InputError
+from jointir.basics.numbers import LARGEST, LARGEST_SEED, as_number, check_finite, shown
 
 REFUSED = {
     "systems.star.lr: nan is not a finite": {"systems": {"star": {"lr": math.nan}}},

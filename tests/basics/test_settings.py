@@ -6,8 +6,8 @@ from typing import Annotated
 
 import pytest
 
-from jointir.errors import InputError
-from jointir.settings import Checked, Option, described, unfolded
+from jointir.basics.errors import InputError
+from jointir.basics.settings import Checked, Option, described, unfolded
 
 
 @dataclass(frozen=True, kw_only=True)

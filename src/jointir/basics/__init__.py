@@ -1,0 +1,1 @@
+"""What every room stands on: errors, files, numbers, progress, settings and the like."""
