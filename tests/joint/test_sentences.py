@@ -49,18 +49,19 @@ def test_documents_without_a_train_query_are_drawn(tiny, monkeypatch):
     )  # any, where each is asked
 
 
-def test_each_step_has_its_own():
+def test_each_step_has_the_next_ones():
     three = Sentences([[1], [2], [3], [4], [5], [6]], np.arange(6), np.eye(6, dtype=np.float32))
     second = three.of(1, 2)
     assert second.tokens == [[3], [4]] and second.rows.tolist() == [2, 3]
     assert second.teacher.tolist() == np.eye(6)[2:4].tolist()
+    assert three.of(1, 4).rows.tolist() == [4, 5, 0, 1] and three.of(3, 2).rows.tolist() == [0, 1]
 
 
 def test_the_loss_is_that_of_the_double_loop(tiny):
     encoder = DualEncoder.load(tiny.encoder)
     model = JPQ(encoder, TrainablePQ(read_pq(tiny.opq, encoder.dim))).eval()
     docs = np.load(tiny.docs).astype(np.float32)
-    learned = embedded_sentences(tiny.collection, encoder, 5, 1, False)
+    learned = embedded_sentences(tiny.collection, encoder, 3, 5, 1, False)
     criterion = Criterion(20, 10, 20.0, distillation=1.0)
     (queries,) = model.embed(learned.tokens, bf16=False)
     found = model.distil(queries, learned, criterion, docs).item()

@@ -11,7 +11,7 @@ from jointir.basics.files import atomic, new_matrix, sha256, write_json
 from jointir.basics.progress import progress
 from jointir.data.store import count_documents, document_texts, read_documents, read_queries
 from jointir.encode.encoder import DualEncoder, best_device
-from jointir.encode.precision import autocast, choose_bf16
+from jointir.encode.precision import CHECKED, autocast, choose_bf16
 
 KINDS = ("document", "query")
 BATCH_TOKENS = 4096  # padded, of a batch that a training embeds
@@ -100,7 +100,9 @@ def embed(
         raise InputError("kind", f"{kind!r} is unknown", f"Choose one of {KINDS}")
     ids, texts = _texts(collection, kind, split or [], shard, shards)
     model = DualEncoder.load(encoder).to(best_device()).eval()
-    some = model.tokenize(texts[:256], kind) if texts else []  # more shards than texts: some empty
+    some = (
+        model.tokenize(texts[:CHECKED], kind) if texts else []
+    )  # more shards than texts: some empty
     bf16 = choose_bf16(model, some, precision)
     with atomic(out) as scratch:
         matrix = new_matrix(scratch, dtype, (len(texts), model.dim))

@@ -7,7 +7,7 @@ import torch
 from jointir.basics.processor import flags
 from jointir.basics.progress import say
 
-CHECKED = 256
+CHECKED = 64  # float32 is slow: of 256, a job of 6,000 queries spent a sixth of its time here
 MEAN_COSINE_AT_LEAST = 0.999
 
 

@@ -9,7 +9,7 @@ from jointir.basics.files import atomic
 from jointir.data.store import document_texts, read_corpus
 from jointir.encode.embed import CHUNK, embed_texts
 from jointir.encode.encoder import best_device
-from jointir.encode.precision import choose_bf16
+from jointir.encode.precision import CHECKED, choose_bf16
 from jointir.generative.ids import write_ids
 from jointir.generative.model import GenerativeRetriever
 
@@ -26,7 +26,7 @@ def assign_ids(
     texts = document_texts(corpus)
     retriever = GenerativeRetriever.load(model).to(best_device()).eval()
     encoder = retriever.encoder
-    bf16 = choose_bf16(encoder, encoder.tokenize(texts[:256], "document"), "auto")
+    bf16 = choose_bf16(encoder, encoder.tokenize(texts[:CHECKED], "document"), "auto")
     ids, matrix = [], np.empty((len(texts), encoder.dim), np.float16)
     for at in range(0, len(texts), CHUNK):
         e = embed_texts(encoder, texts[at : at + CHUNK], "document", batch_tokens, bf16)

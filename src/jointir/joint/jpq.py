@@ -193,8 +193,8 @@ def jpq(
 
     embedded = read_teacher(files.teacher, collection, model.encoder.dim, criterion)
     S = settings.sentences if settings.distillation else 0
-    n = S * settings.steps
-    beside = embedded_sentences(collection, model.encoder, n, settings.seed, bf16) if S else None
+    asked = (settings.steps, S, settings.seed, bf16)
+    beside = embedded_sentences(collection, model.encoder, *asked) if S else None
 
     def loss_of(step: int) -> torch.Tensor:
         tokens, positives, never, chosen = draw(step)
