@@ -27,6 +27,10 @@ The same stage trains the ablation's variants (section 5.3): `exact` scores are 
 a `centroid_lr` of 0 leaves the index as it was ("+JPQ Loss"), an `lr` of 0 the query encoder.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
 import faiss
 import numpy as np
 import torch
@@ -45,7 +49,7 @@ from jointir.train.dev import validation
 from jointir.train.loop import UNDECAYED, decayed
 from jointir.train.mining import negatives_of
 from jointir.train.norm import mean_squared_norm
-from jointir.train.pairs import training_pairs
+from jointir.train.pairs import TrainingPairs, training_pairs
 from jointir.train.processes import mean_of_all, own_rows, place
 from jointir.train.queries import drawn
 from jointir.train.training import Training
@@ -159,6 +163,60 @@ class JPQ(torch.nn.Module):
         return distillation_loss(quantized, exact)
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What a training has beside the model: its queries, its sentences and who teaches both.
+
+    docs, teacher: float[N, D], float[T, D], embeddings by the starting encoder of documents and of
+    train queries; None where the criterion needs none. sentences: S of them are learned with each
+    step. bf16: whether queries are embedded in bfloat16.
+    """
+
+    pairs: TrainingPairs
+    draw: Callable[[int], tuple]
+    criterion: Criterion
+    docs: np.ndarray | None
+    teacher: np.ndarray | None
+    sentences: Sentences | None
+    S: int
+    bf16: bool
+
+    @classmethod
+    def of(cls, model: JPQ, files: Files, settings: Settings) -> "Lesson":
+        """Return that of a training that begins: the model's encoder is still the starting one.
+
+        Raises:
+            InputError: as `jpq`.
+        """
+        collection, encoder = files.collection, model.encoder
+        criterion = Criterion.of(settings, mean_squared_norm(encoder, collection))
+        docs = read_docs(files.docs, collection, encoder.dim, criterion)
+        pairs = training_pairs(collection, settings.mined_from)
+        negatives_of(pairs, settings.negatives)
+        draw = drawn(pairs, encoder, settings.batch, settings.seed)
+        teacher = read_teacher(files.teacher, collection, encoder.dim, criterion)
+        bf16, S = has_bf16(encoder.device), settings.sentences if settings.distillation else 0
+        asked = (settings.steps, S, settings.seed, bf16)
+        beside = embedded_sentences(collection, encoder, *asked) if S else None
+        return cls(pairs, draw, criterion, docs, teacher, beside, S, bf16)
+
+    def loss(self, model: JPQ, step: int) -> torch.Tensor:
+        """Return the loss of a step: a sentence weighs as much as a query."""
+        tokens, positives, never, chosen = self.draw(step)
+        own = None
+        if self.teacher is not None:
+            own = self.teacher[self.pairs.rows[chosen]].astype(np.float32)
+            own = torch.from_numpy(own).to(model.encoder.device)
+        learned = self.sentences and self.sentences.of(step, self.S)
+        texts = [tokens, learned.tokens] if learned else [tokens]
+        queries, *sentences = model.embed(*texts, bf16=self.bf16)
+        loss = model.loss(queries, *positives, self.criterion, self.docs, never, own)
+        if learned:
+            more = model.distil(*sentences, learned, self.criterion, self.docs)
+            loss = loss + self.criterion.distillation * self.S / len(tokens) * more
+        return loss
+
+
 def jpq(
     files: Files,
     settings: Settings,
@@ -179,38 +237,11 @@ def jpq(
             encoder's, or `docs` are missing or of another collection.
     """
     training = Training(kind.__name__.lower(), locals())
-    collection = files.collection
-    device = place().device
     start = DualEncoder.load(files.encoder)
-    model = kind(start, TrainablePQ(read_pq(files.index, start.dim))).to(device)
-    criterion = Criterion.of(settings, mean_squared_norm(model.encoder, collection))
-    matrix = read_docs(files.docs, collection, model.encoder.dim, criterion)
-    pairs = training_pairs(collection, settings.mined_from)
-    model.index.mine_from(pairs.among)
-    negatives_of(pairs, settings.negatives)
-    draw = drawn(pairs, model.encoder, settings.batch, settings.seed)
-    bf16 = has_bf16(device)
-
-    embedded = read_teacher(files.teacher, collection, model.encoder.dim, criterion)
-    S = settings.sentences if settings.distillation else 0
-    asked = (settings.steps, S, settings.seed, bf16)
-    beside = embedded_sentences(collection, model.encoder, *asked) if S else None
-
-    def loss_of(step: int) -> torch.Tensor:
-        tokens, positives, never, chosen = draw(step)
-        own = None
-        if embedded is not None:
-            own = torch.from_numpy(embedded[pairs.rows[chosen]].astype(np.float32)).to(device)
-        learned = beside and beside.of(step, S)
-        texts = [tokens, learned.tokens] if learned else [tokens]
-        queries, *sentences = model.embed(*texts, bf16=bf16)
-        loss = model.loss(queries, *positives, criterion, matrix, never, own)
-        if learned:
-            more = model.distil(*sentences, learned, criterion, matrix)
-            loss = loss + criterion.distillation * S / len(tokens) * more
-        return loss
-
-    chooser = validation(collection, dev, model.encoder, model.index.search)
+    model = kind(start, TrainablePQ(read_pq(files.index, start.dim))).to(place().device)
+    lesson = Lesson.of(model, files, settings)
+    model.index.mine_from(lesson.pairs.among)
+    chooser = validation(files.collection, dev, model.encoder, model.index.search)
     weights = list(model.encoder.parameters())
     centroids = {"params": [model.index.centroids], "lr": settings.centroid_lr}
     groups = [*decayed(weights), centroids | UNDECAYED]
@@ -221,4 +252,4 @@ def jpq(
         write_index(searchable(faiss.downcast_index(trained)), files.out_index)
         model.encoder.save(files.out_encoder, "query")
 
-    training.run(model, groups, loss_of, weights, save, chooser)
+    training.run(model, groups, partial(lesson.loss, model), weights, save, chooser)
