@@ -124,5 +124,6 @@ use rule embed_queries as embed_train_queries with:
         facts="data/{dataset}/{encoder}/train.json",
     log:
         "logs/{dataset}/{encoder}/train-queries.log",
+    priority: 20  # `tune` waits for them, and all that is trained for `tune`
     params:
         embed=embedding(["train"]),
