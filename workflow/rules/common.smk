@@ -1,9 +1,7 @@
-import math
 import re
 import sys
 from functools import cache
 from pathlib import Path
-from shlex import quote
 
 sys.path[:0] = [workflow.basedir, f"{workflow.basedir}/src"]
 from jointir.basics.errors import InputError
@@ -14,7 +12,8 @@ from workflow.scripts.defaults import complete
 from workflow.scripts.inputs import beir_files, contents, encoder_files, vector_files
 from workflow.scripts.params import prepare
 from workflow.scripts.reads import Lazy, Params, remembered
-from workflow.scripts.scheduling import no_rate_limit
+from workflow.scripts.scheduling import memory, no_rate_limit
+from workflow.scripts.shell import any_of, options, repeat
 from workflow.scripts.sources import sources
 from workflow.scripts.systems import Entry, bits_of
 
@@ -58,11 +57,6 @@ def entry(system):
 ENTRIES = Lazy(lambda: SYSTEMS, entry)
 
 
-def any_of(names):
-    """Return the regular expression of exactly these names; of none, one that nothing matches."""
-    return "|".join(map(re.escape, names)) or "(?!)"
-
-
 wildcard_constraints:
     dataset="[a-z0-9-]+",
     encoder=any_of([PRETRAINED, *SYSTEMS.of_form(Form.ENCODER)]),
@@ -90,23 +84,6 @@ def source_files(*modules):
     return sources("src", *(f"jointir.{m}" for m in modules))
 
 
-def memory(mb, **held):
-    """Return the MB that a job asks for: its own, and as often as `held` says the bytes of inputs.
-
-    `held` names inputs, files or folders, that are in memory or grow with what is.
-    """
-
-    def size(named):  # of what is not there yet: an error, by which Snakemake knows to ask again
-        paths = map(Path, [named] if isinstance(named, str) else named)
-        files = (f for p in paths for f in (p.rglob("*") if p.is_dir() else [p]))
-        return sum(f.stat().st_size for f in files)
-
-    def needed(wildcards, input):
-        return mb + math.ceil(sum(n * size(input[name]) for name, n in held.items()) / 1e6)
-
-    return needed
-
-
 def threads_each(parts):
     """Return the threads of one of `parts` equal jobs that run at once."""
     return max(1, (workflow.cores or parts) // parts)
@@ -125,35 +102,11 @@ def dataset(wildcards):
     return config["datasets"][wildcards.dataset]
 
 
-def repeat(option, values):
-    """Return --option value for each value, for the shell."""
-    return " ".join(f"--{option} {quote(str(v))}" for v in values)
-
-
 def measure_options(dataset):
     """Return the options of `jointir measure` that tell the measures of each split."""
     dev, test = (measures_of(dataset, split) for split in SPLITS)
     told = repeat("measures", test)
     return told if dev == test else f"{told} {repeat('dev-measures', dev)}"
-
-
-def options(settings):
-    """Return --name value for each setting, for the shell; --name or --no-name for what is on or off.
-
-    A setting that is null is left out: the stage's own choice.
-
-    Sorted: an overlay's keys come first, and another order would be other params to Snakemake.
-    """
-    names = {k: k.replace("_", "-") for k in settings}
-    return " ".join(
-        (
-            f"--{'' if v else 'no-'}{names[k]}"
-            if isinstance(v, bool)
-            else f"--{names[k]} {quote(str(v))}"
-        )
-        for k, v in sorted(settings.items())
-        if v is not None
-    )
 
 
 def validation(wildcards, *more):
