@@ -163,6 +163,17 @@ def test_each_dataset_and_each_kind_of_code_has_its_line(tmp_path):
     ]
 
 
+def test_queries_that_nothing_can_answer_are_told(tmp_path):
+    cases = {(split, "all"): {("jpq", 16): PAID} for split in ("dev", "test")}
+    table = rows(cases | {("test", "none"): {("jpq", 16): EVEN}})
+    table.loc[table["group"].eq("none"), "n_queries"] = 4
+    assert told(tmp_path, table) == [
+        "- toy: JPQ pays at every size (16 bytes) on dev and test.",
+        "- toy: 4 of 9 test queries have no relevant document in the corpus: each scores 0 in every"
+        " mean.",
+    ]
+
+
 def test_a_damaged_table_is_refused(tmp_path):
     (tmp_path / "groups.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match=r"groups.csv: has no column 'dataset'"):

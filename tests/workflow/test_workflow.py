@@ -118,6 +118,8 @@ def test_jobs_of_the_default_params(inside):
     jobs = dvc_dag.load().jobs
     assert registry.missing is missing  # only the DAG takes all for installed
     assert Counter(job.rule.name for mine in jobs.values() for job in mine) == JOBS
+    read = {str(path) for job in jobs["star"] if job.rule.name == "star" for path in job.input}
+    assert "data/apidocs/fits/figure4.json" in read, "the first training waits for the check"
 
 
 def test_dvc_never_sees_temporary_files_and_knows_the_code(inside):

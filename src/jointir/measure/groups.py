@@ -17,7 +17,7 @@ from jointir.measure.significance import bootstrap_interval, holm, means
 
 ALL = "all"  # the grouping of one group, by the same name: all queries of the split
 WITH, WITHOUT = "with", "without"
-MIXED, NONE = "mixed", "none"  # relevant documents of several groups, and no relevant document
+MIXED, NONE = "mixed", "none"  # relevant documents of several groups, and none in the corpus
 # each grouping's own groups, in the order that tables have
 GROUPINGS = {ALL: [ALL], "train query": [WITH, WITHOUT], "codesearchnet": [POSSIBLE, IMPOSSIBLE]}
 COLUMNS = ["dataset", "split", "grouping", "group", "n_queries", "system", "setting", "seed"]
@@ -39,6 +39,15 @@ def query_groups(qrels: pd.DataFrame, group_of: Callable[[str], str]) -> pd.Seri
     own = relevant["doc_id"].map(group_of).groupby(relevant["query_id"]).agg(["min", "max"])
     group = own["min"].where(own["min"].eq(own["max"]), MIXED)
     return group.reindex(pd.Index(qrels["query_id"].unique(), name="query_id"), fill_value=NONE)
+
+
+def of_corpus(qrels: pd.DataFrame, collection: Path) -> pd.DataFrame:
+    """Return judgements, those of documents that are not in the corpus as not relevant.
+
+    Nothing can find these: a query that has no other one is in the group NONE.
+    """
+    there = qrels["doc_id"].isin(read_doc_ids(collection))
+    return qrels.assign(relevance=qrels["relevance"].where(there, 0))
 
 
 def by_train_query(collection: Path) -> Callable[[str], str]:
@@ -201,7 +210,7 @@ def groups(
         if dataset in files:
             told["codesearchnet"] = by_package(folder, files[str(dataset)])
         for split, part in own.groupby("split"):
-            qrels = read_qrels(folder / "qrels" / f"{split}.trec")
+            qrels = of_corpus(read_qrels(folder / "qrels" / f"{split}.trec"), folder)
             of_query = {name: query_groups(qrels, group_of) for name, group_of in told.items()}
             of_query[ALL] = pd.Series(ALL, index=of_query["train query"].index)
             tables += _of_split(part, values, of_query, (starts, samples, seed))

@@ -21,7 +21,7 @@ MEANING = {
 }
 OTHERS = {
     MIXED: "*mixed*: relevant documents of both groups.",
-    NONE: "*none*: no document was judged relevant.",
+    NONE: "*none*: no relevant document is in the corpus.",
 }
 LEGEND = (
     "Brackets: 95% bootstrap interval over the group's queries. Two-tailed paired t-test of a "

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from jointir.measure.groups import ALL, WITH, WITHOUT, read_groups
+from jointir.measure.groups import ALL, NONE, WITH, WITHOUT, read_groups
 from jointir.measure.pays import LEVEL, PAYS, WORSE, Verdict, verdicts
 from jointir.report.formats import write_lines
 from jointir.report.known import report
@@ -100,6 +100,21 @@ def line(rows: pd.DataFrame, dataset: str, system: str) -> str:
     return f"{dataset}: {label(system)} {'; '.join(clauses)}." if clauses else ""
 
 
+def unanswerable(rows: pd.DataFrame, dataset: str) -> list[str]:
+    """Return a sentence for each split with queries that no document of the corpus answers.
+
+    rows: of groups.csv, of the dataset. They score 0 and lower every mean, as trec_eval has it.
+    """
+    found = []
+    for split, part in rows[rows["grouping"].isin([ALL, "train query"])].groupby("split"):
+        counts = part.groupby("group")["n_queries"].first()
+        if NONE in counts:
+            told = f"{counts[NONE]:,} of {counts[ALL]:,} {split} queries have"
+            told += " no relevant document in the corpus"
+            found.append(f"{dataset}: {told}: each scores 0 in every mean.")
+    return found
+
+
 def _where(some: list[str], every: list[str]) -> str:
     """Return some of all cases as words."""
     splits = [case for case in every if "(" not in case]
@@ -116,6 +131,8 @@ def _where(some: list[str], every: list[str]) -> str:
 def pays(groups: Path, out: Path, system: list[str]) -> None:
     """Write whether JPQ pays: a line for each dataset and system, and what the words mean.
 
+    And which of a dataset's queries nothing can answer.
+
     groups: groups.csv. system: those that are told of.
 
     Raises:
@@ -126,4 +143,5 @@ def pays(groups: Path, out: Path, system: list[str]) -> None:
         told = [line(rows, str(dataset), one) for one in system]
         nothing = f"{dataset}: no JPQ was measured beside the OPQ that it starts from."
         lines += list(filter(None, told)) or [nothing]
+        lines += unanswerable(rows, str(dataset))
     write_lines([*(f"- {text}" for text in lines), "", MEANING], out)
