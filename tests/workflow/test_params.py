@@ -54,8 +54,10 @@ def test_every_preset_is_valid(params, preset):
     ],
     ids=str,
 )
-def test_dev_may_be_a_part_of_train(params, dataset):
-    prepare(merge(params, {"datasets": {"mine": dataset}}), SCHEMA)
+def test_dev_may_be_a_part_of_train(params, dataset, tmp_path):
+    here = {"folder": str(tmp_path)} if "folder" in dataset else {}
+    mine = {"datasets": {"mine": dataset | here}, "figure4": {"datasets": ["mine"]}}
+    prepare(merge(params, mine), SCHEMA)
 
 
 @pytest.mark.parametrize(

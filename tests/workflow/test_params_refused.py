@@ -72,6 +72,10 @@ MINE = {"figure4": {"datasets": ["mine"]}, "asi": {"dataset": "mine"}}
         (of("jpq", leraning=1), f"{JPQ}: Additional properties are not allowed ('leraning' was"),
         ({"sweep": {"M": 16}}, "sweep.M: 16 is not of type 'array'. What it is: M, sub-quantizers"),
         ({"figure4": {"datasets": ["x"]}}, "figure4.datasets: 'x' is not under `datasets`. Desc"),
+        (
+            {"datasets": {"mine": {"kind": "beir", "folder": "."}}},
+            "figure4.datasets: 'mine' is described under `datasets`, but not run. Write figure4: {",
+        ),
         ({"asi": {"dataset": "x"}}, "asi.dataset: 'x' is not under `datasets`. Describe it there"),
         ({"asi": {"systems": ["x"]}}, "asi.systems: 'x' is not under `systems`. Describe it there"),
         (

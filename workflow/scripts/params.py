@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
@@ -19,6 +20,7 @@ from jointir.data.packages import check_packages
 from jointir.encode.source import folder_of
 from jointir.methods.facts import Form
 
+DATA = Path(__file__).parents[2] / "params" / "data.yaml"
 NUMBERS = ("number", "integer")
 FOLDERS = ("folder", "qrels")  # paths that a dataset names
 FILES = ("requirements", "archives", "groups", "docs", "queries")
@@ -59,6 +61,7 @@ def _prepare(config: dict, schema: dict) -> Systems:
     found = _of_schema(config, schema)
     systems.check(found)
     _check_names(config, found)
+    _check_run(config)
     for name in sorted({*config["figure4"]["datasets"], config["asi"]["dataset"]}):
         where, own = f"datasets.{name}", config["datasets"][name]
         _complete_paths(where, own, config)
@@ -217,6 +220,15 @@ def _check_names(config: dict, found: Systems) -> None:
             if name not in fits:
                 said = f"{name!r} has the method {found.methods[name]!r}"
                 raise InputError(where, said, f"Choose of {', '.join(fits)}")
+
+
+def _check_run(config: dict) -> None:
+    """Refuse datasets of an overlay of which none is run: the default corpus would be, unasked."""
+    known = yaml.load(DATA.read_text(), yaml.CSafeLoader)["datasets"]
+    own = [name for name in config["datasets"] if name not in known]
+    if own and not {*config["figure4"]["datasets"], config["asi"]["dataset"]} & set(own):
+        said = f"{own[0]!r} is described under `datasets`, but not run"
+        raise InputError("figure4.datasets", said, f"Write figure4: {{datasets: [{own[0]}]}}")
 
 
 def _complete_paths(where: str, dataset: dict, config: dict) -> None:
