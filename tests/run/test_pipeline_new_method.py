@@ -49,8 +49,8 @@ MARGINS = '''"""JPQ that also learns how far the teacher's scores are from their
 from dataclasses import dataclass
 from typing import Annotated
 
-from jointir.methods import jpq
 from jointir.basics.settings import Option
+from jointir.methods import jpq
 
 FACTS = jpq.FACTS
 

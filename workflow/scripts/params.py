@@ -224,7 +224,7 @@ def _check_names(config: dict, found: Systems) -> None:
 
 def _check_run(config: dict) -> None:
     """Refuse datasets of an overlay of which none is run: the default corpus would be, unasked."""
-    known = yaml.load(DATA.read_text(), yaml.CSafeLoader)["datasets"]
+    known = yaml.safe_load(DATA.read_text())["datasets"]
     own = [name for name in config["datasets"] if name not in known]
     if own and not {*config["figure4"]["datasets"], config["asi"]["dataset"]} & set(own):
         said = f"{own[0]!r} is described under `datasets`, but not run"
