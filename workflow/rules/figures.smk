@@ -160,6 +160,15 @@ def all_divided(wildcards):
     return []
 
 
+def checked_before(wildcards):
+    """Return the check that STAR waits for: that the data are enough for the systems of figure 4.
+
+    It is the first training. Other systems, or a check anew, are no reason to train it again.
+    """
+    first = wildcards.encoder == "star" and wildcards.dataset in TEXTS
+    return [ancient(f"data/{wildcards.dataset}/fits/figure4.json")] if first else []
+
+
 def all_settings(figure, of_vectors=False):
     """Return "NAME:METHOD setting=value ..." of every index of a figure: what it is built with.
 

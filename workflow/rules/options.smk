@@ -255,15 +255,6 @@ def read_by_encoder(wildcards, option):
     return [f"data/{wildcards.dataset}/{start_of_encoder(wildcards)}/docs.npy"]
 
 
-def checked_before(wildcards):
-    """Return the check that STAR waits for: that the data are enough for the systems of figure 4.
-
-    It is the first training. Other systems, or a check anew, are no reason to train it again.
-    """
-    first = wildcards.encoder == "star" and wildcards.dataset in TEXTS
-    return [ancient(f"data/{wildcards.dataset}/fits/figure4.json")] if first else []
-
-
 def encoder_paths(wildcards, input):
     """Return the options of what a training of an encoder reads."""
     read = {"collection": [input.collection], "encoder": [input.model]}

@@ -43,7 +43,7 @@ for _method in known.trained(Form.ENCODER, Form.RANKER):
             model=lambda w: f"data/{w.dataset}/{start_of_encoder(w)}/model",
             docs=lambda w: read_by_encoder(w, "docs"),
             teacher=lambda w: read_by_encoder(w, "teacher"),
-            fits=lambda w: checked_before(w),
+            fits=checked_before,
         output:
             model=directory("data/{dataset}/{encoder}/model"),
             curve="data/{dataset}/{encoder}/training.csv",

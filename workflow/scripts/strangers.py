@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ASIDE = Path("data/.aside")
-HALF_WRITTEN = re.compile(
-    r"\..+\.[0-9a-f]{8}"
-)  # the name of what a killed job left: jointir.basics.files
+# the name of what a killed job left: jointir.basics.files
+HALF_WRITTEN = re.compile(r"\..+\.[0-9a-f]{8}")
 IGNORED = {".snakemake_timestamp"}  # see .dvcignore
 
 

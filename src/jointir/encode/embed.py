@@ -100,9 +100,8 @@ def embed(
         raise InputError("kind", f"{kind!r} is unknown", f"Choose one of {KINDS}")
     ids, texts = _texts(collection, kind, split or [], shard, shards)
     model = DualEncoder.load(encoder).to(best_device()).eval()
-    some = (
-        model.tokenize(texts[:CHECKED], kind) if texts else []
-    )  # more shards than texts: some empty
+    # of more shards than texts, some are empty
+    some = model.tokenize(texts[:CHECKED], kind) if texts else []
     bf16 = choose_bf16(model, some, precision)
     with atomic(out) as scratch:
         matrix = new_matrix(scratch, dtype, (len(texts), model.dim))

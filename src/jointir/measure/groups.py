@@ -41,12 +41,12 @@ def query_groups(qrels: pd.DataFrame, group_of: Callable[[str], str]) -> pd.Seri
     return group.reindex(pd.Index(qrels["query_id"].unique(), name="query_id"), fill_value=NONE)
 
 
-def of_corpus(qrels: pd.DataFrame, collection: Path) -> pd.DataFrame:
+def of_corpus(qrels: pd.DataFrame, doc_ids: pd.Series) -> pd.DataFrame:
     """Return judgements, those of documents that are not in the corpus as not relevant.
 
     Nothing can find these: a query that has no other one is in the group NONE.
     """
-    there = qrels["doc_id"].isin(read_doc_ids(collection))
+    there = qrels["doc_id"].isin(doc_ids)
     return qrels.assign(relevance=qrels["relevance"].where(there, 0))
 
 
@@ -207,10 +207,11 @@ def groups(
     for dataset, own in rows.groupby("dataset"):
         folder = folders[str(dataset)]
         told = {"train query": by_train_query(folder)}
+        doc_ids = read_doc_ids(folder)
         if dataset in files:
             told["codesearchnet"] = by_package(folder, files[str(dataset)])
         for split, part in own.groupby("split"):
-            qrels = of_corpus(read_qrels(folder / "qrels" / f"{split}.trec"), folder)
+            qrels = of_corpus(read_qrels(folder / "qrels" / f"{split}.trec"), doc_ids)
             of_query = {name: query_groups(qrels, group_of) for name, group_of in told.items()}
             of_query[ALL] = pd.Series(ALL, index=of_query["train query"].index)
             tables += _of_split(part, values, of_query, (starts, samples, seed))

@@ -106,7 +106,7 @@ def unanswerable(rows: pd.DataFrame, dataset: str) -> list[str]:
     rows: of groups.csv, of the dataset. They score 0 and lower every mean, as trec_eval has it.
     """
     found = []
-    for split, part in rows[rows["grouping"].isin([ALL, "train query"])].groupby("split"):
+    for split, part in rows.groupby("split"):
         counts = part.groupby("group")["n_queries"].first()
         if NONE in counts:
             told = f"{counts[NONE]:,} of {counts[ALL]:,} {split} queries have"
