@@ -1,12 +1,14 @@
 """Dev on the way of a training: which weights are kept, by hand, and after a kill."""
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import ttest_1samp
 
 from jointir.basics.errors import InputError
 from jointir.basics.exact import best_rows
@@ -18,7 +20,7 @@ from jointir.train.checkpoint import Checkpoint
 from jointir.train.curve import read_curve, write_curve
 from jointir.train.dev import read_dev, sample
 from jointir.train.loop import train
-from jointir.train.validation import Validation, losses, lower_bound
+from jointir.train.validation import Validation, chance_of_loss, losses, lower_bound
 from tiny import flat, killed, make
 
 OPTIONS = {"steps": 6, "batch": 8, "negatives": 20, "lr": 1e-3, "centroid_lr": 1e-2}
@@ -41,7 +43,7 @@ class Line(torch.nn.Module):
 def walk(values_at: dict[int, list], folder: Path, every: int, patience: int = 0):
     """Train Line for 6 steps of plain descent; dev's values at each step are those given.
 
-    They are of one measure, or a list for each of two.
+    They are of one measure, or a list for each of two; the first half of the queries is a group.
     """
     line = Line()
 
@@ -51,8 +53,9 @@ def walk(values_at: dict[int, list], folder: Path, every: int, patience: int = 0
     def loss_of(step: int) -> torch.Tensor:  # against the rate, which falls from 1 to 0
         return line.weight.sum() / ((6 - step) / 6)
 
-    measures = ["RR@10", "R@100"][: len(np.atleast_2d(values_at[0]))]
-    validation = Validation(values, np.array([0, 0, 1, 1]), measures, every, patience)
+    m, Q = np.atleast_2d(values_at[0]).shape
+    groups = np.repeat([0, 1], Q // 2)
+    validation = Validation(values, groups, ["RR@10", "R@100"][:m], every, patience)
     steepest = torch.optim.SGD(line.parameters(), lr=1.0)
     keeper = Checkpoint(folder, 1e9, {})
     train(line, steepest, loss_of, 6, 0, 1, [], keeper, "line", validation)
@@ -88,12 +91,11 @@ def test_a_gain_that_may_be_chance_is_not_taken(tmp_path):
 
 
 def test_a_gain_that_another_measure_pays_for_is_not_taken(tmp_path):
-    # R@100 of the second group: changes -0.5 and -0.1, mean -0.3, one standard error 0.2; then
-    # -0.5 and 0.3, mean -0.1, one standard error 0.4: that may be chance
+    # R@100 of the second group: three of four queries lose, p = 1/8; then two, p = 1/4
     values = {
-        0: [[0.1] * 4, [0.5] * 4],
-        3: [[0.4] * 4, [0.5, 0.5, 0.0, 0.4]],
-        6: [[0.2] * 4, [0.5, 0.5, 0.0, 0.8]],
+        0: [[0.1] * 8, [1.0] * 8],
+        3: [[0.4] * 8, [1.0] * 4 + [0.0, 0.0, 1.0, 0.0]],
+        6: [[0.2] * 8, [1.0] * 4 + [0.0, 0.0, 1.0, 1.0]],
     }
     line, validation = walk(values, tmp_path, every=3)
     assert [at.losses for at in validation.curve] == ["", "R@100", ""]
@@ -103,12 +105,33 @@ def test_a_gain_that_another_measure_pays_for_is_not_taken(tmp_path):
     assert table["losses"].tolist() == ["", "R@100", ""] and table["kept"].tolist() == [0, 0, 1]
 
 
+def test_the_chance_of_a_loss_is_that_of_all_sign_patterns():
+    def by_hand(change: list[float]) -> float:
+        sums = [np.dot(signs, change) for signs in product([-1, 1], repeat=len(change))]
+        return np.mean([total <= sum(change) + 1e-12 for total in sums])
+
+    for change in [[-1, -1], [-1, -1, -1], [-0.5, 0.2, -0.1], [0.1, -0.4, -0.3, 0.2, -0.1]]:
+        assert chance_of_loss(np.array([*change, 0, 0])) == pytest.approx(by_hand(change))
+    assert chance_of_loss(np.array([-1.0])) == 0.5  # of one query either sign is as probable
+    assert chance_of_loss(np.array([1.0, -0.5])) == chance_of_loss(np.zeros(3)) == 1
+
+
+def test_the_chance_of_a_loss_of_many_queries_is_that_of_the_t_test():
+    change = np.random.default_rng(3).normal(0, 1, 500)
+    change += -0.05 - change.mean()
+    expected = ttest_1samp(change, 0, alternative="less").pvalue
+    assert 0.05 < expected < 0.3
+    assert chance_of_loss(change) == pytest.approx(expected, abs=0.03)
+
+
 def test_a_group_may_be_level_where_all_queries_gain(tmp_path):
-    # first group +0.3 each; second: -0.015 and +0.005, mean -0.005, one standard error 0.01
-    values = {0: [0.1] * 4, 3: [0.4, 0.4, 0.085, 0.105], 6: [0.4, 0.4, 0.04, 0.05]}
-    groups = np.array([0, 0, 1, 1])
-    assert losses(np.array([[0.3, 0.3, -0.015, 0.005]]), groups, ["RR@10"]) == []
-    assert losses(np.array([[0.3, 0.3, -0.06, -0.05]]), groups, ["RR@10"]) == ["RR@10"]
+    # second group: -0.01 in the mean, as often by chance; then each of four loses
+    level, lost = [-0.03, 0.01, -0.03, 0.01], [-0.06, -0.05, -0.06, -0.05]
+    groups = np.repeat([0, 1], 4)
+    assert losses(np.array([[0.3] * 4 + level]), groups, ["RR@10"]) == []
+    assert losses(np.array([[0.3] * 4 + lost]), groups, ["RR@10"]) == ["RR@10"]
+    values = {0: [0.1] * 8, 3: [0.4] * 4 + [0.1 + c for c in level]}
+    values[6] = [0.4] * 4 + [0.1 + c for c in lost]
     line, validation = walk(values, tmp_path, every=3)
     assert line.weight.item() == pytest.approx(-3) and validation.curve[1].gain < 0
 
