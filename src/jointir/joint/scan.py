@@ -63,7 +63,8 @@ class Scan:
         return scores, rows
 
 
-@numba.njit(nogil=True)
+# cached: to compile takes 2 s, and each training is a process of its own
+@numba.njit(nogil=True, cache=True)
 def _scan(
     codes: np.ndarray,
     begin: int,
@@ -116,7 +117,7 @@ def _scan(
     return found, end
 
 
-@numba.njit(nogil=True)
+@numba.njit(nogil=True, cache=True)
 def _settle(
     pairs: np.ndarray, codes: np.ndarray, tables: np.ndarray, scores: np.ndarray, rows: np.ndarray
 ) -> None:
@@ -129,7 +130,7 @@ def _settle(
             _replace_worst(scores[query], rows[query], score, row)
 
 
-@numba.njit(nogil=True)
+@numba.njit(nogil=True, cache=True)
 def _replace_worst(scores: np.ndarray, rows: np.ndarray, score: float, row: int) -> None:
     """Put a row in the place of a heap's worst: the last row of those with the lowest score."""
     at, child = 0, 1
@@ -143,7 +144,7 @@ def _replace_worst(scores: np.ndarray, rows: np.ndarray, score: float, row: int)
     scores[at], rows[at] = score, row
 
 
-@numba.njit(nogil=True)
+@numba.njit(nogil=True, cache=True)
 def _worse(scores: np.ndarray, rows: np.ndarray, one: int, other: int) -> bool:
     """Tell whether one entry of a heap has a lower score than another, or is a later row."""
     if scores[one] == scores[other]:
