@@ -108,7 +108,7 @@ def test_sizes_by_hand(size_table):
 
 def test_figure4_table(tmp_path, make, size_table):
     lines = make(size_table).splitlines()
-    assert lines[0] == "### toy, test"
+    assert lines[0] == "### toy, test (9 queries)"
     assert lines[4:8] == [
         "| JPQ | M=2 | 2 | 0.400 [0.350, 0.450] | 0.800 | 80.0% | 5.0\u00d7 | worse (R@100) |",
         "| OPQ | M=2 | 2 | 0.300 [0.250, 0.350]\\*\\* | 0.850† | 60.0% |  |  |",

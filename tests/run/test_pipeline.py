@@ -201,11 +201,11 @@ def test_nothing_is_left_to_do(folder):
     [
         (
             {"sweep": {"M": [7]}},
-            "M: 7 does not divide the dimension 384. Choose one of [1, 2, 3, 4",
+            "sweep.M: 7 does not divide the dimension 384. Choose one of [1, 2, 3, 4",
         ),
         (
             {"systems": {"itq-lsh": {"M": [64]}}},
-            "itq-lsh: 512 bits, 384 dimensions. Leave out M above D / 8",
+            "itq-lsh, systems.itq-lsh.M: 512 bits, 384 dimensions. Leave out M above D / 8",
         ),
         (
             {"systems": {"opq": {"sample": 300}}},

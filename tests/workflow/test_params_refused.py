@@ -92,6 +92,8 @@ MINE = {"figure4": {"datasets": ["mine"]}, "asi": {"dataset": "mine"}}
          f"datasets.mine.folder: 'data/mine' is in {ROOT}/data/mine, which this pipeline writes."),
         ({"datasets": {"mine": {"kind": "beir", "folder": "no/such"}}} | MINE,
          "datasets.mine.folder: there is no folder 'no/such'. Correct it"),
+        ({"datasets": {"mine": {"kind": "beir", "folder": "tests"}}} | MINE,
+         "datasets.mine.folder: 'tests' holds no corpus.jsonl. Name a BEIR folder"),
         ({"encoder": {"checkpoint": "~no-such-user/x"}}, "encoder.checkpoint: there is no home"),
         ({"expand": {"checkpoint": "/no/such"}}, "expand.checkpoint: there is no folder '/no/su"),
         (of("bm25", expansion="t5"), "systems.bm25.expansion: 't5' is not one of ['none', 'doc2qu"),

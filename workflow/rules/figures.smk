@@ -155,8 +155,8 @@ def all_divided(wildcards):
             try:
                 check_width(method or system, int(M), D)
             except InputError as e:
-                where, found, remedy = e.parts
-                refuse(f"{system}, {where}", found, remedy)
+                _, found, remedy = e.parts
+                refuse(f"{system}, {widths_from(system)}", found, remedy)
     return []
 
 

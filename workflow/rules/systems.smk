@@ -16,6 +16,11 @@ def widths(system):
     return entry(system).get("M") or config["sweep"]["M"]
 
 
+def widths_from(system):
+    """Return the parameter that an index has its M from."""
+    return f"systems.{SYSTEMS.origin(system, 'M')}.M" if "M" in entry(system) else "sweep.M"
+
+
 def seeds_at(system, M):
     """Return the seeds that an index is trained with at one M; none where it has one seed alone."""
     seeds = entry(system).get("seeds", [])
@@ -98,9 +103,9 @@ def swept(option):
     An input function: it is asked where the report is wanted, before anything is run.
     """
     M, trained = config[option]["M"], widths("jpq")
-    where = "systems.jpq.M" if "M" in entry("jpq") else "sweep.M"
     if M not in trained:
-        refuse(f"{option}.M", f"{M} is not in {where}", f"Choose of {trained}, or add it there")
+        found = f"{M} is not in {widths_from('jpq')}"
+        refuse(f"{option}.M", found, f"Choose of {trained}, or add it there")
     return []
 
 

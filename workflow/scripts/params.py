@@ -241,6 +241,15 @@ def _complete_paths(where: str, dataset: dict, config: dict) -> None:
         if not (path.is_dir() if key in FOLDERS else path.is_file()):
             raise InputError(f"{where}.{key}", f"there is no {kind} {str(path)!r}", "Correct it")
         dataset[key] = str(path)
+        if key == "folder":
+            _check_beir(f"{where}.{key}", path)
+
+
+def _check_beir(where: str, folder: Path) -> None:
+    """Refuse a folder that is no BEIR collection before the stage deletes what it made before."""
+    for name in ("corpus.jsonl", "queries.jsonl"):
+        if not any((folder / f"{name}{packed}").is_file() for packed in ("", ".gz")):
+            raise InputError(where, f"{str(folder)!r} holds no {name}", "Name a BEIR folder")
 
 
 def _check_groups(where: str, dataset: dict) -> None:

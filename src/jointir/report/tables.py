@@ -122,17 +122,16 @@ def verdict_text(found: Verdict) -> str:
     return f"{word} ({', '.join(found.worse)})" if found.word == WORSE else word
 
 
-def read_pays(groups: Path, systems: list[str]) -> dict[tuple[str, str, float], str]:
+def pays_on_test(
+    groups: pd.DataFrame, systems: list[str]
+) -> dict[tuple[str, str, float], str]:
     """Return whether systems pay on test, by (dataset, system, bytes a document), over all queries.
 
-    Raises:
-        InputError: groups.csv has other columns, or a group that its grouping does not have.
+    groups: the rows of groups.csv of all queries of test.
     """
-    rows = read_groups(groups)
-    rows = rows[rows["split"].eq("test") & rows["grouping"].eq(ALL)]
     return {
         (str(dataset), system, size): verdict_text(found)
-        for dataset, own in rows.groupby("dataset")
+        for dataset, own in groups.groupby("dataset")
         for system in systems
         for size, found in verdicts(own, system).items()
     }
@@ -142,10 +141,11 @@ def page(
     rows: pd.DataFrame,
     compressions: dict[tuple[str, str, str], str],
     pays: dict[tuple[str, str, float], str],
+    queries: int,
 ) -> Page:
     """Return the table of one dataset's test rows: those of `final_rows`, with their `mark`.
 
-    compressions: of `read_sizes`. pays: of `read_pays`.
+    compressions: of `read_sizes`. pays: of `pays_on_test`. queries: how many test has.
     """
     measures = measures_of(rows)
     rows = rows.sort_values(
@@ -161,7 +161,7 @@ def page(
         compression = compressions.get((dataset, system, setting), "")
         told = pays.get((dataset, system, size), "")
         lines.append(_cells(run, measures, brute, compression, told))
-    return Page(f"### {rows['dataset'].iloc[0]}, test", titles, lines)
+    return Page(f"### {rows['dataset'].iloc[0]}, test ({queries:,} queries)", titles, lines)
 
 
 @report(
@@ -188,10 +188,14 @@ def figure4_table(
         InputError: results have other columns, or no test split; another table is damaged; or there
             is no such text.
     """
-    compressions, told = read_sizes(sizes), read_pays(groups, system or [])
-    rows = final_rows(read_results(results))
+    compressions, rows = read_sizes(sizes), final_rows(read_results(results))
     rows = rows.assign(mark=marks(rows, comparisons))
-    pages = [page(own, compressions, told) for _, own in rows.groupby("dataset")]
+    judged = read_groups(groups)
+    judged = judged[judged["split"].eq("test") & judged["grouping"].eq(ALL)]
+    told, queries = pays_on_test(judged, system or []), judged.groupby("dataset")["n_queries"].max()
+    if lacking := sorted(set(rows["dataset"]) - set(queries.index)):
+        raise InputError(groups, f"has no row of {lacking[0]}", "Run the stage `groups` anew")
+    pages = [page(own, compressions, told, queries[d]) for d, own in rows.groupby("dataset")]
     notes = [LEGEND, read_text(pays).rstrip()]
     write_lines([*(line for one in pages for line in one.lines()), "\n\n".join(notes)], out)
 
