@@ -53,7 +53,7 @@ rule embed_documents:
         facts=temp("data/{dataset}/{encoder}/shards/{shard}.json"),
     log:
         "logs/{dataset}/{encoder}/embed-{shard}.log",
-    priority: 10  # trainings wait for them
+    priority: 25  # before the train queries: all else waits for these, and a core would, too
     threads: threads_each(config["embed"]["shards"])
     resources:
         mem_mb=4000,
