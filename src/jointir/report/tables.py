@@ -122,9 +122,7 @@ def verdict_text(found: Verdict) -> str:
     return f"{word} ({', '.join(found.worse)})" if found.word == WORSE else word
 
 
-def pays_on_test(
-    groups: pd.DataFrame, systems: list[str]
-) -> dict[tuple[str, str, float], str]:
+def pays_on_test(groups: pd.DataFrame, systems: list[str]) -> dict[tuple[str, str, float], str]:
     """Return whether systems pay on test, by (dataset, system, bytes a document), over all queries.
 
     groups: the rows of groups.csv of all queries of test.
