@@ -136,6 +136,19 @@ def test_a_group_may_be_level_where_all_queries_gain(tmp_path):
     assert line.weight.item() == pytest.approx(-3) and validation.curve[1].gain < 0
 
 
+def test_what_a_group_seems_to_lose_is_less_than_what_is_surely_gained(tmp_path):
+    # second group: two queries of four lose, which may be chance (p = 1/4); both groups gain surely
+    less, more = [-0.04, 0.0, -0.04, 0.0], [-0.5, 0.0, -0.5, 0.0]
+    values = {0: [0.5] * 8}
+    values |= {at: [0.9] * 4 + [0.5 + c for c in own] for at, own in [(3, less), (6, more)]}
+    line, validation = walk(values, tmp_path, every=3)
+    changes = [np.array([0.4] * 4 + own) for own in (less, more)]
+    bounds = [lower_bound(change) + change[4:].mean() for change in changes]
+    assert [at.bound for at in validation.curve[1:]] == pytest.approx(bounds)
+    assert [at.losses for at in validation.curve] == ["", "", ""]
+    assert bounds[0] > 0 > bounds[1] and line.weight.item() == pytest.approx(-3)
+
+
 def test_the_start_is_a_candidate_and_the_first_of_equals_is_kept(tmp_path):
     worse = {0: [0.5] * 4, 3: [0.4] * 4, 6: [0.5] * 4}
     line, validation = walk(worse, tmp_path, every=3)

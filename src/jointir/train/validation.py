@@ -41,13 +41,13 @@ class Validation:
 
     values: returns float[m, Q], dev's queries in m measures, with the module as it is. measures:
     their names, the main one first. groups: int[Q], the group of each query. The gain of a step
-    is the least of the groups' mean gains over step 0 in the main measure. Of the steps whose
-    mean gain over all queries is above 0 with a one-sided confidence of 95% (`bound`), and that
-    lose in no measure and group (`losses`), the one of the highest gain is kept; where there is
-    none, the start is: a gain that may be chance is not taken, for on new queries it may be a
-    loss. The gain that is kept may be below 0 by less than counts as a loss: few queries can
-    hardly show a gain. every: steps between two measurements; the last step is measured, too.
-    patience: measurements without a new best after which training stops; 0: never.
+    is the least of the groups' mean gains over step 0 in the main measure. `bound` is the one-sided
+    95% bound of the mean gain over all queries, lowered by what a group seems to lose: few queries
+    can hardly show a gain, so that a gain below 0 is taken, but not for less than it costs. Of the
+    steps whose bound is above 0, and that lose in no measure and group (`losses`), the one of the
+    highest gain is kept; where there is none, the start is: a gain that may be chance is not taken,
+    for on new queries it may be a loss. every: steps between two measurements; the last step is
+    measured, too. patience: measurements without a new best after which training stops; 0: never.
     """
 
     values: Callable[[], np.ndarray]
@@ -75,7 +75,7 @@ class Validation:
         change = values - self.start
         gain = min(change[0, self.groups == g].mean() for g in np.unique(self.groups))
         lost = losses(change, self.groups, self.measures)
-        bound = lower_bound(change[0])
+        bound = lower_bound(change[0]) + min(0.0, float(gain))
         self.curve.append(Look(step, float(values[0].mean()), float(gain), bound, " ".join(lost)))
         if self._kept() == len(self.curve) - 1:
             self.best = {n: p.detach().clone() for n, p in _learned(module)}
