@@ -55,6 +55,8 @@ def test_every_preset_is_valid(params, preset):
     ids=str,
 )
 def test_dev_may_be_a_part_of_train(params, dataset, tmp_path):
+    for name in ("corpus.jsonl", "queries.jsonl"):
+        (tmp_path / name).touch()
     here = {"folder": str(tmp_path)} if "folder" in dataset else {}
     mine = {"datasets": {"mine": dataset | here}, "figure4": {"datasets": ["mine"]}}
     prepare(merge(params, mine), SCHEMA)
