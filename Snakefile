@@ -11,11 +11,6 @@ configfile: "params/vectors.yaml"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/systems.smk"
-include: "workflow/rules/options.smk"
-include: "workflow/rules/figures.smk"
-include: "workflow/rules/trainings.smk"
-include: "workflow/rules/tables.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/encode.smk"
 include: "workflow/rules/expand.smk"
@@ -32,11 +27,14 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/stages.smk"
 
 
+from workflow.plan.stages import wanted_reports
+from workflow.scripts.defaults import complete
+
 complete(workflow)
 
 
 rule all:
     default_target: True
     input:
-        [STAGES[stage].targets() for stage in REPORTS],
+        [STAGES[stage].targets() for stage in wanted_reports()],
     localrule: True

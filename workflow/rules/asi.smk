@@ -1,3 +1,19 @@
+from workflow.plan import given
+from workflow.plan.datasets import source_files
+from workflow.plan.trainings import (
+    BASELINE,
+    RANKED,
+    RESCORED,
+    TRAINED,
+    VARIANTS,
+    dense_encoders,
+    each_training,
+    of_baselines,
+    of_rescored,
+    vocabularies,
+)
+from workflow.scripts.shell import repeat
+
 # What the tables and figures of ASI++ read, of what was trained: see `asi.systems`.
 
 
@@ -31,7 +47,7 @@ rule asi_results:
                 repeat("meta", input.meta),
                 repeat("per-query", input.values),
                 repeat("baseline", input.baselines),
-                repeat("baseline-meta", [m for m in input.baseline_meta for _ in SPLITS]),
+                repeat("baseline-meta", [m for m in input.baseline_meta for _ in given.SPLITS]),
             ]
         ),
         encoders=lambda w: repeat("encoder", map("=".join, dense_encoders().items())),

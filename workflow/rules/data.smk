@@ -1,3 +1,15 @@
+from workflow.plan import given
+from workflow.plan.datasets import (
+    collection_contents,
+    collection_options,
+    collection_source,
+    dataset,
+    download,
+    source_files,
+)
+from workflow.scripts.inputs import contents
+
+
 rule download:
     input:
         code=lambda w: source_files(download(w)["code"]),
@@ -34,7 +46,7 @@ rule corpus:
     log:
         "logs/{dataset}/corpus.log",
     wildcard_constraints:
-        dataset=OF_TEXT,
+        dataset=given.of_text,
     localrule: True  # ir_datasets downloads
     threads: 2
     resources:

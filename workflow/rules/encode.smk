@@ -1,3 +1,11 @@
+from workflow.plan import given
+from workflow.plan.datasets import local_encoder, source_files, threads_each
+from workflow.plan.figures import all_divided, all_settings
+from workflow.plan.trained import embedding
+from workflow.scripts.inputs import contents, encoder_files
+from workflow.scripts.shell import options, repeat
+
+
 rule checkpoint:
     input:
         code=source_files("encode.encoder"),
@@ -7,7 +15,7 @@ rule checkpoint:
     log:
         "logs/{dataset}/checkpoint.log",
     wildcard_constraints:
-        dataset=OF_TEXT,
+        dataset=given.of_text,
     localrule: True  # hub ids are downloaded
     resources:
         mem_mb=2000,
@@ -30,7 +38,7 @@ rule fits:
     log:
         "logs/{dataset}/fits-{figure}.log",
     wildcard_constraints:
-        dataset=OF_TEXT,
+        dataset=given.of_text,
     priority: 20  # before anything that takes long
     localrule: True  # seconds
     resources:
@@ -86,7 +94,7 @@ rule gather:
     log:
         "logs/{dataset}/{encoder}/gather.log",
     wildcard_constraints:
-        dataset=OF_TEXT,
+        dataset=given.of_text,
     resources:
         mem_mb=2000,
         runtime=60,
@@ -107,12 +115,12 @@ rule embed_queries:
     log:
         "logs/{dataset}/{encoder}/queries.log",
     wildcard_constraints:
-        dataset=OF_TEXT,
+        dataset=given.of_text,
     resources:
         mem_mb=3000,
         runtime=60,
     params:
-        embed=embedding(SPLITS),
+        embed=embedding(given.SPLITS),
     shell:
         "jointir embed --collection {input.collection} --encoder {input.model}"
         " --out {output.queries} --kind query {params.embed} 2>&1 | tee {log}"

@@ -1,3 +1,10 @@
+from workflow.plan import given
+from workflow.plan.datasets import seq2seq_files, source_files
+from workflow.plan.trainings import GENERATED, generated_by, generator
+from workflow.scripts.inputs import contents
+from workflow.scripts.scheduling import memory
+from workflow.scripts.shell import options
+
 # Document expansion: queries that a generator writes for each document. BM25 and the generative models
 # read them where their `expansion` says so.
 
@@ -13,7 +20,7 @@ rule doc2query:
     log:
         "logs/{dataset}/doc2query.log",
     wildcard_constraints:
-        dataset=OF_TEXT,
+        dataset=given.of_text,
     priority: 10  # trainings wait for it
     threads: 2
     resources:
@@ -50,7 +57,7 @@ rule expand:
     log:
         "logs/{dataset}/expand.log",
     wildcard_constraints:
-        dataset=OF_TEXT,
+        dataset=given.of_text,
     priority: 10
     threads: 2
     resources:

@@ -1,3 +1,23 @@
+from workflow.plan import given
+from workflow.plan.datasets import source_files, threads_each
+from workflow.plan.settings import entry
+from workflow.plan.trainings import (
+    TRAINED,
+    VARIANTS,
+    expansion,
+    fitting,
+    fixed_shape,
+    has_given_ids,
+    of_kinds,
+    own_docs,
+    start,
+    training_options,
+)
+from workflow.scripts.scheduling import memory
+from workflow.scripts.shell import any_of, options, repeat
+from workflow.scripts.variants import LEARNED, batched, mixed, shaped, taught
+
+
 rule asi:
     input:
         code=source_files("generative.asi"),
@@ -12,7 +32,7 @@ rule asi:
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}.log",
     wildcard_constraints:
-        variant=any_of(v for v in VARIANTS if not given(v)),
+        variant=any_of(v for v in VARIANTS if not has_given_ids(v)),
     priority: 5
     threads: threads_each(2)
     resources:
@@ -39,7 +59,7 @@ rule assign_ids:
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}-ids.log",
     wildcard_constraints:
-        variant=any_of(v for v in VARIANTS if not given(v)),
+        variant=any_of(v for v in VARIANTS if not has_given_ids(v)),
     threads: threads_each(2)
     resources:
         mem_mb=memory(4000, collection=5),
@@ -64,7 +84,7 @@ rule fixed_ids:
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}-ids.log",
     wildcard_constraints:
-        variant=any_of(v for v in VARIANTS if given(v) and v not in of_kinds(*LEARNED)),
+        variant=any_of(v for v in VARIANTS if has_given_ids(v) and v not in of_kinds(*LEARNED)),
     resources:
         mem_mb=memory(4000, docs=4),
         runtime=60,
@@ -157,7 +177,7 @@ rule generate:
         docs=own_docs,
     output:
         answers=f"{TRAINED}/answers.parquet",
-        runs=expand(f"{TRAINED}/hybrid/{{split}}.trec.gz", split=SPLITS, allow_missing=True),
+        runs=expand(f"{TRAINED}/hybrid/{{split}}.trec.gz", split=given.SPLITS, allow_missing=True),
         meta=f"{TRAINED}/meta.json",
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}-generate.log",
@@ -182,14 +202,14 @@ rule seal_search:
         model="data/{dataset}/{system}/model",
         docs=lambda w: f"data/{w.dataset}/{entry(w.system)['start']}/docs.npy",
     output:
-        runs=expand("data/{{dataset}}/runs/{{system}}/flat/{split}.trec.gz", split=SPLITS),
+        runs=expand("data/{{dataset}}/runs/{{system}}/flat/{split}.trec.gz", split=given.SPLITS),
         meta="data/{dataset}/runs/{system}/flat/meta.json",
-        hybrid=expand("data/{{dataset}}/runs/{{system}}/hybrid/{split}.trec.gz", split=SPLITS),
+        hybrid=expand("data/{{dataset}}/runs/{{system}}/hybrid/{split}.trec.gz", split=given.SPLITS),
         hybrid_meta="data/{dataset}/runs/{system}/hybrid/meta.json",
     log:
         "logs/{dataset}/{system}-search.log",
     wildcard_constraints:
-        system=any_of(SYSTEMS.of_method("seal")),
+        system=any_of(given.systems.of_method("seal")),
     threads: threads_each(2)
     resources:
         mem_mb=memory(4000, collection=20, docs=1),

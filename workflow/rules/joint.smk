@@ -1,3 +1,22 @@
+from jointir.methods import known
+from jointir.methods.facts import Form
+from workflow.plan import given
+from workflow.plan.datasets import measured, source_files, threads_each, validation
+from workflow.plan.settings import entry, module_of, rule_name, swept, widths
+from workflow.plan.trained import (
+    LAUNCH,
+    candidates,
+    embedded,
+    embedding,
+    joint_options,
+    middle,
+    start_of,
+    tune_options,
+    tuned,
+)
+from workflow.scripts.scheduling import memory
+from workflow.scripts.shell import any_of, repeat
+
 # Indexes that are trained together with the query encoder; `tune`, which chooses settings for JPQ, and
 # `negatives`, of which figure 3 shows how many JPQ shares with brute force.
 # Included after all other rules: a method's name may be none of theirs.
@@ -85,8 +104,8 @@ for _method in known.trained(Form.INDEX):
         log:
             "logs/{dataset}/{system}/{setting}.log",
         wildcard_constraints:
-            dataset=OF_TEXT,
-            system=any_of(SYSTEMS.of_method(_method)),
+            dataset=given.of_text,
+            system=any_of(given.systems.of_method(_method)),
             setting=r"M\d+(-seed\d+)?",
         priority: 10  # the longest jobs first, or the last of them runs alone
         threads: 1
@@ -101,7 +120,7 @@ for _method in known.trained(Form.INDEX):
                 repeat(name, input[name]) for name in ("docs", "teacher", "tuned")
             ),
             validation=validation,
-            embed=embedding(SPLITS),
+            embed=embedding(given.SPLITS),
             scratch="data/{dataset}/scratch/{system}-{setting}",
         shell:
             LAUNCH + "jointir {params.method}"

@@ -1,3 +1,33 @@
+from pathlib import Path
+
+from workflow.plan import given
+from workflow.plan.datasets import (
+    PACKAGES,
+    each_dataset,
+    measure_options,
+    measures_of,
+    model_files,
+    source_files,
+    threads_each,
+)
+from workflow.plan.figures import each_system, of_texts, trained_from
+from workflow.plan.searched import index_of, library, seed_of, shown_setting, value
+from workflow.plan.settings import entry, swept
+from workflow.plan.tables import (
+    COMPARISONS,
+    MEASURED,
+    RESULTS,
+    compared,
+    of_figure,
+    of_table,
+    of_tables,
+)
+from workflow.plan.trainings import expansion
+from workflow.scripts.inputs import contents
+from workflow.scripts.scheduling import memory
+from workflow.scripts.shell import any_of, options, repeat
+
+
 rule retrieve:
     input:
         code=lambda w: source_files("measure.retrieve", *library(w.system)),
@@ -6,12 +36,14 @@ rule retrieve:
         queries=lambda w: index_of(w)[1],
         facts=lambda w: index_of(w)[1].replace(".npy", ".json"),
     output:
-        runs=expand("data/{{dataset}}/runs/{{system}}/{{setting}}/{split}.trec.gz", split=SPLITS),
+        runs=expand(
+            "data/{{dataset}}/runs/{{system}}/{{setting}}/{split}.trec.gz", split=given.SPLITS
+        ),
         meta="data/{dataset}/runs/{system}/{setting}/meta.json",
     log:
         "logs/{dataset}/{system}/{setting}-retrieve.log",
     wildcard_constraints:
-        system=any_of(SEARCHED),
+        system=any_of(given.searched),
     resources:
         mem_mb=memory(4000, index=1.5),
         runtime=120,
@@ -35,12 +67,12 @@ rule bm25:
         collection="data/{dataset}/collection",
         generated=lambda w: expansion(w.system),
     output:
-        runs=expand("data/{{dataset}}/runs/{{system}}/flat/{split}.trec.gz", split=SPLITS),
+        runs=expand("data/{{dataset}}/runs/{{system}}/flat/{split}.trec.gz", split=given.SPLITS),
         meta="data/{dataset}/runs/{system}/flat/meta.json",
     log:
         "logs/{dataset}/{system}.log",
     wildcard_constraints:
-        system=any_of(SYSTEMS.of_method("bm25")),
+        system=any_of(given.systems.of_method("bm25")),
     resources:
         mem_mb=memory(4000, collection=10),
         runtime=60,
@@ -62,12 +94,12 @@ rule splade:
         collection="data/{dataset}/collection",
         weights=lambda w: model_files(entry(w.system)["checkpoint"]),
     output:
-        runs=expand("data/{{dataset}}/runs/{{system}}/flat/{split}.trec.gz", split=SPLITS),
+        runs=expand("data/{{dataset}}/runs/{{system}}/flat/{split}.trec.gz", split=given.SPLITS),
         meta="data/{dataset}/runs/{system}/flat/meta.json",
     log:
         "logs/{dataset}/{system}.log",
     wildcard_constraints:
-        system=any_of(SYSTEMS.of_method("splade")),
+        system=any_of(given.systems.of_method("splade")),
     threads: threads_each(2)
     resources:
         gpu=0,
@@ -89,9 +121,11 @@ rule measure:
     input:
         code=source_files("measure.effectiveness"),
         collection="data/{dataset}/collection",
-        runs=expand("data/{{dataset}}/runs/{{system}}/{{setting}}/{split}.trec.gz", split=SPLITS),
+        runs=expand(
+            "data/{{dataset}}/runs/{{system}}/{{setting}}/{split}.trec.gz", split=given.SPLITS
+        ),
     output:
-        values=expand(MEASURED, split=SPLITS, allow_missing=True),
+        values=expand(MEASURED, split=given.SPLITS, allow_missing=True),
     log:
         "logs/{dataset}/{system}/{setting}-measure.log",
     localrule: True  # seconds
@@ -114,11 +148,11 @@ rule measure:
 rule results:
     input:
         code=source_files("measure.results"),
-        values=lambda w: expand(of_table(MEASURED, w.table), split=SPLITS),
+        values=lambda w: expand(of_table(MEASURED, w.table), split=given.SPLITS),
         meta=lambda w: of_table(rules.retrieve.output.meta, w.table),
         fits=lambda w: each_dataset(
             f"data/{{dataset}}/fits/{RESULTS[w.table]}.json",
-            among=DATASETS if w.table == "results" else TEXTS,
+            among=given.datasets if w.table == "results" else given.texts,
         ),
         texts=lambda w: [] if w.table == "results" else of_texts(w),
     output:
@@ -137,7 +171,7 @@ rule results:
     params:
         **config["results"],
         values=lambda w, input: repeat("per-query", input.values),
-        meta=lambda w, input: repeat("meta", [m for m in input.meta for _ in SPLITS]),
+        meta=lambda w, input: repeat("meta", [m for m in input.meta for _ in given.SPLITS]),
     shell:
         "jointir results {params.values} {params.meta} --out {output.table}"
         " --samples {params.samples} --seed {params.seed} 2>&1 | tee {log}"
@@ -184,7 +218,7 @@ rule comparisons:
 rule groups:
     input:
         code=source_files("measure.groups"),
-        values=expand(each_system(MEASURED), split=SPLITS),
+        values=expand(each_system(MEASURED), split=given.SPLITS),
         meta=each_system(rules.retrieve.output.meta),
         collection=each_dataset("data/{dataset}/collection"),
         packages=list(PACKAGES.values()),
@@ -202,7 +236,7 @@ rule groups:
         values=rules.results.params.values,
         meta=rules.results.params.meta,
         collection=lambda w, input: repeat(
-            "collection", map("=".join, zip(DATASETS, input.collection, strict=True))
+            "collection", map("=".join, zip(given.datasets, input.collection, strict=True))
         ),
         packages=repeat("packages", map("=".join, PACKAGES.items())),
         starts=lambda w: repeat("start", map("=".join, trained_from().items())),

@@ -1,20 +1,27 @@
+from workflow.plan import given
+from workflow.plan.datasets import source_files
+from workflow.plan.settings import fit_settings, module_of
+from workflow.scripts.scheduling import memory
+from workflow.scripts.shell import any_of, options
+
+
 rule build:
     input:
-        code=lambda w: source_files("search.build", module_of(SYSTEMS.methods[w.system])),
+        code=lambda w: source_files("search.build", module_of(given.systems.methods[w.system])),
         docs="data/{dataset}/star/docs.npy",
     output:
         index="data/{dataset}/systems/{system}/M{M}/index.faiss",
     log:
         "logs/{dataset}/{system}/M{M}-build.log",
     wildcard_constraints:
-        system=any_of(BUILT),
+        system=any_of(given.built),
     priority: 5  # jpq waits for opq
     threads: 1
     resources:
         mem_mb=memory(3000, docs=0.1),
         runtime=240,
     params:
-        method=lambda w: SYSTEMS.methods[w.system],
+        method=lambda w: given.systems.methods[w.system],
         settings=lambda w: options(fit_settings(w.system)),
     shell:
         "jointir {params.method} --docs {input.docs} --out {output.index} --M {wildcards.M}"

@@ -1,3 +1,20 @@
+from jointir.methods import known
+from jointir.methods.facts import Form
+from workflow.plan import given
+from workflow.plan.datasets import source_files, threads_each
+from workflow.plan.figures import checked_before
+from workflow.plan.settings import entry, module_of, rule_name
+from workflow.plan.trained import (
+    LAUNCH,
+    encoder_options,
+    encoder_paths,
+    encoder_validation,
+    read_by_encoder,
+    start_of_encoder,
+)
+from workflow.scripts.scheduling import memory
+from workflow.scripts.shell import any_of, repeat
+
 # Encoders that are trained, STAR among them, and ColBERT's search. BM25 is in measure.smk.
 # Included after all other rules: a method's name may be none of theirs.
 
@@ -8,12 +25,12 @@ rule late_search:
         collection="data/{dataset}/collection",
         model="data/{dataset}/{system}/model",
     output:
-        runs=expand("data/{{dataset}}/runs/{{system}}/flat/{split}.trec.gz", split=SPLITS),
+        runs=expand("data/{{dataset}}/runs/{{system}}/flat/{split}.trec.gz", split=given.SPLITS),
         meta="data/{dataset}/runs/{system}/flat/meta.json",
     log:
         "logs/{dataset}/{system}-search.log",
     wildcard_constraints:
-        system=any_of(SYSTEMS.of_method("colbert")),
+        system=any_of(given.systems.of_method("colbert")),
     priority: 10  # see jpq
     threads: threads_each(2)
     resources:
@@ -50,7 +67,7 @@ for _method in known.trained(Form.ENCODER, Form.RANKER):
         log:
             "logs/{dataset}/{encoder}.log",
         wildcard_constraints:
-            encoder=any_of(SYSTEMS.of_method(_method)),
+            encoder=any_of(given.systems.of_method(_method)),
         priority: 10  # long, and ANCE last of a chain: see jpq
         threads: 2 if _method == "star" else threads_each(2)  # all else waits for STAR
         resources:

@@ -1,3 +1,12 @@
+from jointir.methods.facts import Form
+from workflow.plan import given
+from workflow.plan.datasets import source_files
+from workflow.plan.searched import library, library_options
+from workflow.plan.settings import entry
+from workflow.plan.trained import start_of
+from workflow.scripts.scheduling import memory
+from workflow.scripts.shell import any_of
+
 # Indexes of search that is not exhaustive, or of other libraries: figure 5 and its tables.
 
 
@@ -10,7 +19,7 @@ rule ivf:
     log:
         "logs/{dataset}/{system}/{setting}.log",
     wildcard_constraints:
-        system=any_of(SYSTEMS.of_method("ivf-jpq")),
+        system=any_of(given.systems.of_method("ivf-jpq")),
         setting=r"M\d+",
     resources:
         mem_mb=memory(2000, index=2),
@@ -33,13 +42,13 @@ rule ann_build:
     log:
         "logs/{dataset}/{system}/build.log",
     wildcard_constraints:
-        system=any_of(SYSTEMS.of_form(Form.LIBRARY)),
+        system=any_of(given.systems.of_form(Form.LIBRARY)),
     threads: 1
     resources:
         mem_mb=memory(6000, docs=6),
         runtime=240,
     params:
-        method=lambda w: SYSTEMS.methods[w.system],
+        method=lambda w: given.systems.methods[w.system],
         settings=library_options,
     shell:
         "jointir {params.method} --docs {input.docs} --out {output.index} {params.settings}"

@@ -1,3 +1,11 @@
+from workflow.plan import given
+from workflow.plan.datasets import each_dataset, source_files
+from workflow.plan.figures import of_texts
+from workflow.plan.searched import latency_inputs, latency_options
+from workflow.plan.settings import divided
+from workflow.scripts.scheduling import memory
+from workflow.scripts.shell import repeat
+
 # How fast every system is: figure 5, tables 1 and 2, and the synthetic ladder.
 
 
@@ -18,7 +26,7 @@ rule latency:
     params:
         **config["latency"],
         k=config["retrieve"]["k"],
-        splits=repeat("split", SPLITS),
+        splits=repeat("split", given.SPLITS),
         systems=latency_options,
     shell:
         "jointir latency --collection {input.collection} {params.splits} {params.systems}"
@@ -30,7 +38,7 @@ rule latency:
 rule latencies:
     input:
         code=source_files("measure.speed"),
-        tables=each_dataset(rules.latency.output.table, among=TEXTS),
+        tables=each_dataset(rules.latency.output.table, among=given.texts),
         texts=of_texts,
     output:
         table="reports/tables/latency.csv",

@@ -1,4 +1,12 @@
-# Datasets that are given as vectors (VECTORS): what others embed is what the user brings, and what
+from workflow.plan import given
+from workflow.plan.datasets import source_files, validation, vectors_of, vectors_options
+from workflow.plan.figures import all_settings
+from workflow.plan.trained import start_of
+from workflow.scripts.inputs import contents
+from workflow.scripts.scheduling import memory
+from workflow.scripts.shell import any_of, options, repeat
+
+# Datasets that are given as vectors (given.vectors): what others embed is what the user brings, and what
 # others train with the query encoder is trained alone.
 
 
@@ -15,7 +23,7 @@ rule vectors:
     log:
         "logs/{dataset}/corpus.log",
     wildcard_constraints:
-        dataset=any_of(VECTORS),
+        dataset=any_of(given.vectors),
     threads: 2
     resources:
         mem_mb=memory(3000, queries=3),
@@ -37,7 +45,7 @@ use rule fits as fits_vectors with:
     log:
         "logs/{dataset}/fits-{figure}.log",
     wildcard_constraints:
-        dataset=any_of(VECTORS),
+        dataset=any_of(given.vectors),
         figure="figure4",
     params:
         systems=lambda w: repeat("system", all_settings(w.figure, of_vectors=True)),
@@ -57,8 +65,8 @@ rule distill:
     log:
         "logs/{dataset}/{system}/{setting}.log",
     wildcard_constraints:
-        dataset=any_of(VECTORS),
-        system=any_of(SYSTEMS.of_method("jpq")),
+        dataset=any_of(given.vectors),
+        system=any_of(given.systems.of_method("jpq")),
         setting=r"M\d+",
     priority: 10
     threads: 1

@@ -10,8 +10,8 @@ sync [STAGE]  after dvc checkout or pull, of everything or of a stage and those 
 verify        read every artifact and input again; delete artifacts whose bytes are not what DVC
               hashed, and let DVC read such inputs anew
 
-Snakemake's DAG is the only one written by hand. A DVC stage is made of each key of STAGES in
-workflow/rules/stages.smk; its params are those that the stage's rules and jobs read. DVC tracks
+Snakemake's DAG is the only one written by hand. A DVC stage is made of each of `all_stages` in
+workflow/plan/stages.py; its params are those that the stage's rules and jobs read. DVC tracks
 folders; what is looked at here are the files that jobs make in them.
 """
 

@@ -22,7 +22,10 @@ from jointir.methods.known import facts
 from jointir.search.ann import registry
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from workflow.scripts.reads import Reads, by_job, dotted, recorded  # the Snakefile's own module
+from workflow.plan import given  # these are the Snakefile's own modules
+from workflow.plan.settings import user_folders
+from workflow.plan.stages import models
+from workflow.scripts.reads import Reads, by_job, dotted, recorded
 
 EXTRA = {name for name, own in facts().items() if own.library}  # their library is in the extra
 
@@ -57,21 +60,20 @@ def load(overrides: dict | None = None, targets: Iterable[str] = ("all",)) -> Da
         with contextlib.redirect_stdout(io.StringIO()):  # the one call that builds and runs nothing
             handle.dag(DAGSettings(targets=set(targets), forceall=True)).printd3dag()
         workflow = handle._workflow  # private: the lock file pins snakemake
-        known = workflow.globals
+        stages = workflow.globals["STAGES"]
         wanted = {
-            name: [str(i) for i in workflow.get_rule(f"stage_{name}").input]
-            for name in known["STAGES"]
+            name: [str(i) for i in workflow.get_rule(f"stage_{name}").input] for name in stages
         }
         jobs = [job for job in workflow.dag.jobs if job.output]
-        methods = known["SYSTEMS"].methods
+        methods = given.systems.methods
         optional = {
             o
             for job in jobs
             if methods.get(job.wildcards_dict.get("system")) in EXTRA
             for o in map(str, job.output)
         }
-        says = {name: stage.says for name, stage in known["STAGES"].items()}
-        told = (known["user_folders"](), says, known["models"]())
+        says = {name: stage.says for name, stage in stages.items()}
+        told = (user_folders(), says, models())
         return Dag(assign(wanted, jobs), reads, optional, *told)
 
 
@@ -97,7 +99,7 @@ def assign(targets: dict[str, list[str]], jobs: list) -> dict[str, list]:
                 todo += map(str, job.input)
     if left:
         rules = sorted({job.rule.name for job in left})
-        sys.exit(f"workflow/rules/stages.smk: no stage makes {rules}: add their outputs to STAGES")
+        sys.exit(f"workflow/plan/stages.py: no stage makes {rules}: add their outputs to one")
     return found
 
 

@@ -1,4 +1,4 @@
-"""dvc.yaml, derived from Snakemake's DAG: a stage for each key of STAGES in stages.smk."""
+"""dvc.yaml, derived from Snakemake's DAG: a stage for each of `all_stages` in plan/stages.py."""
 
 import functools
 from pathlib import Path

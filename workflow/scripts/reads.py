@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 Path = tuple[str, ...]  # of keys, from the root of the params
 _told: set[Path] = set()  # by every `Params`, since somebody last took it
+_remembered: list[dict] = []  # what each function that is `remembered` keeps
 
 
 class Params(Mapping):
@@ -55,6 +56,7 @@ def remembered(function: Callable) -> Callable:
     It depends on its arguments and the params alone, and nobody changes what it returns.
     """
     kept: dict[tuple, tuple[object, frozenset[Path]]] = {}
+    _remembered.append(kept)
 
     @wraps(function)
     def asked(*given: object) -> object:
@@ -69,6 +71,12 @@ def remembered(function: Callable) -> Callable:
         return value
 
     return asked
+
+
+def forget() -> None:
+    """Let every function that is `remembered` ask anew: the params are others."""
+    for kept in _remembered:
+        kept.clear()
 
 
 class Lazy(Mapping):

@@ -1,26 +1,47 @@
+"""The systems of each figure, with their settings, and what is refused of them at the start."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+from snakemake.io import ancient
+from snakemake.iocontainers import Wildcards
+from snakemake.logging import logger
+from workflow.plan import given
+from workflow.plan.settings import (
+    ablation_settings,
+    entry,
+    installed,
+    library_settings,
+    refuse,
+    run_settings,
+    widths_from,
+)
+from workflow.plan.trained import as_jpq, own_settings, untuned
+from workflow.scripts.reads import Lazy, remembered
+
+from jointir.basics.errors import InputError
 from jointir.encode.source import dimension, folder_of
+from jointir.methods.facts import Form
 from jointir.search.fits import check_width
 
-# The systems of each figure, with their settings, and what is refused of them at the start.
 
-
-def with_starts(systems):
+def with_starts(systems: Iterable[str]) -> list[str]:
     """Return some systems, and after them what trained indexes among them start from.
 
     A trained index is compared with its start in the tables.
     """
-    starts = [entry(s)["start"] for s in systems if s in JOINT]
+    starts = [entry(s)["start"] for s in systems if s in given.joint]
     return list(dict.fromkeys([*systems, *starts]))
 
 
-def is_timed(system):
+def is_timed(system: str) -> bool:
     """Return whether a system is a way to search of its own.
 
     Brute force with another encoder than STAR's is none, nor is a training with another seed. Codes
     of 4 bits are laid out for FastScan by the training that starts from them: where it starts, the
     file is laid out for training.
     """
-    facts = SYSTEMS.facts(system)
+    facts = given.systems.facts(system)
     if facts.form == Form.EXACT:
         return entry(system)["start"] == "star"
     start_of_4_bits = facts.bits and not facts.trains and entry(system).get("bits") == 4
@@ -30,128 +51,137 @@ def is_timed(system):
 
 
 @remembered
-def needs_text(system):
+def needs_text(system: str) -> bool:
     """Return whether a dataset of vectors cannot have a system.
 
     Its JPQ is trained with the settings of `distill`: it has none whose settings differ from those
     of `jpq`, and no other training.
     """
-    facts, start = SYSTEMS.facts(system), entry(system).get("start")
+    facts, start = given.systems.facts(system), entry(system).get("start")
     if facts.form == Form.EXACT:
         return start != "star"
-    if system in JOINT:
-        return SYSTEMS.methods[system] != "jpq" or bool(own_settings(system) or untuned(system))
-    return facts.needs_text or (start in JOINT and needs_text(start))
+    if system in given.joint:
+        return given.systems.methods[system] != "jpq" or bool(
+            own_settings(system) or untuned(system)
+        )
+    return facts.needs_text or (start in given.joint and needs_text(start))
 
 
 # The systems of each figure, with the names of their settings.
 ABLATION = Lazy(
-    lambda: list(dict.fromkeys(["jpq", *config["figure7"]["systems"], "opq", "brute-force"])),
+    lambda: dict.fromkeys(["jpq", *given.config["figure7"]["systems"], "opq", "brute-force"]),
     ablation_settings,
 )
-FIGURE1 = Lazy(lambda: installed(config["figure1"]["systems"]), run_settings)
+FIGURE1 = Lazy(lambda: installed(given.config["figure1"]["systems"]), run_settings)
 FIGURE4 = Lazy(
-    lambda: list(
-        dict.fromkeys([*with_starts(installed(config["figure4"]["systems"])), "brute-force"])
+    lambda: dict.fromkeys(
+        [*with_starts(installed(given.config["figure4"]["systems"])), "brute-force"]
     ),
     run_settings,
 )
-if VECTORS and workflow.is_main_process:
-    _left_out = ", ".join(s for s in FIGURE4 if needs_text(s))
-    logger.warning(
-        f"{', '.join(VECTORS)}: given as vectors, so {_left_out} and all figures but 4 are left out:"
-        " they need text and an encoder"
-    )
 FIGURE5 = Lazy(
     lambda: [
         *(s for s in FIGURE4 if is_timed(s)),
-        *(s for s in installed(config["figure5"]["systems"]) if s not in FIGURE4),
+        *(s for s in installed(given.config["figure5"]["systems"]) if s not in FIGURE4),
     ],
     run_settings,
 )
+# whose systems are checked, at the start
+CHECKED = {"figure1": FIGURE1, "figure4": FIGURE4, "figure5": FIGURE5, "figure7": ABLATION}
 
 
-def of_texts(wildcards):
+def say_left_out() -> None:
+    """Say what datasets of vectors cannot have."""
+    if given.vectors and given.workflow.is_main_process:
+        left_out = ", ".join(s for s in FIGURE4 if needs_text(s))
+        logger.warning(
+            f"{', '.join(given.vectors)}: given as vectors, so {left_out} and all figures but 4 are"
+            " left out: they need text and an encoder"
+        )
+
+
+def of_texts(wildcards: Wildcards) -> list[str]:
     """Return no file, or refuse a report that a dataset of vectors has no part in."""
-    if not TEXTS:
+    if not given.texts:
         refuse("figure4.datasets", "all are vectors", "Name one with text: this needs an encoder")
     return []
 
 
-def each_system(pattern, systems=FIGURE4, among=DATASETS):
+def each_system(
+    pattern: str,
+    systems: Mapping[str, list[str]] = FIGURE4,
+    among: list[str] | None = None,
+) -> list[str]:
     """Return `pattern` for every dataset, and every system and setting of `systems`, in one order.
 
-    Its wildcard {M} is the number in {setting}; {split} stays. Datasets of vectors have figure 4 alone.
+    Its wildcard {M} is the number in {setting}; {split} stays. Datasets of vectors have figure 4
+    alone. among: datasets, in place of all that are run.
     """
     others = any(systems is own for own in (ABLATION, FIGURE1, FIGURE5))
+    run = given.datasets if among is None else among
     return [
         str(pattern).format(dataset=d, system=s, setting=setting, M=setting[1:], split="{split}")
-        for d in (TEXTS if others else among)
+        for d in (given.texts if others else run)
         for s, settings in systems.items()
-        if d in TEXTS or not needs_text(s)
+        if d in given.texts or not needs_text(s)
         for setting in settings
     ]
 
 
 @remembered
-def curves():
+def curves() -> dict[str, str]:
     """Return {training.csv: "dataset system setting"} of every training of figure 4."""
     found = {}
-    for d in DATASETS:
-        if d in TEXTS:
+    for d in given.datasets:
+        if d in given.texts:
             found[f"data/{d}/star/training.csv"] = f"{d} star"
         for folder, name, systems in (
-            ("{dataset}/{system}", "{dataset} {system}", SYSTEMS.of_form(Form.ENCODER)),
-            ("{dataset}/systems/{system}/{setting}", "{dataset} {system} M={M}", JOINT),
+            ("{dataset}/{system}", "{dataset} {system}", given.systems.of_form(Form.ENCODER)),
+            ("{dataset}/systems/{system}/{setting}", "{dataset} {system} M={M}", given.joint),
         ):
             files = each_system(f"data/{folder}/training.csv", only(systems), [d])
-            found |= zip(files, each_system(name, only(systems), [d]))
+            found |= zip(files, each_system(name, only(systems), [d]), strict=True)
     return found
 
 
-def of_jpq():
-    """Return the systems of figure 4 that are trained as JPQ is: of each it is told whether it pays."""
+def of_jpq() -> list[str]:
+    """Return the systems of figure 4 that are trained as JPQ is: it is told whether they pay."""
     return [s for s in FIGURE4 if as_jpq(s)]
 
 
 @remembered
-def trained_from():
+def trained_from() -> dict[str, str]:
     """Return {system: other} of figure 4: what a training began with, and is compared with.
 
     Brute force with an encoder is compared with brute force over the documents that it began with.
     """
-    exact = {entry(s)["start"]: s for s in FIGURE4 if SYSTEMS.facts(s).form == Form.EXACT}
-    found = {s: entry(s)["start"] for s in FIGURE4 if s in JOINT}
+    form = {s: given.systems.facts(s).form for s in FIGURE4}
+    exact = {entry(s)["start"]: s for s in FIGURE4 if form[s] == Form.EXACT}
+    found = {s: entry(s)["start"] for s in FIGURE4 if s in given.joint}
     for system in FIGURE4:
-        form = SYSTEMS.facts(system).form
-        if form == Form.ENCODER and entry(system).get("start") in exact:
+        if form[system] == Form.ENCODER and entry(system).get("start") in exact:
             found[system] = exact[entry(system)["start"]]
     if "star" in exact and "pretrained" in exact:
         found[exact["star"]] = exact["pretrained"]
     return found
 
 
-def only(names, systems=FIGURE4):
+def only(names: Iterable[str], systems: Mapping[str, list[str]] = FIGURE4) -> dict[str, list[str]]:
     """Return those of `systems` that are among `names`."""
     return {s: systems[s] for s in systems if s in names}
 
 
-# whose systems are checked, at the start
-CHECKED = {"figure1": FIGURE1, "figure4": FIGURE4, "figure5": FIGURE5, "figure7": ABLATION}
-
-
-def all_divided(wildcards):
+def all_divided(wildcards: Wildcards) -> list[str]:
     """Return no file, or refuse a system that does not fit the encoder's dimension.
 
     Before anything is run, where the dimension is known: that of a model of the hub is not.
     """
-    name = config["encoder"]["checkpoint"]
-    D = dimension(folder_of(name))
+    D = dimension(folder_of(given.config["encoder"]["checkpoint"]))
     for told in all_settings(wildcards.figure) if D else []:
-        name, *given = told.split()
+        name, *settings = told.split()
         system, _, method = name.partition(":")
-        M = dict(setting.split("=") for setting in given).get("M")
-        if M and SYSTEMS.facts(system).form == Form.INDEX:
+        M = dict(setting.split("=") for setting in settings).get("M")
+        if M and given.systems.facts(system).form == Form.INDEX:
             try:
                 check_width(method or system, int(M), D)
             except InputError as e:
@@ -160,16 +190,16 @@ def all_divided(wildcards):
     return []
 
 
-def checked_before(wildcards):
+def checked_before(wildcards: Wildcards) -> list[str]:
     """Return the check that STAR waits for: that the data are enough for the systems of figure 4.
 
     It is the first training. Other systems, or a check anew, are no reason to train it again.
     """
-    first = wildcards.encoder == "star" and wildcards.dataset in TEXTS
+    first = wildcards.encoder == "star" and wildcards.dataset in given.texts
     return [ancient(f"data/{wildcards.dataset}/fits/figure4.json")] if first else []
 
 
-def all_settings(figure, of_vectors=False):
+def all_settings(figure: str, of_vectors: bool = False) -> list[str]:
     """Return "NAME:METHOD setting=value ..." of every index of a figure: what it is built with.
 
     The method is left out where it is the name. Of systems that are built alike the first is told.
@@ -179,22 +209,22 @@ def all_settings(figure, of_vectors=False):
         if of_vectors and needs_text(system):
             continue
         for setting in its_settings:
-            method, own = SYSTEMS.methods[system], built_with(system, setting)
-            if SYSTEMS.facts(system).form in (Form.INDEX, Form.LIBRARY):
+            method, own = given.systems.methods[system], built_with(system, setting)
+            if given.systems.facts(system).form in (Form.INDEX, Form.LIBRARY):
                 name = system if system == method else f"{system}:{method}"
                 found.setdefault((method, *own), " ".join([name, *own]))
     return list(found.values())  # settings may differ in how they are searched alone
 
 
-def built_with(system, setting):
+def built_with(system: str, setting: str) -> list[str]:
     """Return "setting=value" of all that decides whether an index can be built."""
     M = re.match(r"M(\d+)", setting)
-    if SYSTEMS.facts(system).form == Form.LIBRARY:
+    if given.systems.facts(system).form == Form.LIBRARY:
         own = {k: v for k, v in library_settings(system).items() if k != "seed"}
     else:  # what is trained or put in lists has the codes of its start
         own = {k: entry(system)[k] for k in ("sample", "bits", "nlist") if k in entry(system)}
         built = system
-        while built not in BUILT and SYSTEMS.facts(built).form == Form.INDEX:
+        while built not in given.built and given.systems.facts(built).form == Form.INDEX:
             built = entry(built)["start"]
             own |= {k: entry(built)[k] for k in ("sample", "bits") if k in entry(built)}
     own = {**own, "M": M[1]} if M else own

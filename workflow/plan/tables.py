@@ -1,7 +1,15 @@
-# Which tables of results and of comparisons there are, and what each holds: rules in measure.smk.
+"""The tables of results and of comparisons, and what each holds: rules in measure.smk."""
 
-# The tables of results, in this order, and the figure of each. A run stands in one table: that of the
-# first figure that shows it. A figure reads every table that holds a run of it.
+from snakemake.io import expand
+from snakemake.iocontainers import InputFiles, Wildcards
+from workflow.plan import given
+from workflow.plan.figures import CHECKED, each_system
+from workflow.scripts.reads import remembered
+from workflow.scripts.shell import repeat
+
+MEASURED = "data/{dataset}/measures/{system}/{setting}/{split}.parquet"
+# The tables of results, in this order, and the figure of each. A run stands in one table: that of
+# the first figure that shows it. A figure reads every table that holds a run of it.
 RESULTS = {
     "results": "figure4",
     "results-speed": "figure5",
@@ -10,15 +18,15 @@ RESULTS = {
 }
 # The tables of comparisons: the figure, the splits, and the families that p is corrected within.
 COMPARISONS = {
-    "comparisons": ("figure4", SPLITS, ["figure4"]),
+    "comparisons": ("figure4", given.SPLITS, ["figure4"]),
     "comparisons-speed": ("figure5", ["test"], ["table1"]),
-    "comparisons-ablation": ("figure7", SPLITS, ["figure7", "steps"]),
+    "comparisons-ablation": ("figure7", given.SPLITS, ["figure7", "steps"]),
     "comparisons-retrievers": ("figure1", ["test"], ["table3", "table5"]),
 }
 
 
 @remembered
-def runs_of(figure):
+def runs_of(figure: str) -> dict[tuple[str, str], str]:
     """Return {(system, setting): table}: the table of results that each run of a figure stands in.
 
     Later figures are not asked, and earlier ones only for the systems of this one: so no table
@@ -32,11 +40,12 @@ def runs_of(figure):
                 if setting in systems[system]:
                     found.setdefault((system, setting), table)
         if other == figure:
-            return found
+            break
+    return found
 
 
 @remembered
-def held(table):
+def held(table: str) -> dict[str, list[str]]:
     """Return {system: settings}: what a table of results holds."""
     found = {}
     for (system, setting), own in runs_of(RESULTS[table]).items():
@@ -45,31 +54,31 @@ def held(table):
     return found
 
 
-def of_table(pattern, table):
+def of_table(pattern: str, table: str) -> list[str]:
     """Return `pattern` for every dataset, and every run that a table of results holds."""
-    return each_system(pattern, held(table), DATASETS if table == "results" else TEXTS)
+    return each_system(pattern, held(table), given.datasets if table == "results" else given.texts)
 
 
-def of_figure(figure, kind="reports/tables/{table}.csv"):
-    """Return the tables of results that a figure's runs are in, or a file of another kind of each."""
+def of_figure(figure: str, kind: str = "reports/tables/{table}.csv") -> list[str]:
+    """Return the tables of results that hold a figure's runs, or a file of another kind of each."""
     holding = set(runs_of(figure).values())
     return [kind.format(table=table) for table in RESULTS if table in holding]
 
 
-def made(*tables):
-    """Return tables of results or comparisons with their flags; one that would be empty is left out."""
+def made(*tables: str) -> list[str]:
+    """Return tables of results or comparisons with their flags, but for those that are empty."""
     kept = [table for table in tables if table not in RESULTS or held(table)]
     return expand(["reports/tables/{table}.csv", "data/{table}.made"], table=kept)
 
 
-def compared(pattern, table):
+def compared(pattern: str, table: str) -> list[str]:
     """Return `pattern` for every run of the figure that a table of comparisons belongs to."""
     return each_system(pattern, CHECKED[COMPARISONS[table][0]])
 
 
-def of_tables(wildcards, input):
+def of_tables(wildcards: Wildcards, input: InputFiles) -> str:
     """Return the options of `jointir comparisons` that the families of tables 1, 3 and 5 need."""
     if COMPARISONS[wildcards.table][0] not in ("figure1", "figure5"):
         return ""
     times = repeat("latency", input.latency)
-    return f"--M {config['table1']['M']} {repeat('results', input.results)} {times}"
+    return f"--M {given.config['table1']['M']} {repeat('results', input.results)} {times}"

@@ -1,9 +1,20 @@
-from jointir.methods.facts import GENERATIVE, SPARSE
-from workflow.scripts.variants import LEARNED, batched, mixed, shaped, taught
+"""What rules ask about the trainings of ASI and its family, and about generated queries."""
 
-# What expand.smk, generative.smk, asi.smk and report.smk ask about the trainings of ASI and of its
-# generated queries.
-VARIANTS = Lazy(lambda: config["asi"]["systems"], entry)
+from collections.abc import Callable, Mapping
+
+from snakemake.io import expand
+from snakemake.iocontainers import InputFiles, Wildcards
+from workflow.plan import given
+from workflow.plan.searched import of_encoder
+from workflow.plan.settings import entry, refuse
+from workflow.scripts.reads import Lazy
+from workflow.scripts.shell import options, repeat
+from workflow.scripts.variants import LEARNED
+
+from jointir.basics.errors import InputError
+from jointir.methods.facts import GENERATIVE, Form
+
+VARIANTS = Lazy(lambda: given.config["asi"]["systems"], entry)
 TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
 BASELINE = "data/{dataset}/generative/baselines/{system}/{split}.parquet"
 # of a ranking whose first documents an encoder ranks anew
@@ -17,45 +28,47 @@ OWN = {"train_decoder", "seeds", "start", "beam", "hybrid_beam", "given", "clust
 OWN |= {*LEARNED}  # whose settings have the name of their stage
 
 
-def given(variant):
+def has_given_ids(variant: str) -> bool:
     """Return whether a variant has identifiers that nothing learned."""
     return "given" in VARIANTS[variant]
 
 
-def of_kinds(*kinds):
+def of_kinds(*kinds: str) -> list[str]:
     """Return the variants whose given identifiers are of such a kind."""
     return [v for v, own in VARIANTS.items() if own.get("given") in kinds]
 
 
-def start(variant, name):
+def start(variant: str, name: str) -> str:
     """Return the pattern of what the encoder that a variant starts from left under `name`."""
     return f"data/{{dataset}}/{VARIANTS[variant]['start']}/{name}"
 
 
-def own_docs(wildcards):
+def own_docs(wildcards: Wildcards) -> str:
     """Return the file of the documents' embeddings by a variant's own encoder."""
     own = start(wildcards.variant, "docs.npy")
-    return own if given(wildcards.variant) else f"{TRAINED}/docs.npy"
+    return own if has_given_ids(wildcards.variant) else f"{TRAINED}/docs.npy"
 
 
-def dense_encoders():
+def dense_encoders() -> dict[str, str]:
     """Return {system: folder} of the model of each baseline that has one."""
-    own, forms = config["asi"]["dataset"], (Form.ENCODER, Form.EXACT)
-    dense = [s for s in config["asi"]["baselines"] if SYSTEMS.facts(s).form in forms]
+    own, forms = given.config["asi"]["dataset"], (Form.ENCODER, Form.EXACT)
+    baselines = given.config["asi"]["baselines"]
+    dense = [s for s in baselines if given.systems.facts(s).form in forms]
     return {s: f"{of_encoder(s, own)}/model" for s in [*dense, *baselines_by(GENERATIVE)]}
 
 
-def trained_on_all():
+def trained_on_all() -> list[str]:
     """Return the variants whose training saw every document: the others are of table 3 alone."""
     return [v for v, own in VARIANTS.items() if not own["holdout"]]
 
 
-def baselines_by(group):
+def baselines_by(group: str) -> list[str]:
     """Return the baselines that rank by words, by vectors, or by what a decoder writes."""
-    return [s for s in config["asi"]["baselines"] if SYSTEMS.facts(s).group == group]
+    baselines = given.config["asi"]["baselines"]
+    return [s for s in baselines if given.systems.facts(s).group == group]
 
 
-def told_settings():
+def told_settings() -> list[str]:
     """Return "name=value" of each setting of ASI++ that a table can show."""
     own = VARIANTS["asi++"]
     told = {k: v for k, v in own.items() if k not in ("train_decoder", "start")}
@@ -63,35 +76,35 @@ def told_settings():
     return [f"{name}={value}" for name, value in sorted(told.items())]  # as `options` has it
 
 
-def training_options(wildcards):
+def training_options(wildcards: Wildcards) -> str:
     """Return the options of `jointir asi` that a variant's settings give."""
     return options({k: v for k, v in VARIANTS[wildcards.variant].items() if k not in OWN})
 
 
-def fitting(check):
+def fitting(check: Callable[[Mapping], None]) -> Callable[[Wildcards], list[str]]:
     """Return an input function: no file, or it refuses settings of a variant that do not fit."""
 
-    def asked(wildcards):
+    def asked(wildcards: Wildcards) -> list[str]:
         try:
             check(VARIANTS[wildcards.variant])
         except InputError as e:
             where, found, remedy = e.parts
             path = where.split(".")
-            origin = SYSTEMS.origin(wildcards.variant, *path)
+            origin = given.systems.origin(wildcards.variant, *path)
             refuse(".".join(["systems", origin, *path]), found, remedy)
         return []
 
     return asked
 
 
-def fixed_shape(wildcards):
+def fixed_shape(wildcards: Wildcards) -> str:
     """Return the options of `jointir fixed-ids` that say what model and identifiers are like."""
     own = VARIANTS[wildcards.variant]
     tree = {"clusters": own["clusters"]} if "clusters" in own else {}
     return options({name: own[name] for name in SHAPE} | tree)
 
 
-def each_training(pattern, only=""):
+def each_training(pattern: str, only: str = "") -> list[str]:
     """Return `pattern` for every variant and seed.
 
     only: a setting; variants that do not have it are left out.
@@ -100,51 +113,50 @@ def each_training(pattern, only=""):
     return [path for variant in variants for path in of_variant(pattern, variant)]
 
 
-def of_variant(pattern, variant):
+def of_variant(pattern: str, variant: str) -> list[str]:
     """Return `pattern` for one variant and each of its seeds, of the dataset that is reported."""
-    own, seeds = config["asi"]["dataset"], entry(variant)["seeds"]
+    own, seeds = given.config["asi"]["dataset"], entry(variant)["seeds"]
     return expand(str(pattern), dataset=own, variant=variant, seed=seeds)
 
 
-def generator(wildcards):
+def generator(wildcards: Wildcards) -> str | list[str]:
     """Return the generator that the pipeline trains; none where a checkpoint takes its place."""
-    return [] if config["expand"]["checkpoint"] else [rules.doc2query.output.model]
+    trained = not given.config["expand"]["checkpoint"]
+    return given.rules.doc2query.output.model if trained else []
 
 
-def generated_by(wildcards, input):
+def generated_by(wildcards: Wildcards, input: InputFiles) -> str:
     """Return the option of `jointir expand` that says what writes."""
     return repeat("generator", input.generator) or repeat(
-        "checkpoint", [config["expand"]["checkpoint"]]
+        "checkpoint", [given.config["expand"]["checkpoint"]]
     )
 
 
-def expansion(system):
+def expansion(system: str) -> list[str]:
     """Return the pattern of the generated queries that a system reads, if it does."""
     return [GENERATED] if entry(system)["expansion"] == "doc2query" else []
 
 
-def generated_queries():
+def generated_queries() -> list[str]:
     """Return the generated queries that some system of ASI's tables reads, if one does."""
-    systems = [
-        *VARIANTS,
-        *(s for s in config["asi"]["baselines"] if s in SYSTEMS.of_method("bm25")),
-    ]
+    own, of_words = given.config["asi"], given.systems.of_method("bm25")
+    systems = [*VARIANTS, *(s for s in own["baselines"] if s in of_words)]
     read = any(expansion(system) for system in systems)
-    return [GENERATED.format(dataset=config["asi"]["dataset"])] if read else []
+    return [GENERATED.format(dataset=own["dataset"])] if read else []
 
 
-def vocabularies():
+def vocabularies() -> list[int]:
     """Return V of every training, in the order of `each_training`."""
     return [own["vocabulary"] for own in VARIANTS.values() for _ in own["seeds"]]
 
 
-def of_baselines(pattern, splits=SPLITS):
+def of_baselines(pattern: str, splits: list[str] = given.SPLITS) -> list[str]:
     """Return `pattern` for every system that ranks documents and stands beside the generative."""
-    own = config["asi"]
+    own = given.config["asi"]
     return expand(str(pattern), dataset=own["dataset"], system=own["baselines"], split=splits)
 
 
-def of_rescored(pattern, splits=SPLITS):
+def of_rescored(pattern: str, splits: list[str] = given.SPLITS) -> list[str]:
     """Return `pattern` for each of these that has a hybrid, too."""
-    own, systems = config["asi"]["dataset"], baselines_by(GENERATIVE)
+    own, systems = given.config["asi"]["dataset"], baselines_by(GENERATIVE)
     return expand(str(pattern), dataset=own, system=systems, split=splits)

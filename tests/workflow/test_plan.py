@@ -1,0 +1,103 @@
+"""What rules ask, by hand: where an index is, what a training is told, which table holds a run."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from conftest import ROOT, all_params, merge
+
+sys.path.insert(0, str(ROOT))
+from workflow.plan import figures, given, searched, settings, tables, trained, trainings
+
+
+def begin(overlay: dict) -> None:
+    """Have the default params with an overlay, as the Snakefile does."""
+    workflow = SimpleNamespace(basedir=str(ROOT), cores=4, is_main_process=True)
+    given.begin(workflow, {}, merge(all_params(ROOT), overlay))
+
+
+@pytest.fixture(autouse=True)
+def default(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    begin({})
+
+
+def asked(system: str, setting: str, dataset: str = "apidocs") -> SimpleNamespace:
+    return SimpleNamespace(dataset=dataset, system=system, setting=setting)
+
+
+@pytest.mark.parametrize(
+    ("system", "setting", "index", "queries"),
+    [
+        ("brute-force", "flat", "star/flat.faiss", "star"),
+        ("adore", "flat", "star/flat.faiss", "adore"),  # the documents stay STAR's
+        ("ance", "flat", "ance/flat.faiss", "ance"),
+        ("opq", "M48", "systems/opq/M48/index.faiss", "star"),
+        ("jpq", "M48", "systems/jpq/M48/index.faiss", "systems/jpq/M48"),
+        ("jpq", "M48-seed2", "systems/jpq/M48-seed2/index.faiss", "systems/jpq/M48-seed2"),
+        ("ivf-jpq", "M48-nprobe8", "systems/ivf-jpq/M48/index.faiss", "systems/jpq/M48"),
+        ("hnsw", "efSearch64", "systems/hnsw/index", "star"),
+        ("scann", "M16", "systems/scann/M16/index", "star"),
+    ],
+)
+def test_where_an_index_and_its_queries_are(system, setting, index, queries):
+    found = searched.index_of(asked(system, setting))
+    assert found == (f"data/apidocs/{index}", f"data/apidocs/{queries}/queries.npy")
+
+
+@pytest.mark.parametrize(
+    ("system", "setting", "shown", "value"),
+    [
+        ("brute-force", "flat", "", 0),
+        ("jpq", "M48-seed2", "M=48", 0),
+        ("jpq-4bit", "M96", "M=96 K=16", 0),
+        ("lsh", "M48", "bits=384", 0),
+        ("hnsw", "efSearch64", "efSearch=64", 64),
+        ("ivf-jpq", "M48-nprobe8", "M=48 nprobe=8", 8),
+    ],
+)
+def test_what_a_setting_is_called_and_searched_with(system, setting, shown, value):
+    w = asked(system, setting)
+    assert (searched.shown_setting(w), searched.value(w)) == (shown, value)
+
+
+def test_what_tune_changes_of_a_training_is_what_it_does_not_say_itself():
+    assert trained.own_settings("jpq") == []
+    assert trained.own_settings("jpq-paper") == ["distillation", "mined_from", "ranking"]
+    assert trained.untuned("dpq") and not trained.untuned("jpq-4bit")
+    assert trained.tuned(asked("jpq-4bit", "M96")) == ["data/apidocs/tune/jpq.json"]
+    begin({"tune": {"run": False}})
+    assert trained.tuned(asked("jpq-4bit", "M96")) == []
+
+
+def test_another_workflow_in_the_same_process_is_not_answered_of_the_first():
+    assert settings.widths("opq")[0] == 16 and "M16" in figures.FIGURE4["opq"]
+    begin({"sweep": {"M": [8]}, "figure4": {"systems": ["opq"]}})
+    assert settings.widths("opq") == [8]
+    assert dict(figures.FIGURE4) == {"opq": ["M8"], "brute-force": ["flat"]}
+    assert figures.each_system("{dataset}/{system}/{setting}") == [
+        "apidocs/opq/M8",
+        "apidocs/brute-force/flat",
+    ]
+
+
+def test_a_trained_system_is_shown_with_what_it_starts_from():
+    assert figures.with_starts(["jpq", "dpq", "pq"]) == ["jpq", "dpq", "pq", "opq"]
+    assert figures.built_with("jpq-4bit", "M96") == ["M=96", "bits=4", "sample=10000"]
+    assert figures.trained_from()["jpq"] == "opq"
+
+
+def test_a_run_stands_in_the_table_of_the_first_figure_that_shows_it():
+    held = tables.runs_of("figure7")
+    assert held["jpq", "M16"] == "results" and held["jpq", "M16-seed2"] == "results-ablation"
+    assert "M48-seed2" not in figures.ABLATION["jpq"]  # one seed above M = 32
+    assert tables.of_figure("figure4") == ["reports/tables/results.csv"]
+
+
+def test_a_variant_with_given_identifiers_has_its_starts_documents():
+    w = SimpleNamespace(dataset="apidocs-10k", variant="random-ids", seed="1")
+    assert trainings.own_docs(w) == "data/{dataset}/star/docs.npy"
+    w.variant = "asi++"
+    assert trainings.own_docs(w) == f"{trainings.TRAINED}/docs.npy"
+    assert trainings.of_kinds("genret", "novo") == ["genret", "novo"]

@@ -1,0 +1,136 @@
+"""What the rules of figures and tables are made of: one for each report of src/jointir/report/."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from snakemake.io import report
+from snakemake.iocontainers import OutputFiles, Wildcards
+from workflow.plan import given
+from workflow.plan.datasets import each_dataset
+from workflow.plan.figures import CHECKED, curves, each_system, of_jpq, of_texts
+from workflow.plan.settings import refuse
+from workflow.plan.tables import COMPARISONS, of_figure
+from workflow.plan.trainings import (
+    baselines_by,
+    generated_queries,
+    of_variant,
+    told_settings,
+    trained_on_all,
+)
+from workflow.scripts.shell import repeat
+
+from jointir.methods.facts import SPARSE
+from jointir.report.known import Report, reports
+
+
+def file_of(rule: str, name: str) -> str:
+    """Return the pattern of a file that a rule writes."""
+    return getattr(getattr(given.rules, rule).output, name)
+
+
+# What a report may read, by name: files that other rules make, as a function of the Report,
+FILES: dict[str, Callable[[Report], list[str]]] = {
+    "results": lambda own: of_figure(own.figure),
+    "comparisons": lambda own: [
+        f"reports/tables/{t}.csv" for t, its in COMPARISONS.items() if its[0] == own.figure
+    ],
+    "latency": lambda own: [file_of("latencies", "table")],
+    "groups": lambda own: [file_of("groups", "table")],
+    "scale": lambda own: [file_of("scale", "table")],
+    "meta": lambda own: each_system(file_of("retrieve", "meta"), CHECKED[own.figure]),
+    "sizes": lambda own: [file_of("sizes", "out")],
+    "pays": lambda own: [file_of("pays", "out")],
+    "overlap": lambda own: (
+        of_texts(own) + each_dataset(file_of("negatives", "overlap"), among=given.texts)
+    ),
+    "drawn": lambda own: each_dataset(file_of("negatives", "drawn"), among=given.texts),
+    "training curves": lambda own: list(curves()),
+    "results of ASI": lambda own: [file_of("asi_results", "table")],
+    "comparisons of ASI": lambda own: [file_of("asi_results", "comparisons")],
+    "numbers of ASI": lambda own: [file_of("asi_results", "numbers")],
+    "generated queries of ASI": lambda own: generated_queries(),
+    "collection of ASI": lambda own: [f"data/{given.config['asi']['dataset']}/collection"],
+    "identifiers of ASI": lambda own: of_variant(file_of("assign_ids", "ids"), "asi")[:1],
+    "identifiers of ASI++": lambda own: of_variant(file_of("assign_ids", "ids"), "asi++")[:1],
+    "cold start of ASI": lambda own: of_variant(file_of("cold_start", "table"), "asi-unseen"),
+    "cold start of ASI++": lambda own: of_variant(file_of("cold_start", "table"), "asi++-unseen"),
+}
+# and values that come of the params.
+VALUES: dict[str, Callable[[Report], Iterable]] = {
+    "M": lambda own: [given.config["table1"]["M"]],
+    "drawn systems": lambda own: given.config[own.figure]["systems"],
+    "systems like JPQ": lambda own: of_jpq(),
+    "names of training curves": lambda own: curves().values(),
+    "systems of ASI": lambda own: trained_on_all(),
+    "sparse systems of ASI": lambda own: baselines_by(SPARSE),
+    "settings of ASI++": lambda own: told_settings(),
+    "dataset of ASI": lambda own: [given.config["asi"]["dataset"]],
+}
+OF_FIGURE = {"results", "comparisons", "meta"}  # those of the figure that the report names
+# Those that git has, so that a flag tells those of this run: see the rule `results`. Each of these
+# tables has its own flag.
+FLAGGED = ("results", "comparisons", "latency", "groups", "scale")
+# ASI's tables have one together. A table of its settings is to tell those of that run.
+FLAGGED_ASI = {"results of ASI", "comparisons of ASI", "numbers of ASI", "settings of ASI++"}
+
+
+def read_by(own: Report, source: str, wildcards: Wildcards | None = None) -> Iterable:
+    """Return what a report reads by one of the names above."""
+    return (FILES | VALUES)[source](own)
+
+
+def flags(own: Report, wildcards: Wildcards) -> list[str]:
+    """Return the flags of what a report reads."""
+    read = own.inputs().values()
+    tables = [path for source in read if source in FLAGGED for path in read_by(own, source)]
+    of_asi = [file_of("asi_results", "made")] if FLAGGED_ASI & set(read) else []
+    return [f"data/{Path(path).stem}.made" for path in tables] + of_asi
+
+
+def report_command(own: Report, wildcards: Wildcards, output: OutputFiles) -> str:
+    """Return the command of a report: its options of what it reads, and of what it writes."""
+    values = {option: read_by(own, source) for option, source in own.inputs().items()}
+    values |= {option: [output[option]] for option in own.outputs()}
+    told = [repeat(option.replace("_", "-"), its) for option, its in values.items()]
+    text = " ".join([f"jointir {own.command}", *filter(None, told)])
+    printed = reports()[own.prints].outputs()["out"] if own.prints else ""
+    return f"({text} && cat {printed})" if printed else text
+
+
+def report_output(own: Report, option: str, path: str) -> str:
+    """Return a file that a report writes; with a category, its PDF is in Snakemake's report."""
+    if option != "out" or not own.category:
+        return path
+    caption = Path(given.workflow.basedir, f"workflow/report/{own.name}.rst")
+    about = {"caption": str(caption)} if caption.exists() else {}
+    return report(path, category=own.category, **about)
+
+
+def reported(stage: str) -> list[str]:
+    """Return the files of the figures and tables that a stage makes."""
+    wanted = [own for own in reports().values() if own.stage == stage and is_wanted(own)]
+    return [path for own in wanted for path in own.outputs().values()]
+
+
+def is_wanted(own: Report) -> bool:
+    """Return whether a report is not optional, or every system that it needs is shown."""
+    shown = own.optional and given.config[own.figure]["systems"]
+    return not own.optional or all(s in shown for s in own.needs)
+
+
+def check_names(own: Report, what: str, names: Iterable[str], known_ones: Iterable[str]) -> None:
+    """Refuse a report that says a name which is none of those that there are."""
+    for name in names:
+        if name not in known_ones:
+            found = f"{what} of {own.name}: {name!r} is unknown"
+            refuse(own.path, found, f"Choose of {', '.join(filter(None, known_ones))}")
+
+
+def check_report(own: Report) -> None:
+    """Refuse a report that no rule could make."""
+    if given.workflow.is_rule(own.name):
+        refuse(own.path, f"another rule is named {own.name!r}", "Choose another name")
+    check_names(own, "reads", own.inputs().values(), [*FILES, *VALUES])
+    check_names(own, "beside", own.beside, reports())
+    others = [] if OF_FIGURE & set(own.inputs().values()) else ["asi", ""]
+    check_names(own, "figure", [own.figure], [*CHECKED, *others])
