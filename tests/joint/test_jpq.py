@@ -22,6 +22,7 @@ from jointir.train.queries import pad
 from test_lambdarank import pair_weights
 from tiny import LENGTHS, D, M, N, build, flat, make, save_encoder
 
+WORDS = "model.0.model.embeddings.word_embeddings.weight"
 OPTIONS = {"steps": 30, "batch": 8, "negatives": 20, "lr": 1e-3, "centroid_lr": 1e-2}
 OPTIONS |= {"warmup": 3, "lambda_cut": 10, "scale": 20.0, "seed": 5, "mined_from": "all"}
 
@@ -193,6 +194,16 @@ def test_a_rate_of_0_leaves_its_part_as_it_was(tiny, tmp_path, fixed):
         ),
     }
     assert same[fixed] and sum(same.values()) == 1
+
+
+def test_words_that_are_not_trained_stay_and_all_else_learns(tiny, tmp_path):
+    paths = (tmp_path / "i.faiss", tmp_path / "e", tmp_path / "s")
+    own = OPTIONS | {"steps": 3, "train_words": False}
+    flat(jpq)(tiny.collection, tiny.encoder, tiny.opq, *paths, **own)
+    before = dict(DualEncoder.load(tiny.encoder).named_parameters())
+    after = dict(DualEncoder.load(tmp_path / "e").named_parameters())
+    same = {name for name, weight in after.items() if torch.equal(weight, before[name])}
+    assert [name for name in same if "pooler" not in name] == [WORDS]
 
 
 def test_what_needs_the_embeddings_says_so(tiny, tmp_path):

@@ -88,7 +88,7 @@ def test_an_index_that_is_trained_needs_no_section(monkeypatch):
     known = {*described(settings("jpq")), "method", "start", "M", "seeds", "every_seed"}
     assert set(found["properties"]) == known
     optional = {"M", "seeds", "every_seed", "exact", "reconstruction", "ranking", "distillation"}
-    optional |= {"sentences", "mined_from", "checkpoint_minutes"}
+    optional |= {"sentences", "train_words", "mined_from", "checkpoint_minutes"}
     assert set(found["required"]) == known - optional
     assert found["description"] == "JPQ: joint training of query encoder and PQ centroids"
 

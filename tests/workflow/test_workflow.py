@@ -170,6 +170,8 @@ def test_reports_of_asi_are_of_this_run_and_an_optional_one_is_left_out():
 def test_a_beir_folder_needs_no_download(tmp_path):
     folder = tmp_path / "it's mine"
     folder.mkdir()
+    for name in ("corpus.jsonl", "queries.jsonl"):
+        (folder / name).touch()
     mine = {"kind": "beir", "folder": str(folder)}
     overlay = tmp_path / "mine.yaml"
     used = {"figure4": {"datasets": ["mine"]}, "asi": {"dataset": "mine"}}

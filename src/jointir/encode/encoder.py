@@ -136,6 +136,12 @@ class DualEncoder(torch.nn.Module):
         """Where the weights are."""
         return next(self.parameters()).device
 
+    def fix_words(self) -> None:
+        """Let no training change the word embeddings; the other weights learn as before."""
+        for module in self.model.modules():
+            if isinstance(module, PreTrainedModel):
+                module.get_input_embeddings().requires_grad_(False)
+
     def save(self, out: Path, kind: str = "document") -> None:
         """Write a folder that SentenceTransformer loads too (safetensors), atomically.
 

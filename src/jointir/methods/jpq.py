@@ -46,6 +46,9 @@ class Settings(TopNegatives):
             least=0,
         ),
     ] = 0
+    train_words: Annotated[
+        bool, Option("the encoder's word embeddings learn, too; without, a step takes a tenth less")
+    ] = True
     exact: Annotated[bool, Option("score documents' own embeddings, not the quantized ones")] = (
         False
     )
