@@ -114,8 +114,10 @@ def reported(stage: str) -> list[str]:
 
 def is_wanted(own: Report) -> bool:
     """Return whether a report is not optional, or every system that it needs is shown."""
-    shown = own.optional and given.config[own.figure]["systems"]
-    return not own.optional or all(s in shown for s in own.needs)
+    if not own.optional:
+        return True
+    shown = given.config[own.figure]["systems"]
+    return all(system in shown for system in own.needs)
 
 
 def check_names(own: Report, what: str, names: Iterable[str], known_ones: Iterable[str]) -> None:

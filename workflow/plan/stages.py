@@ -204,10 +204,11 @@ def all_stages() -> dict[str, Stage]:
     Raises:
         SystemExit: a method has the name of another stage, or a report names none of these.
     """
-    first, own = _first() | _tuned(), _fitted() | _trained_indexes() | _trained_encoders()
-    found = _first() | _fitted() | _tuned() | _trained_indexes() | _trained_encoders()
-    found |= (later := _measured() | _generative() | _reports())
-    if others := [name for name in own if name in first or name in later]:
+    first, tune, fitted = _first(), _tuned(), _fitted()
+    trained = _trained_indexes() | _trained_encoders()
+    later = _measured() | _generative() | _reports()
+    found = first | fitted | tune | trained | later
+    if others := [name for name in fitted | trained if name in first | tune | later]:
         refuse(
             "figure4.systems",
             f"the method {others[0]} has the name of a stage",
