@@ -119,10 +119,10 @@ def of_variant(pattern: str, variant: str) -> list[str]:
     return expand(str(pattern), dataset=own, variant=variant, seed=seeds)
 
 
-def generator(wildcards: Wildcards) -> str | list[str]:
+def generator(wildcards: Wildcards) -> list[str]:
     """Return the generator that the pipeline trains; none where a checkpoint takes its place."""
     trained = not given.config["expand"]["checkpoint"]
-    return given.rules.doc2query.output.model if trained else []
+    return [given.rules.doc2query.output.model] if trained else []
 
 
 def generated_by(wildcards: Wildcards, input: InputFiles) -> str:
