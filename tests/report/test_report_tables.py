@@ -142,6 +142,13 @@ def test_a_row_of_jpq_says_whether_it_pays_over_all_queries_of_test(tmp_path, ta
     }
 
 
+def test_groups_of_other_datasets_are_refused(make, rest, size_table):
+    groups, _ = rest
+    groups.write_text(groups.read_text().replace("toy,", "other,"))
+    with pytest.raises(InputError, match=r"groups\.csv: has no row of toy\. Run the stage"):
+        make(size_table)
+
+
 def test_where_judgements_are_few_the_table_says_how_many_were_met(table, size_table, make):
     row = "toy,test,jpq,M=2,0,2,Judged@10,0.625,0.5,0.7"
     table.write_text(table.read_text() + row + "\n")
