@@ -118,8 +118,7 @@ def local_encoder() -> list[str]:
 
     Those of a package are told apart by their contents alone: they are elsewhere on each machine.
     """
-    name = given.config["encoder"]["checkpoint"]
-    return [] if name.startswith("package:") else encoder_files(name)
+    return model_files(given.config["encoder"]["checkpoint"])
 
 
 def seq2seq_files() -> list[str]:

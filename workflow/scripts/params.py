@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 from workflow.scripts import systems
+from workflow.scripts.inputs import beir_files
 from workflow.scripts.moved import check_moved
 from workflow.scripts.schema import load
 from workflow.scripts.systems import Systems
@@ -247,8 +248,9 @@ def _complete_paths(where: str, dataset: dict, config: dict) -> None:
 
 def _check_beir(where: str, folder: Path) -> None:
     """Refuse a folder that is no BEIR collection before the stage deletes what it made before."""
+    held = {Path(path).name.removesuffix(".gz") for path in beir_files(str(folder))}
     for name in ("corpus.jsonl", "queries.jsonl"):
-        if not any((folder / f"{name}{packed}").is_file() for packed in ("", ".gz")):
+        if name not in held:
             raise InputError(where, f"{str(folder)!r} holds no {name}", "Name a BEIR folder")
 
 

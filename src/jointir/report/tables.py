@@ -183,8 +183,8 @@ def figure4_table(
     `system` whether it pays. pays: the text of the `pays` stage, which ends the file.
 
     Raises:
-        InputError: results have other columns, or no test split; another table is damaged; or there
-            is no such text.
+        InputError: results have other columns, or no test split; another table is damaged, or lacks
+            a dataset; or there is no such text.
     """
     compressions, rows = read_sizes(sizes), final_rows(read_results(results))
     rows = rows.assign(mark=marks(rows, comparisons))
