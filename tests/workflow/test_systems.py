@@ -241,8 +241,8 @@ def test_a_mistyped_name_of_asi_is_not_taken_for_an_old_one():
 def test_the_default_systems_are_what_they_were():
     """Values that an entry takes from another."""
     found = prepare(all_params(ROOT), SCHEMA)
-    assert found["jpq-4bit"] == found["jpq"] | {"start": "opq-4bit", "M": [32, 96]}
-    assert found["opq-4bit"] == found["opq"] | {"bits": 4, "M": [32, 96]}
+    assert found["jpq-4bit"] == found["jpq"] | {"start": "opq-4bit", "M": [96]}
+    assert found["opq-4bit"] == found["opq"] | {"bits": 4, "M": [96]}
     assert found["ance"]["steps"] == found["star"]["steps"] and found["ance"]["start"] == "bm25-neg"
     assert found["adore"]["negatives"] == found["jpq"]["negatives"]
     assert not {"ranking", "distillation", "sentences", "centroid_lr"} & set(found["adore"])
