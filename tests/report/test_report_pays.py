@@ -156,9 +156,9 @@ def test_each_dataset_and_each_kind_of_code_has_its_line(tmp_path):
         rows({("test", "all"): {("dpq", 16): PAID}}, "c"),
     ]
     assert told(tmp_path, *tables) == [
-        "- a: JPQ pays at every size (16 bytes) on test.",
-        "- a: JPQ 4-bit does not pay on test: level with OPQ 4-bit at every size (16 bytes).",
-        "- b: JPQ 4-bit pays at every size (16 bytes) on test.",
+        "- a: JPQ pays at 16 bytes on test.",
+        "- a: JPQ 4-bit does not pay on test: level with OPQ 4-bit at 16 bytes.",
+        "- b: JPQ 4-bit pays at 16 bytes on test.",
         "- c: no JPQ was measured beside the OPQ that it starts from.",
     ]
 
@@ -168,7 +168,7 @@ def test_queries_that_nothing_can_answer_are_told(tmp_path):
     table = rows(cases | {("test", "none"): {("jpq", 16): EVEN}})
     table.loc[table["group"].eq("none"), "n_queries"] = 4
     assert told(tmp_path, table) == [
-        "- toy: JPQ pays at every size (16 bytes) on dev and test.",
+        "- toy: JPQ pays at 16 bytes on dev and test.",
         "- toy: 4 of 9 test queries have no relevant document in the corpus: each scores 0 in every"
         " mean.",
     ]

@@ -50,7 +50,7 @@ def _at(word: str, found: dict[float, Verdict]) -> str:
     every = list(found)
     sizes = [size for size, of in found.items() if of.word == word]
     text = sizes_text(sizes, every) if sizes else ""
-    return f"every size ({text})" if sizes == every else text
+    return f"every size ({text})" if sizes == every and len(every) > 1 else text
 
 
 def clause(found: dict[float, Verdict], where: str, start: str) -> str:
