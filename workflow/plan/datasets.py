@@ -33,6 +33,14 @@ DOWNLOADED = {
     },
 }
 
+# The module that reads a dataset of each kind with text.
+CORPUS = {
+    "apidocs": "data.apidocs",
+    "medquad": "data.medquad",
+    "beir": "data.beir",
+    "ir_datasets": "data.irds",
+}
+
 
 def dataset(wildcards: Wildcards) -> dict:
     """Return the params of a dataset."""
@@ -78,21 +86,29 @@ def measure_options(name: str) -> str:
     return told if dev == test else f"{told} {repeat('dev-measures', dev)}"
 
 
+def qrels_of(name: str) -> list[str]:
+    """Return the files of judgements that results are measured by, one for each split."""
+    return [f"data/{name}/collection/qrels/{split}.trec" for split in given.SPLITS]
+
+
 def validation(wildcards: Wildcards, *more: str) -> str:
     """Return the options of a training that say how it is measured on dev.
 
     more: settings of `validation` that the training has beside the number of queries.
     """
+    return f"{validated_by('queries', *more)} {measured(wildcards)}"
+
+
+def validated_by(*names: str) -> str:
+    """Return the options of when dev is measured, and how much of it: settings of `validation`."""
     own = given.config["validation"]
     told = {"validate_every": own["every"], "patience": own["patience"]}
-    return f"{options(told)} {measured(wildcards, 'queries', *more)}"
+    return options(told | {f"dev_{name}": own[name] for name in names})
 
 
-def measured(wildcards: Wildcards, *names: str) -> str:
-    """Return the options that say what of dev a training is measured on, and by what."""
-    own = given.config["validation"]
-    told = {f"dev_{name}": own[name] for name in names}
-    return f"{options(told)} {repeat('dev-measures', measures_of(wildcards.dataset, 'dev'))}"
+def measured(wildcards: Wildcards) -> str:
+    """Return the options of what dev is measured by."""
+    return repeat("dev-measures", measures_of(wildcards.dataset, "dev"))
 
 
 def download(wildcards: Wildcards) -> dict[str, str]:

@@ -34,26 +34,26 @@ FILES: dict[str, Callable[[Report], list[str]]] = {
     "comparisons": lambda own: [
         f"reports/tables/{t}.csv" for t, its in COMPARISONS.items() if its[0] == own.figure
     ],
-    "latency": lambda own: [file_of("latencies", "table")],
-    "groups": lambda own: [file_of("groups", "table")],
-    "scale": lambda own: [file_of("scale", "table")],
+    "latency": lambda own: [file_of("latencies", "out")],
+    "groups": lambda own: [file_of("groups", "out")],
+    "scale": lambda own: [file_of("scale", "out")],
     "meta": lambda own: each_system(file_of("retrieve", "meta"), CHECKED[own.figure]),
     "sizes": lambda own: [file_of("sizes", "out")],
     "pays": lambda own: [file_of("pays", "out")],
     "overlap": lambda own: (
-        of_texts(own) + each_dataset(file_of("negatives", "overlap"), among=given.texts)
+        of_texts(own) + each_dataset(file_of("negatives", "out"), among=given.texts)
     ),
     "drawn": lambda own: each_dataset(file_of("negatives", "drawn"), among=given.texts),
     "training curves": lambda own: list(curves()),
-    "results of ASI": lambda own: [file_of("asi_results", "table")],
-    "comparisons of ASI": lambda own: [file_of("asi_results", "comparisons")],
-    "numbers of ASI": lambda own: [file_of("asi_results", "numbers")],
+    "results of ASI": lambda own: [file_of("asi_results", "out")],
+    "comparisons of ASI": lambda own: [file_of("asi_results", "out_comparisons")],
+    "numbers of ASI": lambda own: [file_of("asi_results", "out_numbers")],
     "generated queries of ASI": lambda own: generated_queries(),
     "collection of ASI": lambda own: [f"data/{given.config['asi']['dataset']}/collection"],
-    "identifiers of ASI": lambda own: of_variant(file_of("assign_ids", "ids"), "asi")[:1],
-    "identifiers of ASI++": lambda own: of_variant(file_of("assign_ids", "ids"), "asi++")[:1],
-    "cold start of ASI": lambda own: of_variant(file_of("cold_start", "table"), "asi-unseen"),
-    "cold start of ASI++": lambda own: of_variant(file_of("cold_start", "table"), "asi++-unseen"),
+    "identifiers of ASI": lambda own: of_variant(file_of("assign_ids", "out"), "asi")[:1],
+    "identifiers of ASI++": lambda own: of_variant(file_of("assign_ids", "out"), "asi++")[:1],
+    "cold start of ASI": lambda own: of_variant(file_of("cold_start", "out"), "asi-unseen"),
+    "cold start of ASI++": lambda own: of_variant(file_of("cold_start", "out"), "asi++-unseen"),
 }
 # and values that come of the params.
 VALUES: dict[str, Callable[[Report], Iterable]] = {

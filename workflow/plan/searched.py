@@ -57,6 +57,11 @@ def index_of(wildcards: Wildcards) -> tuple[str, str]:
     return f"{own}/index.faiss", queries
 
 
+def runs(setting: str) -> list[str]:
+    """Return the patterns of a system's runs at one setting, or at {setting}: one a split."""
+    return [f"data/{{dataset}}/runs/{{system}}/{setting}/{split}.trec.gz" for split in given.SPLITS]
+
+
 def encoder_of(queries: str) -> str:
     """Return the encoder that made a matrix of queries."""
     folder = Path(queries).parent

@@ -82,7 +82,7 @@ def _fitted() -> dict[str, Stage]:
     return {
         stage: Stage(
             f"the index at each size: {', '.join(own)}",
-            lambda own=own: each_system(file_of("build", "index"), only(own)),
+            lambda own=own: each_system(file_of("build", "out"), only(own)),
         )
         for stage, own in by_method(given.built).items()
     }
@@ -95,7 +95,7 @@ def _trained_indexes() -> dict[str, Stage]:
             f"the index and its query encoder at each size: {', '.join(own)}",
             lambda own=own: (
                 each_system(queries, only(own), given.texts)
-                + each_system(file_of("distill", "index"), only(own), given.vectors)
+                + each_system(file_of("distill", "out_index"), only(own), given.vectors)
             ),
         )
         for stage, own in by_method(given.joint).items()
@@ -115,7 +115,7 @@ def _trained_encoders() -> dict[str, Stage]:
 def _tuned() -> dict[str, Stage]:
     def chosen() -> list[str]:
         wanted = given.config["tune"]["run"]
-        return each_dataset(file_of("tune", "chosen"), among=given.texts) if wanted else []
+        return each_dataset(file_of("tune", "out"), among=given.texts) if wanted else []
 
     return {"tune": Stage("the settings of JPQ that dev likes best", chosen)}
 
@@ -143,8 +143,8 @@ def _generative() -> dict[str, Stage]:
             "ASI, ASI++ and their variants: identifiers, decoders, what they find; and their"
             " baselines",
             lambda: (
-                each_training(file_of("measure_ids", "values"))
-                + each_training(file_of("cold_start", "table"), only="holdout")
+                each_training(file_of("measure_ids", "out"))
+                + each_training(file_of("cold_start", "out"), only="holdout")
                 + of_baselines(BASELINE)
                 + of_rescored(RESCORED)
             ),
@@ -184,7 +184,7 @@ def _reports() -> dict[str, Stage]:
         "negatives": Stage(
             "figure 3: the negatives that JPQ trains on",
             lambda: [
-                *each_dataset(file_of("negatives", "overlap"), among=given.texts),
+                *each_dataset(file_of("negatives", "out"), among=given.texts),
                 *reported("negatives"),
             ],
         ),

@@ -1,11 +1,13 @@
 """The tables of results and of comparisons, and what each holds: rules in measure.smk."""
 
 from snakemake.io import expand
-from snakemake.iocontainers import InputFiles, Wildcards
+from snakemake.iocontainers import Wildcards
 from workflow.plan import given
-from workflow.plan.figures import CHECKED, each_system
+from workflow.plan.datasets import each_dataset
+from workflow.plan.figures import CHECKED, each_system, of_texts
+from workflow.plan.settings import swept
 from workflow.scripts.reads import remembered
-from workflow.scripts.shell import repeat
+from workflow.scripts.shell import options, repeat
 
 MEASURED = "data/{dataset}/measures/{system}/{setting}/{split}.parquet"
 # The tables of results, in this order, and the figure of each. A run stands in one table: that of
@@ -76,9 +78,34 @@ def compared(pattern: str, table: str) -> list[str]:
     return each_system(pattern, CHECKED[COMPARISONS[table][0]])
 
 
-def of_tables(wildcards: Wildcards, input: InputFiles) -> str:
-    """Return the options of `jointir comparisons` that the families of tables 1, 3 and 5 need."""
-    if COMPARISONS[wildcards.table][0] not in ("figure1", "figure5"):
-        return ""
-    times = repeat("latency", input.latency)
-    return f"--M {given.config['table1']['M']} {repeat('results', input.results)} {times}"
+def checks(wildcards: Wildcards) -> list[str]:
+    """Return the checks that a table of results waits for."""
+    first = wildcards.table == "results"
+    path = f"data/{{dataset}}/fits/{RESULTS[wildcards.table]}.json"
+    found = each_dataset(path, among=given.datasets if first else given.texts)
+    return found if first else [*found, *of_texts(wildcards)]
+
+
+def compared_checks(wildcards: Wildcards) -> list[str]:
+    """Return no file, or refuse a table of comparisons that the params do not allow."""
+    alone = COMPARISONS[wildcards.table][1] == ["test"]
+    refused = [] if wildcards.table == "comparisons" else of_texts(wildcards)
+    return [*(swept("table1") if alone else []), *refused]
+
+
+def of_speed(wildcards: Wildcards) -> dict[str, list[str]]:
+    """Return what the table of speed is chosen by: its settings' values on dev, and their speed."""
+    if wildcards.table != "comparisons-speed":
+        return {}
+    return {
+        "results": of_figure("figure5"),
+        "latency": ["reports/tables/latency.csv"],
+        "made": [*of_figure("figure5", "data/{table}.made"), "data/latency.made"],
+    }
+
+
+def compared_options(wildcards: Wildcards) -> str:
+    """Return the options of `jointir comparisons`: the families, and M of tables 1, 3 and 5."""
+    figure, _, families = COMPARISONS[wildcards.table]
+    told = {"M": given.config["table1"]["M"]} if figure in ("figure1", "figure5") else {}
+    return f"{repeat('family', families)} {options(told)}".strip()

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable, Iterable
 
-from snakemake.iocontainers import InputFiles, Wildcards
+from snakemake.io import expand
+from snakemake.iocontainers import Wildcards
 from workflow.plan import given
 from workflow.plan.datasets import validation
 from workflow.plan.settings import entry, seeds_at, settings_class, widths
@@ -48,6 +49,12 @@ def tune_options() -> str:
     """
     shared = {k: v for k, v in training_of("jpq").items() if k != "checkpoint_minutes"}
     return options(shared | {k: given.config["tune"][k] for k in TUNE})
+
+
+def tuned_at(wildcards: Wildcards) -> str:
+    """Return the index that `tune` trains from: the start of JPQ in the middle of its sweep."""
+    start = entry("jpq")["start"]
+    return f"data/{wildcards.dataset}/systems/{start}/M{middle()}/index.faiss"
 
 
 def middle() -> int:
@@ -141,13 +148,6 @@ def read_by_encoder(wildcards: Wildcards, option: str) -> list[str]:
     return [f"data/{wildcards.dataset}/{start_of_encoder(wildcards)}/docs.npy"]
 
 
-def encoder_paths(wildcards: Wildcards, input: InputFiles) -> str:
-    """Return the options of what a training of an encoder reads."""
-    read = {"collection": [input.collection], "encoder": [input.model]}
-    read |= {"docs": input.docs, "teacher": input.teacher}
-    return " ".join(repeat(option, files) for option, files in read.items() if files)
-
-
 def encoder_options(wildcards: Wildcards) -> str:
     """Return the options of a training of an encoder: its settings, and how it embeds."""
     own, kind = training_of(wildcards.encoder), settings_class(wildcards.encoder)
@@ -160,6 +160,12 @@ def encoder_validation(wildcards: Wildcards) -> str:
     """Return the options of how it is measured: what embeds documents ranks a sample of them."""
     sampled = given.systems.facts(wildcards.encoder).own_documents
     return validation(wildcards, *["documents"] * sampled)
+
+
+def all_shards(pattern: str) -> list[str]:
+    """Return the pattern of each shard of a matrix of documents."""
+    shards = range(given.config["embed"]["shards"])
+    return expand(pattern, shard=shards, allow_missing=True)
 
 
 def embedding(splits: Iterable[str] = ()) -> Callable[[Wildcards], str]:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 
 from snakemake.io import expand
-from snakemake.iocontainers import InputFiles, Wildcards
+from snakemake.iocontainers import Wildcards
 from workflow.plan import given
 from workflow.plan.searched import of_encoder
 from workflow.plan.settings import entry, refuse
 from workflow.scripts.reads import Lazy
-from workflow.scripts.shell import options, repeat
+from workflow.scripts.shell import options
 from workflow.scripts.variants import LEARNED
 
 from jointir.basics.errors import InputError
@@ -36,6 +36,11 @@ def has_given_ids(variant: str) -> bool:
 def of_kinds(*kinds: str) -> list[str]:
     """Return the variants whose given identifiers are of such a kind."""
     return [v for v, own in VARIANTS.items() if own.get("given") in kinds]
+
+
+def of_fixed_ids() -> list[str]:
+    """Return the variants whose identifiers are given, and that no stage learns."""
+    return [v for v in VARIANTS if has_given_ids(v) and v not in of_kinds(*LEARNED)]
 
 
 def start(variant: str, name: str) -> str:
@@ -81,12 +86,13 @@ def training_options(wildcards: Wildcards) -> str:
     return options({k: v for k, v in VARIANTS[wildcards.variant].items() if k not in OWN})
 
 
-def fitting(check: Callable[[Mapping], None]) -> Callable[[Wildcards], list[str]]:
+def fitting(*checks: Callable[[Mapping], None]) -> Callable[[Wildcards], list[str]]:
     """Return an input function: no file, or it refuses settings of a variant that do not fit."""
 
     def asked(wildcards: Wildcards) -> list[str]:
         try:
-            check(VARIANTS[wildcards.variant])
+            for check in checks:
+                check(VARIANTS[wildcards.variant])
         except InputError as e:
             where, found, remedy = e.parts
             path = where.split(".")
@@ -102,6 +108,18 @@ def fixed_shape(wildcards: Wildcards) -> str:
     own = VARIANTS[wildcards.variant]
     tree = {"clusters": own["clusters"]} if "clusters" in own else {}
     return options({name: own[name] for name in SHAPE} | tree)
+
+
+def learned_options(wildcards: Wildcards) -> str:
+    """Return the options of the stage that learns a variant's identifiers."""
+    own = VARIANTS[wildcards.variant]
+    return f"{options(own[own['given']])} {shared_options(wildcards)}"
+
+
+def shared_options(wildcards: Wildcards) -> str:
+    """Return the options that a variant's trainings have in common."""
+    own = VARIANTS[wildcards.variant]
+    return options({name: own[name] for name in ("holdout", "checkpoint_minutes")})
 
 
 def each_training(pattern: str, only: str = "") -> list[str]:
@@ -122,14 +140,14 @@ def of_variant(pattern: str, variant: str) -> list[str]:
 def generator(wildcards: Wildcards) -> list[str]:
     """Return the generator that the pipeline trains; none where a checkpoint takes its place."""
     trained = not given.config["expand"]["checkpoint"]
-    return [given.rules.doc2query.output.model] if trained else []
+    return [given.rules.doc2query.output.out] if trained else []
 
 
-def generated_by(wildcards: Wildcards, input: InputFiles) -> str:
-    """Return the option of `jointir expand` that says what writes."""
-    return repeat("generator", input.generator) or repeat(
-        "checkpoint", [given.config["expand"]["checkpoint"]]
-    )
+def expansion_options(wildcards: Wildcards) -> str:
+    """Return the options of `jointir expand`: how it writes, and the checkpoint if one writes."""
+    own = given.config["expand"]
+    named = {} if generator(wildcards) else {"checkpoint": own["checkpoint"]}
+    return options(named | {name: own[name] for name in ("queries", "top_k", "depth", "seed")})
 
 
 def expansion(system: str) -> list[str]:

@@ -1,105 +1,100 @@
-from workflow.plan import given
+from workflow.plan import given, trainings
+from workflow.plan.command import command
 from workflow.plan.datasets import source_files
 from workflow.plan.trainings import (
     BASELINE,
     RANKED,
     RESCORED,
     TRAINED,
-    VARIANTS,
-    dense_encoders,
     each_training,
     of_baselines,
     of_rescored,
-    vocabularies,
 )
-from workflow.scripts.shell import repeat
+from workflow.scripts.shell import options, repeat
 
 # What the tables and figures of ASI++ read, of what was trained: see `asi.systems`.
 
 
 rule asi_results:
     input:
-        ids=each_training(rules.assign_ids.output.ids),
+        ids=each_training(rules.assign_ids.output.out),
         meta=each_training(rules.generate.output.meta),
-        values=each_training(rules.measure_ids.output.values),
-        baselines=of_baselines(BASELINE) + of_rescored(RESCORED),
+        per_query=each_training(rules.measure_ids.output.out),
+        baseline=of_baselines(BASELINE) + of_rescored(RESCORED),
         baseline_meta=of_baselines(RANKED, [""])
-        + of_rescored(rules.seal_search.output.hybrid_meta, [""]),
-        encoders=lambda w: list(dense_encoders().values()),
+        + of_rescored(rules.seal_search.output.meta_hybrid, [""]),
+        beside=lambda w: list(trainings.dense_encoders().values()),
         code=source_files("measure.asi_results"),
     output:
-        table="reports/tables/results-asi.csv",
-        comparisons="reports/tables/comparisons-asi.csv",
-        numbers="reports/tables/asi.csv",
+        out="reports/tables/results-asi.csv",
+        out_comparisons="reports/tables/comparisons-asi.csv",
+        out_numbers="reports/tables/asi.csv",
         made=touch("data/asi.made"),  # as for results.csv
     log:
         "logs/asi-results.log",
     localrule: True  # seconds
-    resources:
-        mem_mb=2000,
-        runtime=30,
     params:
-        **config["results"],
-        vocabulary=lambda w: repeat("vocabulary", vocabularies()),
-        files=lambda w, input: " ".join(
-            [
-                repeat("ids", input.ids),
-                repeat("meta", input.meta),
-                repeat("per-query", input.values),
-                repeat("baseline", input.baselines),
-                repeat("baseline-meta", [m for m in input.baseline_meta for _ in given.SPLITS]),
-            ]
+        command=command(
+            "asi-results",
+            lambda w: repeat("vocabulary", trainings.vocabularies()),
+            lambda w: repeat("encoder", map("=".join, trainings.dense_encoders().items())),
+            options(config["results"]),
+            untold=["baseline_meta"],
         ),
-        encoders=lambda w: repeat("encoder", map("=".join, dense_encoders().items())),
+        meta=lambda w, input: repeat(
+            "baseline-meta", [m for m in input.baseline_meta for _ in given.SPLITS]
+        ),
     shell:
-        "jointir asi-results {params.files} {params.encoders} --out {output.table}"
-        " --out-comparisons {output.comparisons} --out-numbers {output.numbers}"
-        " {params.vocabulary} --samples {params.samples} --seed {params.seed} 2>&1 | tee {log}"
+        "{params.command} {params.meta} 2>&1 | tee {log}"
 
 
 use rule measure as measure_baseline with:
     input:
         code=source_files("measure.effectiveness"),
         collection="data/{dataset}/collection",
-        runs=["data/{dataset}/runs/{system}/flat/{split}.trec.gz"],
+        run=["data/{dataset}/runs/{system}/flat/{split}.trec.gz"],
     output:
-        values=[BASELINE],
+        out=[BASELINE],
     log:
         "logs/{dataset}/generative/baseline-{system}-{split}.log",
-    localrule: True
     params:
-        measures=repeat("measures", ["RR@10", "R@1", "R@5", "R@10"]),  # in asi_results.py, too
+        command=command(
+            "measure",
+            repeat("measures", ["RR@10", "R@1", "R@5", "R@10"]),  # in asi_results.py, too
+            qrels="data/{dataset}/collection/qrels/{split}.trec",
+            untold=["collection"],
+        ),
 
 
 use rule measure_baseline as measure_rescored with:
     input:
         code=source_files("measure.effectiveness"),
         collection="data/{dataset}/collection",
-        runs=["data/{dataset}/runs/{system}/hybrid/{split}.trec.gz"],
+        run=["data/{dataset}/runs/{system}/hybrid/{split}.trec.gz"],
     output:
-        values=[RESCORED],
+        out=[RESCORED],
     log:
         "logs/{dataset}/generative/rescored-{system}-{split}.log",
-    localrule: True
 
 
 rule cold_start:
     input:
         code=source_files("measure.cold_start"),
         collection="data/{dataset}/collection",
-        ids=rules.assign_ids.output.ids,
-        values=rules.measure_ids.output.values,
+        ids=rules.assign_ids.output.out,
+        per_query=rules.measure_ids.output.out,
     output:
-        table=f"{TRAINED}/cold-start.csv",
+        out=f"{TRAINED}/cold-start.csv",
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}-cold-start.log",
     localrule: True  # seconds
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
-        holdout=lambda w: VARIANTS[w.variant]["holdout"],
+        command=command(
+            "cold-start",
+            qrels="data/{dataset}/collection/qrels/test.trec",
+            holdout=lambda w: trainings.VARIANTS[w.variant]["holdout"],
+            seed="{seed}",
+            untold=["collection"],
+        ),
     shell:
-        "jointir cold-start --ids {input.ids} --qrels {input.collection}/qrels/test.trec"
-        " --per-query {input.values} --out {output.table} --holdout {params.holdout}"
-        " --seed {wildcards.seed} 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"

@@ -1,21 +1,10 @@
 from jointir.methods import known
 from jointir.methods.facts import Form
-from workflow.plan import given
-from workflow.plan.datasets import measured, source_files, threads_each, validation
-from workflow.plan.settings import entry, module_of, rule_name, swept, widths
-from workflow.plan.trained import (
-    LAUNCH,
-    candidates,
-    embedded,
-    embedding,
-    joint_options,
-    middle,
-    start_of,
-    tune_options,
-    tuned,
-)
+from workflow.plan import datasets, given, settings, trained
+from workflow.plan.command import command
+from workflow.plan.datasets import source_files, threads_each
 from workflow.scripts.scheduling import memory
-from workflow.scripts.shell import any_of, repeat
+from workflow.scripts.shell import any_of, options, repeat
 
 # Indexes that are trained together with the query encoder; `tune`, which chooses settings for JPQ, and
 # `negatives`, of which figure 3 shows how many JPQ shares with brute force.
@@ -26,12 +15,12 @@ rule tune:
     input:
         code=source_files("joint.tune"),
         collection="data/{dataset}/collection",
-        model="data/{dataset}/star/model",
+        encoder="data/{dataset}/star/model",
         docs="data/{dataset}/star/docs.npy",
         teacher="data/{dataset}/star/train.npy",
-        index=lambda w: f"data/{w.dataset}/systems/{entry('jpq')['start']}/M{middle()}/index.faiss",
+        index=trained.tuned_at,
     output:
-        chosen="data/{dataset}/tune/jpq.json",
+        out="data/{dataset}/tune/jpq.json",
     log:
         "logs/{dataset}/tune.log",
     priority: 20  # every training of JPQ waits for it
@@ -40,28 +29,30 @@ rule tune:
         mem_mb=memory(4000, index=2),
         runtime=240,
     params:
-        training=lambda w: tune_options(),
-        candidates=repeat("candidate", candidates()),
-        measured=lambda w: measured(w),
-        queries=config["tune"]["queries"],
-        scratch="data/{dataset}/scratch/tune",
+        command=command(
+            "tune",
+            lambda w: trained.tune_options(),
+            repeat("candidate", trained.candidates()),
+            datasets.measured,
+            dev_queries=config["tune"]["queries"],
+            scratch="data/{dataset}/scratch/tune",
+        ),
     shell:
-        "jointir tune --collection {input.collection} --encoder {input.model}"
-        " --docs {input.docs} --teacher {input.teacher} --index {input.index}"
-        " --out {output.chosen} --scratch {params.scratch} {params.candidates}"
-        " {params.training} {params.measured} --dev-queries {params.queries} 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"
 
 
 rule negatives:
     input:
         code=source_files("joint.negatives"),
         collection="data/{dataset}/collection",
-        model="data/{dataset}/star/model",
+        encoder="data/{dataset}/star/model",
         docs="data/{dataset}/star/docs.npy",
-        index=lambda w: expand("data/{{dataset}}/systems/opq/M{M}/index.faiss", M=widths("opq")),
-        swept=lambda w: swept("negatives"),
+        index=lambda w: expand(
+            "data/{{dataset}}/systems/opq/M{M}/index.faiss", M=settings.widths("opq")
+        ),
+        checked=lambda w: settings.swept("negatives"),
     output:
-        overlap="data/{dataset}/negatives.csv",
+        out="data/{dataset}/negatives.csv",
         drawn="data/{dataset}/negatives.parquet",
     log:
         "logs/{dataset}/negatives.log",
@@ -71,36 +62,35 @@ rule negatives:
         mem_mb=memory(4000, docs=4),
         runtime=240,
     params:
-        **config["negatives"],
-        mined_from=lambda w: entry("jpq")["mined_from"],
-        batch_tokens=config["embed"]["batch_tokens"],
-        index=lambda w, input: repeat("index", input.index),
+        command=command(
+            "negatives",
+            options(config["negatives"]),
+            mined_from=lambda w: settings.entry("jpq")["mined_from"],
+            batch_tokens=config["embed"]["batch_tokens"],
+        ),
     shell:
-        "jointir negatives --collection {input.collection} --encoder {input.model}"
-        " --docs {input.docs} {params.index} --out {output.overlap} --drawn {output.drawn}"
-        " --n {params.n} --M {params.M} --seed {params.seed} --mined-from {params.mined_from}"
-        " --batch-tokens {params.batch_tokens} 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"
 
 
 for _method in known.trained(Form.INDEX):
 
     rule:
         name:
-            rule_name(_method)
+            settings.rule_name(_method)
         input:
-            code=source_files("joint.stage", module_of(_method)),
+            code=source_files("joint.stage", settings.module_of(_method)),
             collection="data/{dataset}/collection",
-            model="data/{dataset}/star/model",
-            docs=lambda w: embedded(w, "docs"),
-            teacher=lambda w: embedded(w, "teacher"),
-            tuned=tuned,
-            index=start_of,
+            encoder="data/{dataset}/star/model",
+            docs=lambda w: trained.embedded(w, "docs"),
+            teacher=lambda w: trained.embedded(w, "teacher"),
+            tuned=trained.tuned,
+            index=trained.start_of,
         output:
-            index="data/{dataset}/systems/{system}/{setting}/index.faiss",
-            model=directory("data/{dataset}/systems/{system}/{setting}/query_encoder"),
-            curve="data/{dataset}/systems/{system}/{setting}/training.csv",
-            queries="data/{dataset}/systems/{system}/{setting}/queries.npy",
-            facts="data/{dataset}/systems/{system}/{setting}/queries.json",
+            out_index="data/{dataset}/systems/{system}/{setting}/index.faiss",
+            out_encoder=directory("data/{dataset}/systems/{system}/{setting}/query_encoder"),
+            out_curve="data/{dataset}/systems/{system}/{setting}/training.csv",
+            out_queries="data/{dataset}/systems/{system}/{setting}/queries.npy",
+            beside="data/{dataset}/systems/{system}/{setting}/queries.json",
         log:
             "logs/{dataset}/{system}/{setting}.log",
         wildcard_constraints:
@@ -114,18 +104,12 @@ for _method in known.trained(Form.INDEX):
             mem_mb=memory(4000, index=2),
             runtime=1440,
         params:
-            method=_method,
-            training=joint_options,
-            read=lambda w, input: " ".join(
-                repeat(name, input[name]) for name in ("docs", "teacher", "tuned")
+            command=command(
+                _method,
+                trained.joint_options,
+                datasets.validation,
+                trained.embedding(given.SPLITS),
+                scratch="data/{dataset}/scratch/{system}-{setting}",
             ),
-            validation=validation,
-            embed=embedding(given.SPLITS),
-            scratch="data/{dataset}/scratch/{system}-{setting}",
         shell:
-            LAUNCH + "jointir {params.method}"
-            " --collection {input.collection} --encoder {input.model}"
-            " --index {input.index} --out-index {output.index} --out-encoder {output.model}"
-            " --out-curve {output.curve} --scratch {params.scratch} {params.training}"
-            " {params.read} {params.validation} --out-queries {output.queries} {params.embed}"
-            " 2>&1 | tee {log}"
+            trained.LAUNCH + "{params.command} 2>&1 | tee {log}"

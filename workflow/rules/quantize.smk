@@ -1,16 +1,18 @@
-from workflow.plan import given
+from workflow.plan import given, settings
+from workflow.plan.command import command
 from workflow.plan.datasets import source_files
-from workflow.plan.settings import fit_settings, module_of
 from workflow.scripts.scheduling import memory
 from workflow.scripts.shell import any_of, options
 
 
 rule build:
     input:
-        code=lambda w: source_files("search.build", module_of(given.systems.methods[w.system])),
+        code=lambda w: source_files(
+            "search.build", settings.module_of(given.systems.methods[w.system])
+        ),
         docs="data/{dataset}/star/docs.npy",
     output:
-        index="data/{dataset}/systems/{system}/M{M}/index.faiss",
+        out="data/{dataset}/systems/{system}/M{M}/index.faiss",
     log:
         "logs/{dataset}/{system}/M{M}-build.log",
     wildcard_constraints:
@@ -21,11 +23,13 @@ rule build:
         mem_mb=memory(3000, docs=0.1),
         runtime=240,
     params:
-        method=lambda w: given.systems.methods[w.system],
-        settings=lambda w: options(fit_settings(w.system)),
+        command=command(
+            lambda w: given.systems.methods[w.system],
+            lambda w: options(settings.fit_settings(w.system)),
+            M="{M}",
+        ),
     shell:
-        "jointir {params.method} --docs {input.docs} --out {output.index} --M {wildcards.M}"
-        " {params.settings} 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"
 
 
 rule brute_force:
@@ -33,11 +37,13 @@ rule brute_force:
         code=source_files("search.build", "methods.brute_force"),
         docs="data/{dataset}/{encoder}/docs.npy",
     output:
-        index="data/{dataset}/{encoder}/flat.faiss",
+        out="data/{dataset}/{encoder}/flat.faiss",
     log:
         "logs/{dataset}/{encoder}/brute-force.log",
     resources:
         mem_mb=memory(2000, docs=2),
         runtime=60,
+    params:
+        command=command("brute-force"),
     shell:
-        "jointir brute-force --docs {input.docs} --out {output.index}" " 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"

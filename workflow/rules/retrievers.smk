@@ -1,19 +1,10 @@
 from jointir.methods import known
 from jointir.methods.facts import Form
-from workflow.plan import given
+from workflow.plan import figures, given, searched, settings, trained
+from workflow.plan.command import command
 from workflow.plan.datasets import source_files, threads_each
-from workflow.plan.figures import checked_before
-from workflow.plan.settings import entry, module_of, rule_name
-from workflow.plan.trained import (
-    LAUNCH,
-    encoder_options,
-    encoder_paths,
-    encoder_validation,
-    read_by_encoder,
-    start_of_encoder,
-)
 from workflow.scripts.scheduling import memory
-from workflow.scripts.shell import any_of, repeat
+from workflow.scripts.shell import any_of
 
 # Encoders that are trained, STAR among them, and ColBERT's search. BM25 is in measure.smk.
 # Included after all other rules: a method's name may be none of theirs.
@@ -25,7 +16,7 @@ rule late_search:
         collection="data/{dataset}/collection",
         model="data/{dataset}/{system}/model",
     output:
-        runs=expand("data/{{dataset}}/runs/{{system}}/flat/{split}.trec.gz", split=given.SPLITS),
+        out=searched.runs("flat"),
         meta="data/{dataset}/runs/{system}/flat/meta.json",
     log:
         "logs/{dataset}/{system}-search.log",
@@ -37,15 +28,16 @@ rule late_search:
         mem_mb=memory(4000, collection=5),
         runtime=720,
     params:
-        k=config["retrieve"]["k"],
-        seed=lambda w: entry(w.system)["seed"],
-        batch_tokens=config["embed"]["batch_tokens"],
-        runs=lambda w, output: repeat("out", output.runs),
+        command=command(
+            "late-search",
+            dataset="{dataset}",
+            system="{system}",
+            k=config["retrieve"]["k"],
+            seed=lambda w: settings.entry(w.system)["seed"],
+            batch_tokens=config["embed"]["batch_tokens"],
+        ),
     shell:
-        "jointir late-search --collection {input.collection} --model {input.model} {params.runs}"
-        " --meta {output.meta} --dataset {wildcards.dataset} --system {wildcards.system}"
-        " --seed {params.seed} --k {params.k} --batch-tokens {params.batch_tokens}"
-        " 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"
 
 
 for _method in known.trained(Form.ENCODER, Form.RANKER):
@@ -53,17 +45,17 @@ for _method in known.trained(Form.ENCODER, Form.RANKER):
 
     rule:
         name:
-            rule_name(_method)
+            settings.rule_name(_method)
         input:
-            code=source_files("retrievers.stage", module_of(_method)),
+            code=source_files("retrievers.stage", settings.module_of(_method)),
             collection="data/{dataset}/collection",
-            model=lambda w: f"data/{w.dataset}/{start_of_encoder(w)}/model",
-            docs=lambda w: read_by_encoder(w, "docs"),
-            teacher=lambda w: read_by_encoder(w, "teacher"),
-            fits=checked_before,
+            encoder=lambda w: f"data/{w.dataset}/{trained.start_of_encoder(w)}/model",
+            docs=lambda w: trained.read_by_encoder(w, "docs"),
+            teacher=lambda w: trained.read_by_encoder(w, "teacher"),
+            checked=figures.checked_before,
         output:
-            model=directory("data/{dataset}/{encoder}/model"),
-            curve="data/{dataset}/{encoder}/training.csv",
+            out=directory("data/{dataset}/{encoder}/model"),
+            out_curve="data/{dataset}/{encoder}/training.csv",
         log:
             "logs/{dataset}/{encoder}.log",
         wildcard_constraints:
@@ -76,12 +68,11 @@ for _method in known.trained(Form.ENCODER, Form.RANKER):
             mem_mb=memory(6000, collection=5) if _facts.own_documents else memory(4000, docs=4),
             runtime=1440,
         params:
-            method=_method,
-            read=encoder_paths,
-            training=encoder_options,
-            validation=encoder_validation,
-            scratch="data/{dataset}/scratch/{encoder}",
+            command=command(
+                _method,
+                trained.encoder_options,
+                trained.encoder_validation,
+                scratch="data/{dataset}/scratch/{encoder}",
+            ),
         shell:
-            LAUNCH * _facts.shares + "jointir {params.method} {params.read} --out {output.model}"
-            " --out-curve {output.curve} --scratch {params.scratch} {params.training}"
-            " {params.validation} 2>&1 | tee {log}"
+            trained.LAUNCH * _facts.shares + "{params.command} 2>&1 | tee {log}"

@@ -1,7 +1,6 @@
-from workflow.plan import given
-from workflow.plan.datasets import source_files, validation, vectors_of, vectors_options
-from workflow.plan.figures import all_settings
-from workflow.plan.trained import start_of
+from workflow.plan import datasets, figures, given, trained
+from workflow.plan.command import command
+from workflow.plan.datasets import source_files
 from workflow.scripts.inputs import contents
 from workflow.scripts.scheduling import memory
 from workflow.scripts.shell import any_of, options, repeat
@@ -12,14 +11,14 @@ from workflow.scripts.shell import any_of, options, repeat
 
 rule vectors:
     input:
-        unpack(vectors_of),
+        unpack(datasets.vectors_of),
         code=source_files("data.embedded"),
     output:
-        collection=directory("data/{dataset}/collection"),
-        docs="data/{dataset}/star/docs.npy",
-        queries="data/{dataset}/star/queries.npy",
-        train="data/{dataset}/star/train.npy",
-        facts=multiext("data/{dataset}/star/", "docs.json", "queries.json", "train.json"),
+        out=directory("data/{dataset}/collection"),
+        out_docs="data/{dataset}/star/docs.npy",
+        out_queries="data/{dataset}/star/queries.npy",
+        out_train="data/{dataset}/star/train.npy",
+        beside=multiext("data/{dataset}/star/", "docs.json", "queries.json", "train.json"),
     log:
         "logs/{dataset}/corpus.log",
     wildcard_constraints:
@@ -29,26 +28,28 @@ rule vectors:
         mem_mb=memory(3000, queries=3),
         runtime=720,
     params:
-        options=vectors_options,
-        contents=lambda w: contents(sum(vectors_of(w).values(), [])),
+        command=command(
+            "corpus-vectors", datasets.vectors_options, untold=["docs", "queries", "qrels"]
+        ),
+        contents=lambda w: contents(sum(datasets.vectors_of(w).values(), [])),
     shell:
-        "jointir corpus-vectors {params.options} --out {output.collection}"
-        " --out-docs {output.docs} --out-queries {output.queries} --out-train {output.train}"
-        " 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"
 
 
 use rule fits as fits_vectors with:
     input:
         code=source_files("search.preflight"),
         collection="data/{dataset}/collection",
-        model="data/{dataset}/star/docs.json",
+        encoder="data/{dataset}/star/docs.json",
     log:
         "logs/{dataset}/fits-{figure}.log",
     wildcard_constraints:
         dataset=any_of(given.vectors),
         figure="figure4",
     params:
-        systems=lambda w: repeat("system", all_settings(w.figure, of_vectors=True)),
+        command=command(
+            "fits", lambda w: repeat("system", figures.all_settings(w.figure, of_vectors=True))
+        ),
 
 
 rule distill:
@@ -56,12 +57,12 @@ rule distill:
         code=source_files("joint.distill"),
         collection="data/{dataset}/collection",
         docs="data/{dataset}/star/docs.npy",
-        train="data/{dataset}/star/train.npy",
+        train_queries="data/{dataset}/star/train.npy",
         queries="data/{dataset}/star/queries.npy",
-        index=start_of,
+        index=trained.start_of,
     output:
-        index="data/{dataset}/systems/{system}/{setting}/index.faiss",
-        curve="data/{dataset}/systems/{system}/{setting}/training.csv",
+        out_index="data/{dataset}/systems/{system}/{setting}/index.faiss",
+        out_curve="data/{dataset}/systems/{system}/{setting}/training.csv",
     log:
         "logs/{dataset}/{system}/{setting}.log",
     wildcard_constraints:
@@ -71,14 +72,14 @@ rule distill:
     priority: 10
     threads: 1
     resources:
-        mem_mb=memory(3000, index=2, train=2),
+        mem_mb=memory(3000, index=2, train_queries=2),
         runtime=720,
     params:
-        training=options(config["distill"]),
-        validation=validation,
-        scratch="data/{dataset}/scratch/{system}-{setting}",
+        command=command(
+            "distill",
+            options(config["distill"]),
+            datasets.validation,
+            scratch="data/{dataset}/scratch/{system}-{setting}",
+        ),
     shell:
-        "jointir distill --collection {input.collection} --docs {input.docs}"
-        " --train-queries {input.train} --queries {input.queries} --index {input.index}"
-        " --out-index {output.index} --out-curve {output.curve} --scratch {params.scratch}"
-        " {params.training} {params.validation} 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"

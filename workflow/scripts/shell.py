@@ -18,12 +18,14 @@ def repeat(option: str, values: Iterable[object]) -> str:
 def options(settings: Mapping[str, object]) -> str:
     """Return --name value for each setting; --name or --no-name for what is on or off.
 
-    A setting that is null is left out: the stage's own choice.
+    Of a list, each of its values. A setting that is null is left out: the stage's own choice.
 
     Sorted: an overlay's keys come first, and another order would be other params to Snakemake.
     """
     given = {k.replace("_", "-"): v for k, v in sorted(settings.items()) if v is not None}
     return " ".join(
-        f"--{'' if v else 'no-'}{k}" if isinstance(v, bool) else f"--{k} {quote(str(v))}"
+        f"--{'' if v else 'no-'}{k}"
+        if isinstance(v, bool)
+        else repeat(k, v if isinstance(v, list) else [v])
         for k, v in given.items()
     )
