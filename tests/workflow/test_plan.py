@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT, all_params, merge
 
 sys.path.insert(0, str(ROOT))
-from workflow.plan import figures, given, searched, settings, tables, trained, trainings
+from workflow.plan import datasets, figures, given, searched, settings, tables, trained, trainings
 
 
 def begin(overlay: dict) -> None:
@@ -102,3 +102,29 @@ def test_a_variant_with_given_identifiers_has_its_starts_documents():
     w.variant = "asi++"
     assert trainings.own_docs(w) == f"{trainings.TRAINED}/docs.npy"
     assert trainings.of_kinds("genret", "novo") == ["genret", "novo"]
+
+
+def test_what_tables_of_comparisons_are_told_and_what_they_wait_for():
+    speed, first = SimpleNamespace(table="comparisons-speed"), SimpleNamespace(table="comparisons")
+    assert tables.compared_options(speed) == "--family table1 --M 48"
+    assert tables.compared_options(first) == "--family figure4"
+    assert tables.of_speed(first) == {}
+    assert tables.of_speed(speed)["latency"] == ["reports/tables/latency.csv"]
+    assert tables.of_speed(speed)["made"][-1] == "data/latency.made"
+    begin({"table1": {"M": 40}})
+    assert tables.compared_checks(first) == []
+    with pytest.raises(SystemExit, match="40 is not in"):
+        tables.compared_checks(speed)
+
+
+def test_a_table_of_results_waits_for_the_check_of_its_figure():
+    waits = tables.checks(SimpleNamespace(table="results-ablation"))
+    assert waits == ["data/apidocs/fits/figure7.json"]
+
+
+def test_how_dev_is_measured():
+    of_jpq = datasets.validation(asked("jpq", "M48"))
+    every = "--dev-queries 1000 --patience 0 --validate-every 75"
+    assert of_jpq == f"{every} --dev-measures RR@10 --dev-measures R@100 --dev-measures nDCG@10"
+    more = "--dev-documents 2000 --dev-queries 1000 --patience 0 --validate-every 75"
+    assert datasets.validated_by("queries", "documents") == more
