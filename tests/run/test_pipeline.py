@@ -236,6 +236,29 @@ def test_what_does_not_fit_is_refused_before_anything_is_trained(folder, tmp_pat
     assert not (copy / DATA / "fits").exists() or not any((copy / DATA / "fits").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("overlay", "again"),
+    [
+        ({"datasets": {"apidocs-ci": {"seed": 14}}}, "corpus"),
+        ({"datasets": {"apidocs-ci": {"documents": 700}}}, "corpus"),
+        ({"encoder": {"query_max_length": 16}}, "checkpoint"),
+        ({"systems": {"jpq": {"lr": 2.0e-5}}}, "jpq"),
+        ({"retrieve": {"k": 50}}, "retrieve"),
+        ({"measure": {"measures": ["RR@10"]}}, "measure"),
+        ({"results": {"samples": 100}}, "results"),
+    ],
+    ids=str,
+)
+def test_what_is_set_anew_is_made_again(folder, tmp_path, overlay, again):
+    (tmp_path / "o.yaml").write_text(yaml.safe_dump(overlay))
+    files = ["--configfile", CI, tmp_path / "o.yaml"]
+    text = run("snakemake", "-n", "reports/figure4.pdf", *files, cwd=folder)
+    first = re.search(
+        rf"^(?:local)?(?:rule|checkpoint) {again}:\n(?:.*\n)*?    reason: (.*)", text, re.M
+    )
+    assert "Params have changed" in first[1]
+
+
 def test_another_sweep_trains_no_encoder_again(folder, tmp_path):
     """STAR waits for the check of all systems, and does not depend on them."""
     (tmp_path / "o.yaml").write_text("sweep: {M: [16, 24]}\n")

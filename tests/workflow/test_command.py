@@ -1,6 +1,7 @@
-"""The command of a rule: options from the names of its files, and from its settings."""
+"""The command of a rule: options from its settings, and from the names of its files."""
 
 import sys
+from inspect import signature
 
 import pytest
 from snakemake.iocontainers import InputFiles, OutputFiles, Wildcards
@@ -8,7 +9,9 @@ from snakemake.iocontainers import InputFiles, OutputFiles, Wildcards
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT))
-from workflow.plan.command import command
+sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+import dvc_dag
+from workflow.plan.command import command, files, files_but
 
 W = Wildcards(fromdict={"dataset": "toy", "system": "my-jpq", "seed": "2"})
 IN = InputFiles(
@@ -17,42 +20,52 @@ IN = InputFiles(
 OUT = OutputFiles(fromdict={"out": "x/index.faiss", "made": "x.made", "beside": ["x.json"]})
 
 
-def told(*given, **settings):
-    return command(*given, **settings)(W, IN, OUT, 3)
-
-
 def test_files_are_options_of_their_names_in_their_order():
-    files = "--docs x/docs.npy --train-queries 'q 1' --train-queries q2 --out x/index.faiss"
-    assert told("distill") == f"jointir distill {files}"
-    assert told("distill", untold=["train_queries", "out"]) == "jointir distill --docs x/docs.npy"
+    told = "--docs x/docs.npy --train-queries 'q 1' --train-queries q2 --out x/index.faiss"
+    assert files(W, IN, OUT) == told
+    assert files_but("train_queries", "out")(W, IN, OUT) == "--docs x/docs.npy"
 
 
 def test_a_file_that_is_not_there_is_no_option():
-    none = InputFiles(fromdict={"docs": [], "teacher": []})
-    assert command("jpq")(W, none, OutputFiles(), 1) == "jointir jpq"
+    none = InputFiles(fromdict={"docs": [], "teacher": ["t.npy"]})
+    assert files(W, none, OutputFiles()) == "--teacher t.npy"
 
 
 @pytest.mark.parametrize(
     ("settings", "options"),
     [
         ({"seed": "{seed}", "system": "{system}"}, "--seed 2 --system my-jpq"),
-        ({"threads": "{threads}", "dataset": "{dataset}"}, "--dataset toy --threads 3"),
         ({"batch_tokens": 64, "lr": None, "exact": True}, "--batch-tokens 64 --exact"),
         ({"k1": lambda w: [0.9, 1.2], "b": lambda w: w.seed}, "--b 2 --k1 0.9 --k1 1.2"),
         ({"measure": lambda w: "R@{x}"}, "--measure 'R@{x}'"),  # of the params: not replaced
         ({"setting": lambda w: ""}, "--setting ''"),
+        ({}, ""),
     ],
 )
 def test_settings(settings, options):
-    whole = command("stage", **settings)(W, InputFiles(), OutputFiles(), 3)
-    assert whole == f"jointir stage {options}"
+    assert command("stage", **settings)(W) == f"jointir stage {options}".strip()
 
 
 def test_texts_and_the_stage_may_be_functions_and_empty_ones_are_left_out():
     made = command(lambda w: w.system, lambda w: "", "--dev-measures RR@10", lambda w: "--x {y}")
-    assert made(W, InputFiles(), OutputFiles(), 1) == "jointir my-jpq --dev-measures RR@10 --x {y}"
+    assert made(W) == "jointir my-jpq --dev-measures RR@10 --x {y}"
 
 
 def test_a_wildcard_that_the_rule_does_not_have_is_an_error():
     with pytest.raises(KeyError, match="M"):
-        told("build", M="{M}")
+        command("build", M="{M}")(W)
+
+
+def test_what_is_set_is_in_no_param_that_snakemake_does_not_look_at(monkeypatch):
+    """It looks at none whose function takes a job's files: such a param may tell these alone."""
+    monkeypatch.chdir(ROOT)
+    jobs = [job for own in dvc_dag.load().jobs.values() for job in own]
+    rules = {job.rule.name: job.rule for job in jobs}
+    blind = {
+        (name, param)
+        for name, rule in rules.items()
+        for param, value in rule.params.items()
+        if callable(value) and {"input", "output", "threads"} & set(signature(value).parameters)
+    }
+    assert {param for _, param in blind} == {"files", "meta"}
+    assert len(rules) > 50

@@ -92,12 +92,14 @@ def nested(path: tuple, value: object) -> dict:
 def stages_now(overlays: list[dict], targets: Iterable[str]) -> dict[str, set]:
     """Return, for every stage, what its jobs make, read and do, with these changes of FEW.
 
-    targets: the rules whose jobs these are; `all` is every stage.
+    By this Snakemake makes a job again: of its params those alone whose functions do not take its
+    files, and the command as the rule has it. targets: the rules whose jobs these are; `all` is
+    every stage.
     """
     jobs = dvc_dag.load(reduce(merge, overlays, FEW), targets).jobs
     return {
         name: {
-            (str(job.output), str(job.input), repr(sorted(job.params.items())), job.shellcmd)
+            (str(job.output), str(job.input), repr(job.non_derived_params), job.rule.shellcmd)
             for job in own
         }
         for name, own in jobs.items()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from functools import cache
 
-from snakemake.iocontainers import InputFiles, Wildcards
+from snakemake.iocontainers import Wildcards
 from workflow.plan import given
 from workflow.scripts.inputs import beir_files, contents, encoder_files, vector_files
 from workflow.scripts.reads import Lazy
@@ -116,6 +116,11 @@ def download(wildcards: Wildcards) -> dict[str, str]:
     return DOWNLOADED[dataset(wildcards)["kind"]]
 
 
+def pins(wildcards: Wildcards) -> str:
+    """Return the file that pins what is downloaded for a dataset."""
+    return dataset(wildcards)[download(wildcards)["pins"]]
+
+
 def collection_contents(wildcards: Wildcards) -> str:
     """Return a hash over the user's own files that a collection is built from."""
     made = dataset(wildcards)["kind"] in DOWNLOADED  # not the user's, and may not be there yet
@@ -147,14 +152,14 @@ def model_files(name: str) -> list[str]:
     return encoder_files(name) if name and not name.startswith("package:") else []
 
 
-def collection_options(wildcards: Wildcards, input: InputFiles) -> str:
+def collection_options(wildcards: Wildcards) -> str:
     """Return the options of `jointir corpus-KIND` that the dataset's params give."""
     told = dict(dataset(wildcards))
     for other in ("measures", "groups"):  # of other stages
         told.pop(other, None)
     if told["kind"] in DOWNLOADED:
         del told[download(wildcards)["pins"]]
-        told[download(wildcards)["option"]] = input.source[0]
+        (told[download(wildcards)["option"]],) = collection_source(wildcards)
     told |= told.pop("splits", {})
     kind = told.pop("kind").replace("_", "-")
     return f"corpus-{kind} {options(told)}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from snakemake.io import report
-from snakemake.iocontainers import OutputFiles, Wildcards
+from snakemake.iocontainers import Wildcards
 from workflow.plan import given
 from workflow.plan.datasets import each_dataset
 from workflow.plan.figures import CHECKED, curves, each_system, of_jpq, of_texts
@@ -87,10 +87,10 @@ def flags(own: Report, wildcards: Wildcards) -> list[str]:
     return [f"data/{Path(path).stem}.made" for path in tables] + of_asi
 
 
-def report_command(own: Report, wildcards: Wildcards, output: OutputFiles) -> str:
+def report_command(own: Report, wildcards: Wildcards) -> str:
     """Return the command of a report: its options of what it reads, and of what it writes."""
     values = {option: read_by(own, source) for option, source in own.inputs().items()}
-    values |= {option: [output[option]] for option in own.outputs()}
+    values |= {option: [path] for option, path in own.outputs().items()}
     told = [repeat(option.replace("_", "-"), its) for option, its in values.items()]
     text = " ".join([f"jointir {own.command}", *filter(None, told)])
     printed = reports()[own.prints].outputs()["out"] if own.prints else ""

@@ -1,5 +1,5 @@
 from workflow.plan import given, trainings
-from workflow.plan.command import command
+from workflow.plan.command import command, files_but
 from workflow.plan.datasets import source_files
 from workflow.plan.trainings import (
     BASELINE,
@@ -39,13 +39,13 @@ rule asi_results:
             lambda w: repeat("vocabulary", trainings.vocabularies()),
             lambda w: repeat("encoder", map("=".join, trainings.dense_encoders().items())),
             options(config["results"]),
-            untold=["baseline_meta"],
         ),
+        files=files_but("baseline_meta"),
         meta=lambda w, input: repeat(
             "baseline-meta", [m for m in input.baseline_meta for _ in given.SPLITS]
         ),
     shell:
-        "{params.command} {params.meta} 2>&1 | tee {log}"
+        "{params.command} {params.files} {params.meta} 2>&1 | tee {log}"
 
 
 use rule measure as measure_baseline with:
@@ -62,8 +62,8 @@ use rule measure as measure_baseline with:
             "measure",
             repeat("measures", ["RR@10", "R@1", "R@5", "R@10"]),  # in asi_results.py, too
             qrels="data/{dataset}/collection/qrels/{split}.trec",
-            untold=["collection"],
         ),
+        files=files_but("collection"),
 
 
 use rule measure_baseline as measure_rescored with:
@@ -94,7 +94,7 @@ rule cold_start:
             qrels="data/{dataset}/collection/qrels/test.trec",
             holdout=lambda w: trainings.VARIANTS[w.variant]["holdout"],
             seed="{seed}",
-            untold=["collection"],
         ),
+        files=files_but("collection"),
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"

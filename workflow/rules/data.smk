@@ -6,7 +6,7 @@ from workflow.scripts.inputs import contents
 rule download:
     input:
         code=lambda w: source_files(datasets.download(w)["code"]),
-        pins=lambda w: datasets.dataset(w)[datasets.download(w)["pins"]],
+        pins=datasets.pins,
     output:
         source=directory("data/{dataset}/source"),
     log:
@@ -14,7 +14,7 @@ rule download:
     localrule: True  # the internet is on the login node
     params:
         stage=lambda w: datasets.download(w)["stage"],
-        contents=lambda w, input: contents([input.pins]),
+        contents=lambda w: contents([datasets.pins(w)]),
     shell:
         "jointir {params.stage} {input.pins:q} --out {output.source} 2>&1 | tee {log}"
 

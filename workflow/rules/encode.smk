@@ -1,5 +1,5 @@
 from workflow.plan import datasets, figures, given, trained
-from workflow.plan.command import command
+from workflow.plan.command import command, files
 from workflow.plan.datasets import source_files
 from workflow.scripts.inputs import contents, encoder_files
 from workflow.scripts.shell import options, repeat
@@ -18,9 +18,10 @@ rule checkpoint:
     localrule: True  # hub ids are downloaded
     params:
         command=command("checkpoint", lambda w: options(config["encoder"])),
+        files=files,
         contents=lambda w: contents(encoder_files(config["encoder"]["checkpoint"])),
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule fits:
@@ -39,8 +40,9 @@ rule fits:
     localrule: True  # seconds
     params:
         command=command("fits", lambda w: repeat("system", figures.all_settings(w.figure))),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule embed_documents:
@@ -66,8 +68,9 @@ rule embed_documents:
             shard="{shard}",
             shards=config["embed"]["shards"],
         ),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule gather:
@@ -87,8 +90,9 @@ rule gather:
         runtime=60,
     params:
         command=command("gather"),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule embed_queries:
@@ -108,8 +112,9 @@ rule embed_queries:
         runtime=60,
     params:
         command=command("embed", trained.embedding(given.SPLITS), kind="query"),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 use rule embed_queries as embed_train_queries with:
@@ -121,3 +126,4 @@ use rule embed_queries as embed_train_queries with:
     priority: 20  # `tune` waits for them, and all that is trained for `tune`
     params:
         command=command("embed", trained.embedding(["train"]), kind="query"),
+        files=files,

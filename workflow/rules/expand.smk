@@ -1,5 +1,5 @@
 from workflow.plan import datasets, given, trainings
-from workflow.plan.command import command
+from workflow.plan.command import command, files
 from workflow.plan.datasets import source_files
 from workflow.scripts.inputs import contents
 from workflow.scripts.scheduling import memory
@@ -34,8 +34,9 @@ rule doc2query:
             seed=config["expand"]["seed"],
             scratch="data/{dataset}/scratch/doc2query",
         ),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule expand:
@@ -61,6 +62,7 @@ rule expand:
         runtime=1440,
     params:
         command=command("expand", trainings.expansion_options),
+        files=files,
         contents=lambda w: contents(datasets.seq2seq_files()),
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"

@@ -1,5 +1,5 @@
 from workflow.plan import given, searched, trainings
-from workflow.plan.command import command
+from workflow.plan.command import command, files
 from workflow.plan.datasets import source_files, threads_each
 from workflow.plan.settings import entry
 from workflow.plan.trainings import TRAINED, VARIANTS, fitting, start
@@ -34,8 +34,9 @@ rule asi:
             seed="{seed}",
             scratch="data/{dataset}/scratch/{variant}-seed{seed}",
         ),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule assign_ids:
@@ -56,8 +57,9 @@ rule assign_ids:
         runtime=720,
     params:
         command=command("assign-ids", batch_tokens=config["embed"]["batch_tokens"]),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule fixed_ids:
@@ -84,8 +86,9 @@ rule fixed_ids:
             kind=lambda w: VARIANTS[w.variant]["given"],
             seed="{seed}",
         ),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 for _kind in LEARNED:
@@ -120,8 +123,9 @@ for _kind in LEARNED:
                 seed="{seed}",
                 scratch="data/{dataset}/scratch/{variant}-seed{seed}-ids",
             ),
+            files=files,
         shell:
-            "{params.command} 2>&1 | tee {log}"
+            "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule train_decoder:
@@ -150,8 +154,9 @@ rule train_decoder:
             seed="{seed}",
             scratch="data/{dataset}/scratch/{variant}-seed{seed}-train-decoder",
         ),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule generate:
@@ -179,8 +184,9 @@ rule generate:
             beam=lambda w: VARIANTS[w.variant]["beam"],
             hybrid_beam=lambda w: VARIANTS[w.variant]["hybrid_beam"],
         ),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule seal_search:
@@ -212,8 +218,9 @@ rule seal_search:
             length=lambda w: entry(w.system)["length"],
             seed=lambda w: entry(w.system)["seed"],
         ),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule measure_ids:
@@ -232,5 +239,6 @@ rule measure_ids:
         runtime=30,
     params:
         command=command("measure-ids"),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"

@@ -1,7 +1,7 @@
 from jointir.methods import known
 from jointir.methods.facts import Form
 from workflow.plan import datasets, given, settings, trained
-from workflow.plan.command import command
+from workflow.plan.command import command, files
 from workflow.plan.datasets import source_files, threads_each
 from workflow.scripts.scheduling import memory
 from workflow.scripts.shell import any_of, options, repeat
@@ -37,8 +37,9 @@ rule tune:
             dev_queries=config["tune"]["queries"],
             scratch="data/{dataset}/scratch/tune",
         ),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule negatives:
@@ -68,8 +69,9 @@ rule negatives:
             mined_from=lambda w: settings.entry("jpq")["mined_from"],
             batch_tokens=config["embed"]["batch_tokens"],
         ),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 for _method in known.trained(Form.INDEX):
@@ -111,5 +113,6 @@ for _method in known.trained(Form.INDEX):
                 trained.embedding(given.SPLITS),
                 scratch="data/{dataset}/scratch/{system}-{setting}",
             ),
+            files=files,
         shell:
-            trained.LAUNCH + "{params.command} 2>&1 | tee {log}"
+            trained.LAUNCH + "{params.command} {params.files} 2>&1 | tee {log}"

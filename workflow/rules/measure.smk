@@ -1,5 +1,5 @@
 from workflow.plan import datasets, figures, given, searched, settings, tables, trainings
-from workflow.plan.command import command
+from workflow.plan.command import command, files, files_but
 from workflow.plan.datasets import source_files
 from workflow.scripts.inputs import contents
 from workflow.scripts.scheduling import memory
@@ -32,10 +32,10 @@ rule retrieve:
             seed=searched.seed_of,
             k=config["retrieve"]["k"],
             value=searched.value,
-            threads="{threads}",
         ),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} --threads {threads} 2>&1 | tee {log}"
 
 
 rule bm25:
@@ -63,8 +63,9 @@ rule bm25:
             k=config["retrieve"]["k"],
             measure=lambda w: datasets.measures_of(w.dataset, "dev")[0],
         ),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule splade:
@@ -93,9 +94,10 @@ rule splade:
             k=config["retrieve"]["k"],
             batch_tokens=config["embed"]["batch_tokens"],
         ),
+        files=files,
         contents=lambda w: contents(datasets.model_files(settings.entry(w.system)["checkpoint"])),
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule measure:
@@ -113,10 +115,10 @@ rule measure:
             "measure",
             lambda w: datasets.measure_options(w.dataset),
             lambda w: repeat("qrels", datasets.qrels_of(w.dataset)),
-            untold=["collection"],
         ),
+        files=files_but("collection"),
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule results:
@@ -136,10 +138,11 @@ rule results:
         table=any_of(tables.RESULTS),
     localrule: True  # seconds
     params:
-        command=command("results", options(config["results"]), untold=["meta"]),
+        command=command("results", options(config["results"])),
+        files=files_but("meta"),
         meta=lambda w, input: repeat("meta", [m for m in input.meta for _ in given.SPLITS]),
     shell:
-        "{params.command} {params.meta} 2>&1 | tee {log}"
+        "{params.command} {params.files} {params.meta} 2>&1 | tee {log}"
 
 
 rule comparisons:
@@ -160,12 +163,13 @@ rule comparisons:
         table=any_of(tables.COMPARISONS),
     localrule: True  # seconds
     params:
-        command=command("comparisons", tables.compared_options, untold=["meta"]),
+        command=command("comparisons", tables.compared_options),
+        files=files_but("meta"),
         meta=lambda w, input: repeat(
             "meta", [m for m in input.meta for _ in tables.COMPARISONS[w.table][1]]
         ),
     shell:
-        "{params.command} {params.meta} 2>&1 | tee {log}"
+        "{params.command} {params.files} {params.meta} 2>&1 | tee {log}"
 
 
 rule groups:
@@ -188,9 +192,9 @@ rule groups:
             repeat("collection", datasets.each_dataset("{dataset}=data/{dataset}/collection")),
             repeat("packages", map("=".join, datasets.PACKAGES.items())),
             options(config["results"]),
-            untold=["meta", "collection", "packages"],
         ),
+        files=files_but("meta", "collection", "packages"),
         meta=rules.results.params.meta,
-        contents=lambda w, input: contents(list(input.packages)),
+        contents=lambda w: contents(list(datasets.PACKAGES.values())),
     shell:
-        "{params.command} {params.meta} 2>&1 | tee {log}"
+        "{params.command} {params.files} {params.meta} 2>&1 | tee {log}"

@@ -1,5 +1,5 @@
 from workflow.plan import given, settings
-from workflow.plan.command import command
+from workflow.plan.command import command, files
 from workflow.plan.datasets import source_files
 from workflow.scripts.scheduling import memory
 from workflow.scripts.shell import any_of, options
@@ -28,8 +28,9 @@ rule build:
             lambda w: options(settings.fit_settings(w.system)),
             M="{M}",
         ),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule brute_force:
@@ -45,5 +46,6 @@ rule brute_force:
         runtime=60,
     params:
         command=command("brute-force"),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"

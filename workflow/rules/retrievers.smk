@@ -1,7 +1,7 @@
 from jointir.methods import known
 from jointir.methods.facts import Form
 from workflow.plan import figures, given, searched, settings, trained
-from workflow.plan.command import command
+from workflow.plan.command import command, files
 from workflow.plan.datasets import source_files, threads_each
 from workflow.scripts.scheduling import memory
 from workflow.scripts.shell import any_of
@@ -36,8 +36,9 @@ rule late_search:
             seed=lambda w: settings.entry(w.system)["seed"],
             batch_tokens=config["embed"]["batch_tokens"],
         ),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 for _method in known.trained(Form.ENCODER, Form.RANKER):
@@ -74,5 +75,6 @@ for _method in known.trained(Form.ENCODER, Form.RANKER):
                 trained.encoder_validation,
                 scratch="data/{dataset}/scratch/{encoder}",
             ),
+            files=files,
         shell:
-            trained.LAUNCH * _facts.shares + "{params.command} 2>&1 | tee {log}"
+            trained.LAUNCH * _facts.shares + "{params.command} {params.files} 2>&1 | tee {log}"

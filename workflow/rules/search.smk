@@ -1,6 +1,6 @@
 from jointir.methods.facts import Form
 from workflow.plan import given, searched, settings, trained
-from workflow.plan.command import command
+from workflow.plan.command import command, files
 from workflow.plan.datasets import source_files
 from workflow.scripts.scheduling import memory
 from workflow.scripts.shell import any_of, options
@@ -24,8 +24,9 @@ rule ivf:
         runtime=120,
     params:
         command=command("ivf", lambda w: options(settings.fit_settings(w.system))),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule ann_build:
@@ -43,13 +44,10 @@ rule ann_build:
         mem_mb=memory(6000, docs=6),
         runtime=240,
     params:
-        command=command(
-            lambda w: given.systems.methods[w.system],
-            searched.library_options,
-            threads="{threads}",
-        ),
+        command=command(lambda w: given.systems.methods[w.system], searched.library_options),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} --threads {threads} 2>&1 | tee {log}"
 
 
 use rule ann_build as ann_build_sized with:

@@ -1,5 +1,5 @@
 from workflow.plan import datasets, figures, given, searched, settings
-from workflow.plan.command import command
+from workflow.plan.command import command, files
 from workflow.plan.datasets import source_files
 from workflow.scripts.scheduling import memory
 from workflow.scripts.shell import options, repeat
@@ -28,10 +28,10 @@ rule latency:
             searched.latency_options,
             options(config["latency"]),
             k=config["retrieve"]["k"],
-            threads="{threads}",
         ),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} --threads {threads} 2>&1 | tee {log}"
 
 
 rule latencies:
@@ -47,8 +47,9 @@ rule latencies:
     localrule: True  # seconds
     params:
         command=command("latencies"),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule scale:
@@ -67,5 +68,6 @@ rule scale:
         runtime=240,
     params:
         command=command("scale", options(config["scale"])),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"

@@ -1,5 +1,5 @@
 from workflow.plan import datasets, figures, given, trained
-from workflow.plan.command import command
+from workflow.plan.command import command, files, files_but
 from workflow.plan.datasets import source_files
 from workflow.scripts.inputs import contents
 from workflow.scripts.scheduling import memory
@@ -28,12 +28,11 @@ rule vectors:
         mem_mb=memory(3000, queries=3),
         runtime=720,
     params:
-        command=command(
-            "corpus-vectors", datasets.vectors_options, untold=["docs", "queries", "qrels"]
-        ),
+        command=command("corpus-vectors", datasets.vectors_options),
+        files=files_but("docs", "queries", "qrels"),
         contents=lambda w: contents(sum(datasets.vectors_of(w).values(), [])),
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 use rule fits as fits_vectors with:
@@ -50,6 +49,7 @@ use rule fits as fits_vectors with:
         command=command(
             "fits", lambda w: repeat("system", figures.all_settings(w.figure, of_vectors=True))
         ),
+        files=files,
 
 
 rule distill:
@@ -81,5 +81,6 @@ rule distill:
             datasets.validation,
             scratch="data/{dataset}/scratch/{system}-{setting}",
         ),
+        files=files,
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
