@@ -57,6 +57,7 @@ use rule measure as measure_baseline with:
         out=[BASELINE],
     log:
         "logs/{dataset}/generative/baseline-{system}-{split}.log",
+    localrule: True  # which `use rule` does not take over
     params:
         command=command(
             "measure",
@@ -75,6 +76,7 @@ use rule measure_baseline as measure_rescored with:
         out=[RESCORED],
     log:
         "logs/{dataset}/generative/rescored-{system}-{split}.log",
+    localrule: True
 
 
 rule cold_start:

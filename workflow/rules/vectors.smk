@@ -45,6 +45,7 @@ use rule fits as fits_vectors with:
     wildcard_constraints:
         dataset=any_of(given.vectors),
         figure="figure4",
+    localrule: True  # which `use rule` does not take over
     params:
         command=command(
             "fits", lambda w: repeat("system", figures.all_settings(w.figure, of_vectors=True))

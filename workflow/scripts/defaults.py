@@ -16,7 +16,8 @@ def complete(workflow: Workflow) -> None:
     """
     environment = str(Path(workflow.basedir, "environment.yml"))
     for rule in workflow.rules:
-        if rule.shellcmd and workflow.is_local(rule):
+        # private: `is_local` is true of every rule where Snakemake sends no job away
+        if rule.shellcmd and rule.name in workflow._localrules:
             for name, value in OF_SECONDS.items():
                 rule.resources.setdefault(name, value)
         if rule.shellcmd and not rule.conda_env:
