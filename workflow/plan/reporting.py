@@ -74,9 +74,9 @@ FLAGGED = ("results", "comparisons", "latency", "groups", "scale")
 FLAGGED_ASI = {"results of ASI", "comparisons of ASI", "numbers of ASI", "settings of ASI++"}
 
 
-def read_by(own: Report, source: str, wildcards: Wildcards | None = None) -> Iterable:
-    """Return what a report reads by one of the names above."""
-    return (FILES | VALUES)[source](own)
+def read_by(own: Report, source: str, wildcards: Wildcards | None = None) -> list[str]:
+    """Return the files that a report reads by one of the names above."""
+    return FILES[source](own)
 
 
 def flags(own: Report, wildcards: Wildcards) -> list[str]:
@@ -87,14 +87,23 @@ def flags(own: Report, wildcards: Wildcards) -> list[str]:
     return [f"data/{Path(path).stem}.made" for path in tables] + of_asi
 
 
-def report_command(own: Report, wildcards: Wildcards) -> str:
-    """Return the command of a report: its options of what it reads, and of what it writes."""
-    values = {option: read_by(own, source) for option, source in own.inputs().items()}
-    values |= {option: [path] for option, path in own.outputs().items()}
-    told = [repeat(option.replace("_", "-"), its) for option, its in values.items()]
-    text = " ".join([f"jointir {own.command}", *filter(None, told)])
-    printed = reports()[own.prints].outputs()["out"] if own.prints else ""
-    return f"({text} && cat {printed})" if printed else text
+def beside(own: Report) -> list[str]:
+    """Return the files that decide when a report is made, and that it is not told of."""
+    style = ["src/jointir/report/matplotlibrc"] * ("png" in own.options)
+    return style + [reports()[name].outputs()["out"] for name in own.beside]
+
+
+def report_values(own: Report, wildcards: Wildcards) -> str:
+    """Return the options of a report that come of the params."""
+    values = {option: VALUES[s](own) for option, s in own.inputs().items() if s in VALUES}
+    told = (repeat(option.replace("_", "-"), its) for option, its in values.items())
+    return " ".join(filter(None, told))
+
+
+def report_shell(own: Report) -> str:
+    """Return what the rule of a report runs: its command, and what prints the text at the end."""
+    told = "{params.command} {params.files}"
+    return f"({told} && cat {reports()[own.prints].outputs()['out']})" if own.prints else told
 
 
 def report_output(own: Report, option: str, path: str) -> str:

@@ -3,14 +3,17 @@ from functools import partial
 
 from jointir.basics.errors import InputError
 from jointir.report.known import reports
+from workflow.plan.command import command, files
 from workflow.plan.datasets import source_files
 from workflow.plan.reporting import (
     FILES,
+    beside,
     check_report,
     flags,
     read_by,
-    report_command,
     report_output,
+    report_shell,
+    report_values,
 )
 from workflow.plan.settings import needed
 
@@ -33,10 +36,9 @@ for _report in reports().values():
         input:
             **{option: partial(read_by, _report, source) for option, source in _files.items()},
             code=source_files(_report.module),
-            style=["src/jointir/report/matplotlibrc"] if "png" in _report.options else [],
             made=partial(flags, _report),
-            needed=needed(_report.figure, _report.title, *_report.needs),
-            beside=[reports()[name].outputs()["out"] for name in _report.beside],
+            checked=needed(_report.figure, _report.title, *_report.needs),
+            beside=beside(_report),
         output:
             **{o: report_output(_report, o, path) for o, path in _report.outputs().items()},
         log:
@@ -46,6 +48,7 @@ for _report in reports().values():
             mem_mb=_report.mem_mb,
             runtime=10,
         params:
-            command=partial(report_command, _report),
+            command=command(_report.command, partial(report_values, _report)),
+            files=files,
         shell:
-            "{params.command} 2>&1 | tee {log}"
+            report_shell(_report) + " 2>&1 | tee {log}"

@@ -15,13 +15,13 @@ def complete(workflow: Workflow) -> None:
     they were a fifth of its lines.
     """
     environment = str(Path(workflow.basedir, "environment.yml"))
-    for rule in workflow.rules:
+    for rule in [rule for rule in workflow.rules if rule.shellcmd]:
         # private: `is_local` is true of every rule where Snakemake sends no job away
-        if rule.shellcmd and rule.name in workflow._localrules:
+        if rule.name in workflow._localrules:
             for name, value in OF_SECONDS.items():
                 rule.resources.setdefault(name, value)
-        if rule.shellcmd and not rule.conda_env:
+        if not rule.conda_env:
             rule.conda_env = environment
-        if rule.shellcmd and not rule.benchmark:
+        if not rule.benchmark:
             rule.benchmark_modifier = rule.log_modifier  # how paths of a module are changed
             rule.benchmark = str(rule.log[0]).removesuffix(".log") + ".tsv"
