@@ -1,12 +1,14 @@
 """The command of a rule: options from its settings, and from the names of its files."""
 
+import ast
+import re
 import sys
 from inspect import signature
 
 import pytest
 from snakemake.iocontainers import InputFiles, OutputFiles, Wildcards
 
-from conftest import ROOT
+from conftest import ROOT, run
 
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
@@ -61,11 +63,33 @@ def test_what_is_set_is_in_no_param_that_snakemake_does_not_look_at(monkeypatch)
     monkeypatch.chdir(ROOT)
     jobs = [job for own in dvc_dag.load().jobs.values() for job in own]
     rules = {job.rule.name: job.rule for job in jobs}
+    of_job = {"input", "output", "threads", "resources"}
     blind = {
         (name, param)
         for name, rule in rules.items()
         for param, value in rule.params.items()
-        if callable(value) and {"input", "output", "threads"} & set(signature(value).parameters)
+        if callable(value) and of_job & set(signature(value).parameters)
     }
-    assert {param for _, param in blind} == {"files", "meta"}
+    # `launch`: the number of GPUs changes no result
+    assert {param for _, param in blind} == {"files", "meta", "launch"}
     assert len(rules) > 50
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("workflow/rules/*.smk")), ids=lambda p: p.stem)
+def test_a_shell_is_a_text(path):
+    """A job evaluates it when it runs: a variable of a loop over rules has its last value then."""
+    shells = re.findall(r"^( *)shell:\n((?:\1    .*\n)+)", path.read_text(), re.MULTILINE)
+    assert len(shells) == path.read_text().count("shell:")
+    for _, value in shells:
+        assert isinstance(ast.literal_eval(f"(\n{value})"), str), value
+
+
+def test_gpus_start_as_many_processes_of_a_training_that_may_share_them():
+    gpus = ["jpq:gpu=2", "star:gpu=4", "colbert:gpu=3"]
+    told = run("snakemake", "-n", "-p", "reports/figure1.pdf", "--set-resources", *gpus, cwd=ROOT)
+    starts = re.findall(r"^Shell command: (.*?)jointir (jpq|star|opq|colbert) ", told, re.MULTILINE)
+    assert len(starts) > 10
+    processes = {"jpq": 2, "star": 4}
+    of = "accelerate launch --multi_gpu --main_process_port 0 --num_processes {} -m "
+    for text, stage in starts:
+        assert text == (of.format(processes[stage]) if stage in processes else ""), stage

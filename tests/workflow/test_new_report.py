@@ -61,8 +61,8 @@ def test_its_rule_makes_it_from_the_results_of_figure_4(added):
     told = run("snakemake", "-n", "-p", "reports/kept_shares.png", cwd=added)
     (own,) = re.findall(r"^rule kept_shares:$.*?^Shell command: (.*?)$", told, re.M | re.S)
     assert own == (
-        "jointir kept-shares --results reports/tables/results.csv --out reports/kept_shares.pdf"
-        " --png reports/kept_shares.png 2>&1 | tee logs/kept-shares.log"
+        "(jointir kept-shares --results reports/tables/results.csv --out reports/kept_shares.pdf"
+        " --png reports/kept_shares.png ) 2>&1 | tee logs/kept-shares.log"
     )
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", told, re.M))
     assert (jobs["kept_shares"], jobs["results"], jobs["jpq"]) == ("1", "1", "7")

@@ -100,10 +100,9 @@ def report_values(own: Report, wildcards: Wildcards) -> str:
     return " ".join(filter(None, told))
 
 
-def report_shell(own: Report) -> str:
-    """Return what the rule of a report runs: its command, and what prints the text at the end."""
-    told = "{params.command} {params.files}"
-    return f"({told} && cat {reports()[own.prints].outputs()['out']})" if own.prints else told
+def prints(own: Report) -> str:
+    """Return what a report's shell adds to its command to print a text at the end."""
+    return f"&& cat {reports()[own.prints].outputs()['out']}" if own.prints else ""
 
 
 def report_output(own: Report, option: str, path: str) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from snakemake.io import expand
-from snakemake.iocontainers import Wildcards
+from snakemake.iocontainers import ResourceList, Wildcards
 from workflow.plan import given
 from workflow.plan.datasets import validation
 from workflow.plan.settings import entry, seeds_at, settings_class, widths
@@ -14,14 +14,19 @@ from jointir.methods import known
 from jointir.methods.facts import PRETRAINED
 
 TUNE = ("steps", "warmup", "least", "seed")  # of `tune`, in place of what `jpq` has
-LAUNCH = (  # of a training that several processes may share, one for each GPU
-    "$([ {resources.gpu} -lt 2 ] || echo accelerate launch --multi_gpu --main_process_port 0"
-    " --num_processes {resources.gpu} -m) "
-)
 # of an entry: told in another way
 NO_OPTION = ("start", "teacher", "M", "seeds", "every_seed", "search")
 # the embeddings by STAR that a training of query encoder and index may read, by its option
 EMBEDDED = {"docs": "docs.npy", "teacher": "train.npy"}
+
+
+def launch(wildcards: Wildcards, resources: ResourceList) -> str:
+    """Return what starts a process for each GPU of a training that several may share."""
+    if resources.gpu < 2:
+        return ""
+    return (
+        f"accelerate launch --multi_gpu --main_process_port 0 --num_processes {resources.gpu} -m "
+    )
 
 
 def folder_of_start(system: str, M: int) -> str:

@@ -106,6 +106,7 @@ for _method in known.trained(Form.INDEX):
             mem_mb=memory(4000, index=2),
             runtime=1440,
         params:
+            launch=trained.launch,
             command=command(
                 _method,
                 trained.joint_options,
@@ -115,4 +116,4 @@ for _method in known.trained(Form.INDEX):
             ),
             files=files,
         shell:
-            trained.LAUNCH + "{params.command} {params.files} 2>&1 | tee {log}"
+            "{params.launch}{params.command} {params.files} 2>&1 | tee {log}"

@@ -10,9 +10,9 @@ from workflow.plan.reporting import (
     beside,
     check_report,
     flags,
+    prints,
     read_by,
     report_output,
-    report_shell,
     report_values,
 )
 from workflow.plan.settings import needed
@@ -50,5 +50,6 @@ for _report in reports().values():
         params:
             command=command(_report.command, partial(report_values, _report)),
             files=files,
+            prints=prints(_report),
         shell:
-            report_shell(_report) + " 2>&1 | tee {log}"
+            "({params.command} {params.files} {params.prints}) 2>&1 | tee {log}"

@@ -69,6 +69,7 @@ for _method in known.trained(Form.ENCODER, Form.RANKER):
             mem_mb=memory(6000, collection=5) if _facts.own_documents else memory(4000, docs=4),
             runtime=1440,
         params:
+            launch=trained.launch if _facts.shares else "",
             command=command(
                 _method,
                 trained.encoder_options,
@@ -77,4 +78,4 @@ for _method in known.trained(Form.ENCODER, Form.RANKER):
             ),
             files=files,
         shell:
-            trained.LAUNCH * _facts.shares + "{params.command} {params.files} 2>&1 | tee {log}"
+            "{params.launch}{params.command} {params.files} 2>&1 | tee {log}"
