@@ -18,15 +18,18 @@ What differs from the authors' code (github.com/jingtaozhan/JPQ, jpq/run_train.p
   the others could only ever be negatives, and new queries ask for just such documents;
 - the loss has a second part, `distillation`: the KL from the starting encoder's exact scores to the
   quantized ones. It needs no label, so that `ranking: 0` trains without any (Distill-VQ's idea);
+- beside it LambdaRank scores documents' own embeddings (`exact`; theirs: the quantized ones): it
+  says what a query wants, and distillation brings the quantized scores near;
 - distillation also learns with `sentences` of documents without a train query;
 - word embeddings may stay as they are (`train_words`): most of their rows are in no query;
 - dev is measured on the way, and the start is kept where no step is surely better (Validation).
 As theirs: weight decay acts on matrices alone, not on biases, norms and centroids.
-`ranking: 1, distillation: 0, mined_from: all, train_words: true` and `validation.every: 0` is the
-paper's training.
+`ranking: 1, exact: false, distillation: 0, mined_from: all, train_words: true` and
+`validation.every: 0` is the paper's training.
 
-The same stage trains the ablation's variants (section 5.3): `exact` scores are those of "+JPQ Neg",
-a `centroid_lr` of 0 leaves the index as it was ("+JPQ Loss"), an `lr` of 0 the query encoder.
+The same stage trains the ablation's variants (section 5.3): `exact` scores without distillation are
+those of "+JPQ Neg", a `centroid_lr` of 0 leaves the index as it was ("+JPQ Loss"), an `lr` of 0 the
+query encoder.
 """
 
 from collections.abc import Callable

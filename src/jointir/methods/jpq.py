@@ -14,7 +14,7 @@ FACTS = Facts(Form.INDEX, {"start": ("opq",)}, trains=True, shares=True, reads=R
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(TopNegatives):
-    """Of a training; `exact` and `reconstruction` are of the ablation's variants."""
+    """Of a training; `reconstruction` is of the ablation's variants."""
 
     lr: Annotated[
         float,
@@ -49,9 +49,10 @@ class Settings(TopNegatives):
     train_words: Annotated[
         bool, Option("the encoder's word embeddings learn, too; without, a step takes a tenth less")
     ] = True
-    exact: Annotated[bool, Option("score documents' own embeddings, not the quantized ones")] = (
-        False
-    )
+    exact: Annotated[
+        bool,
+        Option("the paper's loss scores documents' own embeddings, not the quantized ones"),
+    ] = False
     reconstruction: Annotated[
         float,
         Option(
