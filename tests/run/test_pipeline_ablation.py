@@ -1,5 +1,6 @@
 """What the real run of the ci preset left of the ablation: figures 3 and 7, and their trainings."""
 
+from itertools import combinations
 from pathlib import Path
 
 import matplotlib.image
@@ -41,6 +42,7 @@ def parts(folder: Path, system: str, size: str) -> tuple[bool, bool]:
     [
         ("jpq-neg", "M16-seed1", (True, False)),
         ("jpq-loss", "M16-seed1", (True, False)),
+        ("jpq-labelled", "M16-seed1", (False, False)),
         ("jpq", "M16", (False, False)),
     ],
 )
@@ -48,30 +50,31 @@ def test_each_variant_trains_what_it_says(folder, system, size, kept):
     assert parts(folder, system, size) == kept
 
 
-def test_the_two_losses_train_different_encoders(folder):
-    neg, loss = (
-        load_file(folder / SYSTEMS / s / "M16-seed1/query_encoder/model.safetensors")
-        for s in ("jpq-neg", "jpq-loss")
+def test_each_loss_trains_another_encoder(folder):
+    trained = (
+        load_file(folder / SYSTEMS / s / "query_encoder/model.safetensors")
+        for s in ("jpq-neg/M16-seed1", "jpq-loss/M16-seed1", "jpq-labelled/M16-seed1", "jpq/M16")
     )
-    assert any(not np.array_equal(neg[name], loss[name]) for name in neg)
+    for a, b in combinations(trained, 2):
+        assert any(not np.array_equal(a[name], b[name]) for name in a)
 
 
 def test_the_tables_have_every_step(folder):
     files = [folder / f"reports/tables/{name}.csv" for name in ("results", "results-ablation")]
     read_results(files)  # which refuses a run that stands in both
     added = read_results(files[1:])
-    variants = {("jpq-neg", "M=16"), ("jpq-loss", "M=16")}
+    variants = {(s, "M=16") for s in ("jpq-neg", "jpq-loss", "jpq-labelled")}
     assert {(r.system, r.setting) for r in added.itertuples()} == variants
     assert len(added) == 2 * 3 * len(variants)  # splits, measures
     text = (folder / "reports/tables/ablation.md").read_text()
-    assert "| 16 | + JPQ negatives (1) |" in text and "| 32 | + train PQ (JPQ) (1) |" in text
-    assert "| 32 | OPQ (1) |" in text
+    assert "| 16 | + JPQ negatives (1) |" in text and "| 16 | + train PQ (1) |" in text
+    assert "| 32 | OPQ (1) |" in text and "| 32 | JPQ here (1) |" in text
 
 
 def test_each_step_is_compared_with_the_one_before(folder):
     table = read_comparisons(folder / "reports/tables/comparisons-ablation.csv", STEPS)
     table = table[table["measure"].eq("MRR@10")]
-    pairs = {"M=16": 4, "M=32": 1}  # of all four steps, and of JPQ and OPQ alone
+    pairs = {"M=16": 5, "M=32": 1}  # of all five steps, and of JPQ and OPQ alone
     assert table.groupby("setting").size().to_dict() == pairs
     files = [folder / f"reports/tables/{name}.csv" for name in ("results", "results-ablation")]
     values = read_results(files)

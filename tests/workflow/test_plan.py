@@ -64,7 +64,7 @@ def test_what_a_setting_is_called_and_searched_with(system, setting, shown, valu
 
 def test_what_tune_changes_of_a_training_is_what_it_does_not_say_itself():
     assert trained.own_settings("jpq") == []
-    paper = ["distillation", "mined_from", "ranking", "train_words"]
+    paper = ["distillation", "exact", "mined_from", "ranking", "scale", "train_words"]
     assert trained.own_settings("jpq-paper") == paper
     assert trained.untuned("dpq") and not trained.untuned("jpq-4bit")
     assert trained.tuned(asked("jpq-4bit", "M96")) == ["data/apidocs/tune/jpq.json"]

@@ -121,7 +121,7 @@ FEW = {
         "asi++": {"seeds": [1]},
         **{name: {"M": [16]} for name in ("opq-4bit", "jpq-4bit", "itq-lsh", "dpq")},
         "ivf-jpq": {"M": [16], "nprobe": [2]},
-        **{name: {"seeds": [1, 2], "every_seed": [16]} for name in ("jpq-neg", "jpq-loss")},
+        **{name: {"seeds": [1, 2], "every_seed": [16]} for name in ("jpq-labelled",)},
         "jpq-centroids": {"M": [16]},
         "jpq-mse-1": {"M": [16]},
     },
@@ -144,7 +144,7 @@ FEW = {
 
 
 SAME = ("annoy", "falconn", "flann", "imi", "hnsw-opq", "scann")  # libraries of one rule
-NOT_RUN = ("jpq-paper", "jpq-labelled", "jpq-without-labels", "brute-force-pretrained")
+NOT_RUN = ("jpq-paper", "jpq-without-labels", "brute-force-pretrained")
 # another entry in place of one that is named: one that moves no job to another stage
 OTHERS = {
     ("rand-neg", "start"): "star",

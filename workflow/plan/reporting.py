@@ -11,6 +11,7 @@ from workflow.plan.figures import CHECKED, curves, each_system, of_jpq, of_texts
 from workflow.plan.settings import refuse
 from workflow.plan.tables import COMPARISONS, of_figure
 from workflow.plan.trainings import (
+    asi_curves,
     baselines_by,
     generated_queries,
     of_variant,
@@ -45,6 +46,7 @@ FILES: dict[str, Callable[[Report], list[str]]] = {
     ),
     "drawn": lambda own: each_dataset(file_of("negatives", "drawn"), among=given.texts),
     "training curves": lambda own: list(curves()),
+    "training curves of ASI": lambda own: list(asi_curves()),
     "results of ASI": lambda own: [file_of("asi_results", "out")],
     "comparisons of ASI": lambda own: [file_of("asi_results", "out_comparisons")],
     "numbers of ASI": lambda own: [file_of("asi_results", "out_numbers")],
@@ -61,6 +63,7 @@ VALUES: dict[str, Callable[[Report], Iterable]] = {
     "drawn systems": lambda own: given.config[own.figure]["systems"],
     "systems like JPQ": lambda own: of_jpq(),
     "names of training curves": lambda own: curves().values(),
+    "names of training curves of ASI": lambda own: asi_curves().values(),
     "systems of ASI": lambda own: trained_on_all(),
     "sparse systems of ASI": lambda own: baselines_by(SPARSE),
     "settings of ASI++": lambda own: told_settings(),

@@ -137,6 +137,17 @@ def of_variant(pattern: str, variant: str) -> list[str]:
     return expand(str(pattern), dataset=own, variant=variant, seed=seeds)
 
 
+def asi_curves() -> dict[str, str]:
+    """Return {curve: "dataset system setting"} of each training of the systems of ASI's tables."""
+    own, found = given.config["asi"]["dataset"], {}
+    for variant in VARIANTS:
+        parts = {} if has_given_ids(variant) else {"joint.csv": "joint"}
+        for file, part in (parts | {"training.csv": "decoder"}).items():
+            names = of_variant(f"{own} {variant} {part} {{seed}}", variant)
+            found |= zip(of_variant(f"{TRAINED}/{file}", variant), names, strict=True)
+    return found
+
+
 def generator(wildcards: Wildcards) -> list[str]:
     """Return the generator that the pipeline trains; none where a checkpoint takes its place."""
     trained = not given.config["expand"]["checkpoint"]

@@ -1,4 +1,4 @@
-from workflow.plan import given, searched, trainings
+from workflow.plan import datasets, given, searched, trainings
 from workflow.plan.command import command, files
 from workflow.plan.datasets import source_files, threads_each
 from workflow.plan.settings import entry
@@ -18,6 +18,7 @@ rule asi:
         generated=lambda w: trainings.expansion(w.variant),
     output:
         out=directory(f"{TRAINED}/joint"),
+        out_curve=f"{TRAINED}/joint.csv",
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}.log",
     wildcard_constraints:
@@ -31,6 +32,7 @@ rule asi:
         command=command(
             "asi",
             trainings.training_options,
+            datasets.validation,
             seed="{seed}",
             scratch="data/{dataset}/scratch/{variant}-seed{seed}",
         ),
@@ -139,6 +141,7 @@ rule train_decoder:
         generated=lambda w: trainings.expansion(w.variant),
     output:
         out=directory(f"{TRAINED}/model"),
+        out_curve=f"{TRAINED}/training.csv",
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}-train-decoder.log",
     priority: 5
@@ -151,6 +154,7 @@ rule train_decoder:
             "train-decoder",
             lambda w: options(VARIANTS[w.variant]["train_decoder"]),
             trainings.shared_options,
+            datasets.validation,
             seed="{seed}",
             scratch="data/{dataset}/scratch/{variant}-seed{seed}-train-decoder",
         ),

@@ -1,6 +1,7 @@
 """The `asi` stage: train ASI or ASI++ end to end (Liu et al. 2024)."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,13 @@ from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
 from jointir.generative.bank import Bank, DocumentBank
+from jointir.generative.dev import ByModule, State, identifier_validation
 from jointir.generative.holdout import seen_documents
 from jointir.generative.model import GenerativeRetriever, Shape
 from jointir.generative.objective import Criteria, Objective
 from jointir.generative.pairs import Pairs
 from jointir.generative.warm import distil
+from jointir.methods.arguments import UNMEASURED, DevOptions
 from jointir.methods.asi import LEAST, NONE, Settings
 from jointir.train.norm import mean_squared_norm
 from jointir.train.training import Training
@@ -31,6 +34,7 @@ def asi(
     scratch: Path,
     settings: Settings,
     generated: Path | None = None,
+    dev: DevOptions = UNMEASURED,
 ) -> None:
     """Train encoder, semantic indexing module and decoder together; write the folder `out`.
 
@@ -38,6 +42,9 @@ def asi(
     begins. Indexing module and decoder start from nothing, unless with `warm_start`.
 
     generated: queries of the `expand` stage, which make half of each batch, with their documents.
+
+    dev is measured on the way by what the indexing module itself says of its queries and of the
+    documents in the bank, and the best weights are kept.
 
     Raises:
         InputError: `docs` or `generated` of another collection or dimension, or settings that do
@@ -68,8 +75,26 @@ def asi(
 
     loss_of = refreshed(objective, loss, every)
     weights = list(model.parameters())
-    # saved where the next step begins with a refresh alone: a resumed training repeats it
-    training.run(objective, groups, loss_of, weights, lambda: model.save(out), every=every)
+
+    def save() -> None:  # of the weights that were kept
+        model.indexer.balance(objective.documents.embeddings.detach(), settings.steps)
+        model.save(out)
+
+    validation = identifier_validation(
+        collection, dev, kept, lambda texts: partial(now, objective, texts)
+    )
+    # a checkpoint is where the next step begins with a refresh alone: a resumed training repeats it
+    training.run(objective, groups, loss_of, weights, save, validation, every)
+
+
+@torch.no_grad()
+def now(objective: Objective, texts: list[str]) -> State:
+    """Return how a model stands in its training, for the texts of queries."""
+    model = objective.eval().model
+    e = embed_texts(model.encoder, texts, "query", BATCH_TOKENS, has_bf16(model.encoder.device))
+    ids = objective.documents.identifiers(model.indexer)
+    queries = torch.from_numpy(e).to(model.encoder.device)
+    return State(queries, ids.cpu().numpy(), ByModule(model.indexer))
 
 
 def make_objective(

@@ -42,10 +42,13 @@ class Bank(nn.Module):
 class DocumentBank(Bank):
     """Embeddings, and which documents shared an identifier at the last `refresh`."""
 
+    def identifiers(self, indexer: SemanticIndexer) -> torch.Tensor:
+        """Return those of all documents as the indexing module has them now, int64[N, L]."""
+        return torch.cat([indexer.ids(e) for e in self.embeddings.detach().split(CHUNK)])
+
     def refresh(self, indexer: SemanticIndexer) -> int:
         """Assign identifiers to all documents; return how many are distinct."""
-        parts = self.embeddings.detach().split(CHUNK)
-        ids = torch.cat([indexer.ids(e) for e in parts])
+        ids = self.identifiers(indexer)
         unique = {"dim": 0, "return_inverse": True, "return_counts": True}
         _, group, count = (t.cpu() for t in torch.unique(ids, **unique))
         self._order = torch.argsort(group, stable=True)

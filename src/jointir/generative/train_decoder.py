@@ -15,6 +15,7 @@ on dev (reports/LOG.md):
   documents have together (targets.py).
 """
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -29,12 +30,15 @@ from jointir.encode.encoder import best_device
 from jointir.encode.matrix import read_matrix
 from jointir.encode.precision import autocast, has_bf16
 from jointir.generative import losses
+from jointir.generative.decoder import Decoder
+from jointir.generative.dev import State, identifier_validation
 from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import read_ids
 from jointir.generative.mixture import Mixture, mixture, passes
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.pairs import Pairs
 from jointir.generative.targets import soft_targets
+from jointir.methods.arguments import UNMEASURED, DevOptions
 from jointir.methods.train_decoder import RANDOM, Settings
 from jointir.train.training import Training
 
@@ -145,6 +149,7 @@ def train_decoder(
     scratch: Path,
     settings: Settings,
     generated: Path | None = None,
+    dev: DevOptions = UNMEASURED,
 ) -> None:
     """Train the decoder of `model` for the identifiers `ids`; write the whole model to `out`.
 
@@ -153,6 +158,8 @@ def train_decoder(
 
     generated: queries of the `expand` stage, which make half of the queries of a batch, as in the
     paper, which has generated queries of docT5query for every document.
+
+    dev is measured on the way, and the best of the decoder's weights are kept.
 
     Raises:
         InputError: `ids`, `docs` or `generated` are of another collection.
@@ -171,20 +178,34 @@ def train_decoder(
     examples = _examples(pairs, retriever, ids_of, e_d, settings)
     decoder = retriever.decoder
     decoder.begin(ids_of, _start(e_d, settings), settings.scale)
-    bf16 = has_bf16(device)
 
-    def loss_of(step: int) -> torch.Tensor:
-        e, path, soft = examples(step, mixture(settings, step))
-        with autocast(device, bf16):
-            found = [decoder(x, path) for x in passes(e, settings, step)]
-        loss = sum(losses.cross_entropy(log_p, soft) for log_p in found) / len(found)
-        if settings.consistency:
-            loss = loss + settings.consistency * losses.consistency(*found)
-        return loss
+    def measured(texts: list[str]) -> Callable[[], State]:
+        e = _embedded(retriever, texts)
+        return lambda: State(e, codes[kept], decoder.eval())
 
+    loss_of = partial(_loss, decoder, examples, settings)
     weights = list(decoder.parameters())
     groups = [{"params": weights}]
-    training.run(decoder, groups, loss_of, weights, lambda: retriever.save(out))
+    validation = identifier_validation(collection, dev, kept, measured)
+    training.run(decoder, groups, loss_of, weights, lambda: retriever.save(out), validation)
+
+
+def _loss(decoder: Decoder, examples: Examples, settings: Settings, step: int) -> torch.Tensor:
+    """Return the loss of a step: eq. 2, and with `consistency` how far two passes are apart."""
+    e, path, soft = examples(step, mixture(settings, step))
+    with autocast(e.device, has_bf16(e.device)):
+        found = [decoder(x, path) for x in passes(e, settings, step)]
+    loss = sum(losses.cross_entropy(log_p, soft) for log_p in found) / len(found)
+    if settings.consistency:
+        loss = loss + settings.consistency * losses.consistency(*found)
+    return loss
+
+
+def _embedded(retriever: GenerativeRetriever, texts: list[str]) -> torch.Tensor:
+    """Return texts embedded as queries, float[n, D]."""
+    bf16 = has_bf16(retriever.encoder.device)
+    e = embed_texts(retriever.encoder, texts, "query", BATCH_TOKENS, bf16)
+    return torch.tensor(e, device=retriever.encoder.device)
 
 
 def _start(docs: torch.Tensor, settings: Settings) -> torch.Tensor:
@@ -207,16 +228,12 @@ def _examples(
 
     ids: int64[n, L] and docs: float[n, D], of the documents that it sees.
     """
-    encoder, seed = retriever.encoder, settings.seed
-    embedded = partial(embed_texts, encoder, batch_tokens=BATCH_TOKENS, bf16=has_bf16(docs.device))
-    queries = torch.tensor(embedded(pairs.queries, "query"), device=docs.device)
-    sentences = None
+    queries, sentences = _embedded(retriever, pairs.queries), None
     if settings.sentences:
         wanted = min(settings.steps * settings.sentences, A_DOCUMENT * len(docs))
         texts, rows = pairs.sentences(wanted)
-        e = torch.tensor(embedded(texts, "query"), device=docs.device)
-        sentences = Sentences(e, rows)
+        sentences = Sentences(_embedded(retriever, texts), rows)
     barred = [np.setdiff1d(*rows) for rows in zip(pairs.never, pairs.relevant, strict=True)]
     given = (queries, pairs.relevant, docs, ids, retriever.indexer.V, settings.nearby)
     scale = settings.scale / retriever.unit
-    return Examples(*given, scale, seed, barred, sentences, pairs.real)
+    return Examples(*given, scale, settings.seed, barred, sentences, pairs.real)

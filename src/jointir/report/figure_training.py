@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ACROSS, ROW_HEIGHT = 3, 2.1  # panels of a line, and inches
+TICKS = 5  # at most
 
 
 def read_curves(curves: list[Path], names: list[str]) -> pd.DataFrame:
@@ -65,7 +66,8 @@ def draw(ax: "Axes", rows: pd.DataFrame) -> None:
         ax.plot(unsure["step"], unsure["gain"], "x", color=colour)
         kept = own[own["kept"].eq(1)]
         ax.plot(kept["step"], kept["gain"], "o", color=colour, zorder=3)
-    ax.set_xticks(sorted(rows["step"].unique()))
+    steps = sorted(rows["step"].unique())
+    ax.set_xticks(steps[:: -(-len(steps) // TICKS)])
     if settings.any():
         ax.legend(fontsize=6.5, handlelength=1.2, labelspacing=0.2)
 

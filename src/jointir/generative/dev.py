@@ -1,0 +1,94 @@
+"""Dev as the trainings of generative retrieval measure it: documents by decoded identifiers."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from jointir.generative.beam import beam_search
+from jointir.generative.decoder import Decoder
+from jointir.generative.indexers import SemanticIndexer
+from jointir.generative.tree import PrefixTree, prefix_keys
+from jointir.methods.arguments import DevOptions
+from jointir.train.dev import Dev, read_dev
+from jointir.train.validation import Validation
+
+BEAM = 10
+BATCH = 64  # queries that are decoded at a time
+
+
+class ByModule:
+    """An indexing module in a decoder's place: of a query as of a document, position by position.
+
+    The joint training makes identifiers; a decoder learns the final ones afterwards. So the module
+    is what its measurement can go by.
+    """
+
+    def __init__(self, indexer: SemanticIndexer):
+        self.indexer, self.L, self.V = indexer, indexer.L, indexer.V
+
+    def log_p(self, e: torch.Tensor, prefix: torch.Tensor) -> torch.Tensor:
+        """Return log p(id_i | e), float[B, t + 1, V], whatever int64[B, t] stands before."""
+        return self.indexer.log_p(e)[:, : prefix.shape[1] + 1]
+
+
+class State(NamedTuple):
+    """A model on its way: e: float[Q, D], dev's queries; ids: int[n, L], of the documents seen."""
+
+    e: torch.Tensor
+    ids: np.ndarray
+    decoder: Decoder | ByModule
+
+
+def identifier_validation(
+    collection: Path,
+    options: DevOptions,
+    kept: np.ndarray,
+    begin: Callable[[list[str]], Callable[[], State]],
+) -> Validation | None:
+    """Return how a training is validated that decodes identifiers; None where nothing is measured.
+
+    kept: int64[n], the corpus rows that training sees; of dev, the queries of others are left out.
+    begin: returns, for the texts of Q queries, what tells the model's state whenever it is asked.
+    """
+    dev = _of_seen(read_dev(collection, options), kept) if options.validate_every else None
+    if dev is None:
+        return None
+
+    now = begin(dev.texts)
+
+    def rank(k: int) -> np.ndarray:
+        rows = ranked(now(), k)
+        return np.where(rows < 0, -1, kept[rows])
+
+    return dev.validation(options, rank)
+
+
+def ranked(state: State, k: int) -> np.ndarray:
+    """Return the places int64[Q, k] among the documents seen, -1 for none, best first.
+
+    A beam writes existing identifiers alone. Documents that share one stand in the corpus' order.
+    """
+    V = state.decoder.V
+    tree, keys = PrefixTree(state.ids, V), prefix_keys(state.ids, V)
+    order = np.argsort(keys, kind="stable")
+    places = np.full((len(state.e), k), -1)
+    for at in range(0, len(state.e), BATCH):
+        found, scores = beam_search(state.decoder, state.e[at : at + BATCH], BEAM, tree)
+        for q, (own, real) in enumerate(zip(found, scores.isfinite(), strict=True)):
+            asked = prefix_keys(own[real].cpu().numpy(), V)
+            begin, end = (np.searchsorted(keys[order], asked, side) for side in ("left", "right"))
+            best = [order[a:b] for a, b in zip(begin, end, strict=True)]
+            best = np.concatenate(best)[:k]
+            places[at + q, : len(best)] = best
+    return places
+
+
+def _of_seen(dev: Dev, kept: np.ndarray) -> Dev | None:
+    """Return dev with the queries that have a relevant document among the rows, or None."""
+    relevant = dev.qrels[dev.qrels["relevance"].gt(0)]
+    relevant = relevant[relevant["doc_id"].isin(dev.doc_ids.iloc[kept])]
+    able = np.isin(dev.query_ids, relevant["query_id"])
+    return dev.of(able) if able.any() else None
