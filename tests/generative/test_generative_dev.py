@@ -67,9 +67,8 @@ def test_a_beam_finds_as_many_identifiers_and_their_documents():
         row = row[row >= 0]
         groups = {tuple(own.ids[d]) for d in row}
         assert len(groups) == dev.BEAM
-        assert len(row) == sum(tuple(each) in groups for each in own.ids) and len(set(row)) == len(
-            row
-        )
+        assert len(row) == sum(tuple(each) in groups for each in own.ids)
+        assert len(set(row)) == len(row)
     assert ranked(own, 3).tolist() == found[:, :3].tolist()
 
 

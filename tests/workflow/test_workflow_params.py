@@ -121,7 +121,7 @@ FEW = {
         "asi++": {"seeds": [1]},
         **{name: {"M": [16]} for name in ("opq-4bit", "jpq-4bit", "itq-lsh", "dpq")},
         "ivf-jpq": {"M": [16], "nprobe": [2]},
-        **{name: {"seeds": [1, 2], "every_seed": [16]} for name in ("jpq-labelled",)},
+        "jpq-labelled": {"seeds": [1, 2], "every_seed": [16]},
         "jpq-centroids": {"M": [16]},
         "jpq-mse-1": {"M": [16]},
     },

@@ -139,12 +139,12 @@ def of_variant(pattern: str, variant: str) -> list[str]:
 
 def asi_curves() -> dict[str, str]:
     """Return {curve: "dataset system setting"} of each training of the systems of ASI's tables."""
-    own, found = given.config["asi"]["dataset"], {}
+    rules, found = given.rules, {}
     for variant in VARIANTS:
-        parts = {} if has_given_ids(variant) else {"joint.csv": "joint"}
-        for file, part in (parts | {"training.csv": "decoder"}).items():
-            names = of_variant(f"{own} {variant} {part} {{seed}}", variant)
-            found |= zip(of_variant(f"{TRAINED}/{file}", variant), names, strict=True)
+        joint = {} if has_given_ids(variant) else {"joint": rules.asi}
+        for part, rule in (joint | {"decoder": rules.train_decoder}).items():
+            names = of_variant(f"{{dataset}} {{variant}} {part} {{seed}}", variant)
+            found |= zip(of_variant(rule.output.out_curve, variant), names, strict=True)
     return found
 
 

@@ -14,7 +14,7 @@ from jointir.encode.encoder import DualEncoder, best_device
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import has_bf16
 from jointir.generative.bank import Bank, DocumentBank
-from jointir.generative.dev import ByModule, State, identifier_validation
+from jointir.generative.dev import ByModule, State, embedded, identifier_validation
 from jointir.generative.holdout import seen_documents
 from jointir.generative.model import GenerativeRetriever, Shape
 from jointir.generative.objective import Criteria, Objective
@@ -91,10 +91,8 @@ def asi(
 def now(objective: Objective, texts: list[str]) -> State:
     """Return how a model stands in its training, for the texts of queries."""
     model = objective.eval().model
-    e = embed_texts(model.encoder, texts, "query", BATCH_TOKENS, has_bf16(model.encoder.device))
-    ids = objective.documents.identifiers(model.indexer)
-    queries = torch.from_numpy(e).to(model.encoder.device)
-    return State(queries, ids.cpu().numpy(), ByModule(model.indexer))
+    ids = objective.documents.identifiers(model.indexer).cpu().numpy()
+    return State(embedded(model.encoder, texts), ids, ByModule(model.indexer))
 
 
 def make_objective(

@@ -5,6 +5,8 @@ import torch
 from jointir.generative.decoder import Decoder
 from jointir.generative.tree import PrefixTree
 
+BATCH = 64  # queries that are decoded at a time
+
 
 @torch.inference_mode()
 def beam_search(

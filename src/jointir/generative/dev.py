@@ -7,16 +7,18 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from jointir.generative.beam import beam_search
+from jointir.encode.embed import BATCH_TOKENS, embed_texts
+from jointir.encode.encoder import DualEncoder
+from jointir.encode.precision import has_bf16
+from jointir.generative.beam import BATCH, beam_search
 from jointir.generative.decoder import Decoder
 from jointir.generative.indexers import SemanticIndexer
-from jointir.generative.tree import PrefixTree, prefix_keys
+from jointir.generative.tree import Holders, PrefixTree
 from jointir.methods.arguments import DevOptions
 from jointir.train.dev import Dev, read_dev
 from jointir.train.validation import Validation
 
 BEAM = 10
-BATCH = 64  # queries that are decoded at a time
 
 
 class ByModule:
@@ -40,6 +42,12 @@ class State(NamedTuple):
     e: torch.Tensor
     ids: np.ndarray
     decoder: Decoder | ByModule
+
+
+def embedded(encoder: DualEncoder, texts: list[str]) -> torch.Tensor:
+    """Return texts as queries, float[n, D]."""
+    e = embed_texts(encoder, texts, "query", BATCH_TOKENS, has_bf16(encoder.device))
+    return torch.tensor(e, device=encoder.device)
 
 
 def identifier_validation(
@@ -71,18 +79,13 @@ def ranked(state: State, k: int) -> np.ndarray:
 
     A beam writes existing identifiers alone. Documents that share one stand in the corpus' order.
     """
-    V = state.decoder.V
-    tree, keys = PrefixTree(state.ids, V), prefix_keys(state.ids, V)
-    order = np.argsort(keys, kind="stable")
-    places = np.full((len(state.e), k), -1)
-    for at in range(0, len(state.e), BATCH):
-        found, scores = beam_search(state.decoder, state.e[at : at + BATCH], BEAM, tree)
-        for q, (own, real) in enumerate(zip(found, scores.isfinite(), strict=True)):
-            asked = prefix_keys(own[real].cpu().numpy(), V)
-            begin, end = (np.searchsorted(keys[order], asked, side) for side in ("left", "right"))
-            best = [order[a:b] for a, b in zip(begin, end, strict=True)]
-            best = np.concatenate(best)[:k]
-            places[at + q, : len(best)] = best
+    tree, holders = (of(state.ids, state.decoder.V) for of in (PrefixTree, Holders))
+    parts = [beam_search(state.decoder, e, BEAM, tree) for e in state.e.split(BATCH)]
+    ids, scores = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
+    places = np.full((len(ids), k), -1)
+    for row, found, real in zip(places, ids, np.isfinite(scores), strict=True):
+        best = np.concatenate(holders.of(found[real]))[:k]
+        row[: len(best)] = best
     return places
 
 

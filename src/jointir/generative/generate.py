@@ -18,13 +18,12 @@ from jointir.data.trec import write_run
 from jointir.encode.encoder import best_device
 from jointir.encode.matrix import read_embeddings
 from jointir.encode.precision import autocast, has_bf16
-from jointir.generative.beam import beam_search
+from jointir.generative.beam import BATCH, beam_search
 from jointir.generative.hybrid import Rescorer, rescore
 from jointir.generative.ids import columns, read_ids, small
 from jointir.generative.model import GenerativeRetriever
 from jointir.generative.tree import PrefixTree
 
-BATCH = 64
 FREE, CONSTRAINED, HYBRID = "free", "constrained", "hybrid"
 
 

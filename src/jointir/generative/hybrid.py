@@ -7,7 +7,7 @@ have to be kept beside the model.
 import numpy as np
 
 from jointir.basics.exact import CHUNK
-from jointir.generative.tree import prefix_keys
+from jointir.generative.tree import Holders
 
 DEPTH = 100  # documents of an answer
 
@@ -17,17 +17,11 @@ class Rescorer:
 
     def __init__(self, ids: np.ndarray, docs: np.ndarray, V: int):
         """ids: int64[N, L], each token in [0, V). docs: float[N, D], in memory or mapped."""
-        self.docs, self.V = docs, V
-        keys = prefix_keys(ids, V)
-        self.order = np.argsort(keys, kind="stable")
-        self.keys = keys[self.order]
+        self.docs, self.holders = docs, Holders(ids, V)
 
     def rows(self, found: np.ndarray) -> np.ndarray:
         """Return the sorted rows of all documents that have one of int64[k, L] identifiers."""
-        keys = np.unique(prefix_keys(found, self.V))
-        begins, ends = (np.searchsorted(self.keys, keys, side) for side in ("left", "right"))
-        parts = [self.order[a:b] for a, b in zip(begins, ends, strict=True)]
-        return np.sort(np.concatenate([*parts, np.empty(0, np.int64)]))
+        return np.unique(np.concatenate([*self.holders.of(found), np.empty(0, np.int64)]))
 
     def best(self, e: np.ndarray, found: np.ndarray, own: int) -> tuple[np.ndarray, np.ndarray]:
         """Return rows and scores of the first DEPTH of these documents by inner product with e.

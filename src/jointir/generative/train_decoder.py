@@ -25,13 +25,12 @@ import torch
 from torch.nn.functional import normalize
 
 from jointir.basics.errors import InputError
-from jointir.encode.embed import BATCH_TOKENS, embed_texts
 from jointir.encode.encoder import best_device
 from jointir.encode.matrix import read_matrix
 from jointir.encode.precision import autocast, has_bf16
 from jointir.generative import losses
 from jointir.generative.decoder import Decoder
-from jointir.generative.dev import State, identifier_validation
+from jointir.generative.dev import State, embedded, identifier_validation
 from jointir.generative.holdout import seen_documents
 from jointir.generative.ids import read_ids
 from jointir.generative.mixture import Mixture, mixture, passes
@@ -180,7 +179,7 @@ def train_decoder(
     decoder.begin(ids_of, _start(e_d, settings), settings.scale)
 
     def measured(texts: list[str]) -> Callable[[], State]:
-        e = _embedded(retriever, texts)
+        e = embedded(retriever.encoder, texts)
         return lambda: State(e, codes[kept], decoder.eval())
 
     loss_of = partial(_loss, decoder, examples, settings)
@@ -199,13 +198,6 @@ def _loss(decoder: Decoder, examples: Examples, settings: Settings, step: int) -
     if settings.consistency:
         loss = loss + settings.consistency * losses.consistency(*found)
     return loss
-
-
-def _embedded(retriever: GenerativeRetriever, texts: list[str]) -> torch.Tensor:
-    """Return texts embedded as queries, float[n, D]."""
-    bf16 = has_bf16(retriever.encoder.device)
-    e = embed_texts(retriever.encoder, texts, "query", BATCH_TOKENS, bf16)
-    return torch.tensor(e, device=retriever.encoder.device)
 
 
 def _start(docs: torch.Tensor, settings: Settings) -> torch.Tensor:
@@ -228,11 +220,11 @@ def _examples(
 
     ids: int64[n, L] and docs: float[n, D], of the documents that it sees.
     """
-    queries, sentences = _embedded(retriever, pairs.queries), None
+    queries, sentences = embedded(retriever.encoder, pairs.queries), None
     if settings.sentences:
         wanted = min(settings.steps * settings.sentences, A_DOCUMENT * len(docs))
         texts, rows = pairs.sentences(wanted)
-        sentences = Sentences(_embedded(retriever, texts), rows)
+        sentences = Sentences(embedded(retriever.encoder, texts), rows)
     barred = [np.setdiff1d(*rows) for rows in zip(pairs.never, pairs.relevant, strict=True)]
     given = (queries, pairs.relevant, docs, ids, retriever.indexer.V, settings.nearby)
     scale = settings.scale / retriever.unit

@@ -1,4 +1,4 @@
-"""Which tokens may follow a prefix, so that a decoder only ever writes identifiers that exist."""
+"""Which identifiers exist: the tokens that may follow a prefix, and the documents of each."""
 
 from typing import TypeVar
 
@@ -51,3 +51,20 @@ class PrefixTree:
         allowed = torch.zeros(len(prefixes), self.V, dtype=torch.bool)
         allowed[rows, tokens] = True
         return allowed.to(prefixes.device)
+
+
+class Holders:
+    """The documents of each identifier."""
+
+    def __init__(self, ids: np.ndarray, V: int):
+        """ids: int[N, L], each token in [0, V)."""
+        self.V = V
+        keys = prefix_keys(ids, V)
+        self._order = np.argsort(keys, kind="stable")
+        self._keys = keys[self._order]
+
+    def of(self, found: np.ndarray) -> list[np.ndarray]:
+        """Return the rows of the documents that have each of int64[k, L], in their own order."""
+        keys = prefix_keys(found, self.V)
+        begins, ends = (np.searchsorted(self._keys, keys, side) for side in ("left", "right"))
+        return [self._order[a:b] for a, b in zip(begins, ends, strict=True)]
