@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,7 @@ FILES = [
     *("Snakefile", "workflow", "profiles", "src", "params", "environment.yml", "pyproject.toml"),
     *("dvc.yaml", ".dvc", ".dvcignore", ".gitignore"),
 ]
+NEEDED = 15e9  # bytes of disk that copies of the run take at most
 LONGEST_RUN = 2400  # seconds that other tests wait for the run at most
 # whose tests look at one run of the ci preset: the first of them makes it, for both processes
 OF_THE_RUN = ("test_dvc.py", "test_faults", "test_pipeline")
@@ -169,6 +171,16 @@ class Pipeline:
     seconds: float
 
 
+@pytest.fixture(scope="module")
+def large(request, tmp_path_factory) -> Iterator[Path]:
+    """Return a folder for a module's copy of a run, gone after its tests unless one failed."""
+    folder = tmp_path_factory.mktemp("large")
+    before = request.session.testsfailed
+    yield folder
+    if request.session.testsfailed == before:
+        shutil.rmtree(folder)
+
+
 @pytest.fixture(scope="session")
 def pipeline(tmp_path_factory) -> Pipeline:
     """Run the whole DAG once: real sources, real encoder, real training, on N documents.
@@ -182,6 +194,10 @@ def pipeline(tmp_path_factory) -> Pipeline:
         await_the_run(tmp_path_factory)
         told = json.loads(done.read_text())
         return Pipeline(Path(told["folder"]), told["log"], told["seconds"])
+    base = tmp_path_factory.getbasetemp()
+    if (free := shutil.disk_usage(base).free) < NEEDED:
+        told = f"{base} has {free / 1e9:.0f} GB free, and the tests need {NEEDED / 1e9:.0f} GB"
+        pytest.exit(f"{told}: free some, or set TMPDIR to another disk", returncode=1)
     kept = os.environ.get("JOINTIR_TEST_RUN")
     folder = clone(Path(kept) if kept else tmp_path_factory.mktemp("pipeline"))
     begin = time.monotonic()

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from jointir import cli
 from jointir.cli import STAGES, stages, with_options
-from jointir.methods.known import fitted, libraries, trained
+from jointir.methods.known import fitted, libraries, rankers, trained
 from jointir.report.known import reports
 from tiny import save_collection
 
@@ -34,7 +34,7 @@ def call(monkeypatch, capsys, *words: object) -> tuple[int, str, str]:
 def function(name: str):
     module, attribute = stages()[name].split(":")
     found = getattr(importlib.import_module(module), attribute)
-    return found(name) if name in (*fitted(), *libraries(), *trained()) else found
+    return found(name) if attribute == "stage" else found
 
 
 @pytest.mark.parametrize("name", sorted(stages()))
@@ -188,6 +188,7 @@ def test_help_lists_every_stage(monkeypatch, capsys):
             *fitted(),
             *libraries(),
             *trained(),
+            *(f"rank-{method}" for method in rankers()),
             *figures,
         ]
 

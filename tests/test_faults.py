@@ -157,11 +157,13 @@ def test_an_error_while_a_stage_is_imported_is_told_too(monkeypatch, capsys, tmp
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli, "_stage", missing)
-    monkeypatch.setattr(sys, "argv", ["jointir", "bm25"])
+    monkeypatch.setattr(sys, "argv", ["jointir", "rank-bm25"])
     with pytest.raises(SystemExit) as caught:
         cli.main()
     assert caught.value.code == 1
-    assert capsys.readouterr().err.startswith("jointir bm25: a library cannot be imported (No mod")
+    assert capsys.readouterr().err.startswith(
+        "jointir rank-bm25: a library cannot be imported (No mod"
+    )
 
 
 USAGE = {

@@ -26,6 +26,7 @@ from jointir.encode.embed import embed
 from jointir.encode.encoder import DualEncoder
 from jointir.methods import known
 from jointir.search import build as module
+from jointir.search import ranker
 from jointir.train.candidates import Candidates
 from jointir.train.checkpoint import Checkpoint
 from jointir.train.pairs import TrainingPairs
@@ -65,7 +66,7 @@ def flat(stage: Callable[..., None]) -> Callable[..., None]:
     As its command does; the first of the files may come by place, too.
     """
     parameters = inspect.signature(stage, eval_str=True).parameters
-    folded = {"settings", "files"} & set(parameters)
+    folded = {"settings", "files", "options"} & set(parameters)
     kinds = {name: parameters[name].annotation for name in folded}
 
     def called(*paths: object, **given: object) -> None:
@@ -76,6 +77,19 @@ def flat(stage: Callable[..., None]) -> Callable[..., None]:
         stage(*paths, **given)
 
     return called
+
+
+def rank(
+    method: str,
+    collection: Path,
+    out: list[Path],
+    meta: Path,
+    dataset: str = "tiny",
+    **given: object,
+) -> None:
+    """Write a ranker's runs and its facts; files, settings and options by name."""
+    stage = flat(ranker.stage(f"rank-{method}"))
+    stage(collection, out=out, meta=meta, dataset=dataset, **given)
 
 
 def build(system: str, docs: Path, out: Path, M: int = 0, **settings: int) -> None:

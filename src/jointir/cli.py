@@ -31,13 +31,14 @@ from jointir.basics.numbers import check_number, check_seed
 from jointir.basics.settings import Checked, described
 from jointir.faults import told
 from jointir.methods.facts import Form
-from jointir.methods.known import facts, fitted, libraries, path_of, trained
+from jointir.methods.known import facts, fitted, libraries, path_of, rankers, trained
 from jointir.report.known import reports
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 # Imported only when called: torch alone takes seconds to load. Beside these, each method of
-# `fitted()`, `libraries()` and `trained()` is a stage, and each figure and table of `reports()`.
+# `fitted()`, `libraries()` and `trained()` is a stage, rank-METHOD each of `rankers()`, and each
+# figure and table of `reports()`.
 STAGES = {
     "download-wheels": "jointir.data.download:download_wheels",
     "download-archives": "jointir.data.archives:download_archives",
@@ -50,16 +51,12 @@ STAGES = {
     "fits": "jointir.search.preflight:fits",
     "embed": "jointir.encode.embed:embed",
     "gather": "jointir.encode.shards:gather",
-    "bm25": "jointir.search.bm25:bm25",
-    "splade": "jointir.search.splade:splade",
-    "late-search": "jointir.retrievers.late_search:late_search",
     "ivf": "jointir.search.ivf:ivf",
     "distill": "jointir.joint.distill:distill",
     "tune": "jointir.joint.tune:tune",
     "negatives": "jointir.joint.negatives:negatives",
     "doc2query": "jointir.expand.training:doc2query",
     "expand": "jointir.expand.stage:expand",
-    "seal-search": "jointir.generative.seal_search:seal_search",
     "asi": "jointir.generative.asi:asi",
     "assign-ids": "jointir.generative.assign:assign_ids",
     "fixed-ids": "jointir.generative.controls:fixed_ids",
@@ -97,6 +94,9 @@ PATHS = {
     "generator": "folder that the doc2query stage wrote",
     "checkpoint": "a model of transformers, of `expand` in place of its generator: a folder, a hub"
     " id, or package:MODULE/FOLDER",
+    "dataset": "what results call the collection",
+    "system": "what results call the system",
+    "seed": "what results tell of it",
     "meta": "a JSON that tells how many queries there are",
     "tuned": "a file of the tune stage, whose choice takes the place of the options here",
     "own": "an option that keeps its value all the same",
@@ -224,6 +224,8 @@ def stages() -> dict[str, str]:
     for method in trained():
         room = "joint" if facts()[method].form == Form.INDEX else "retrievers"
         add(method, f"jointir.{room}.stage:stage", path_of(method), "`train`")
+    for method in rankers():
+        add(f"rank-{method}", "jointir.search.ranker:stage", path_of(method), "`ranker`")
     for own in reports().values():
         add(own.command, f"jointir.{own.module}:{own.name}", own.path, "@report")
     return found

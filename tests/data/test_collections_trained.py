@@ -31,10 +31,8 @@ from jointir.quantize.pq import read_pq
 from jointir.retrievers.adore import adore
 from jointir.retrievers.colbert import colbert
 from jointir.retrievers.dual import dual
-from jointir.retrievers.late_search import late_search
 from jointir.retrievers.star import star
 from jointir.retrievers.tct import tct
-from jointir.search.bm25 import bm25
 from jointir.train.batches import Batches
 from jointir.train.mining import mine
 from jointir.train.negatives import bm25_negatives, random_negatives
@@ -261,9 +259,9 @@ def search_it(
     """Return the documents found for each test query with their scores, best first."""
     out, meta = folder / "test.trec.gz", folder / "meta.json"
     if system == "bm25":
-        bm25(data, [out], meta, "field", [1.2], [0.4], k)
+        made.rank("bm25", data, [out], meta, "field", k1=[1.2], b=[0.4], k=k)
     elif system == "late":
-        late_search(data, field.teacher, [out], meta, "field", system, k=k)
+        made.rank("colbert", data, [out], meta, "field", model=field.teacher, k=k)
     else:
         embed(data, field.encoder, folder / "q.npy", "query", ["test"], dtype="float32")
         retrieve(data, field.opq, folder / "q.npy", [out], meta, "field", system, "", k=k)

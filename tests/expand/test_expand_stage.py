@@ -22,7 +22,6 @@ from jointir.expand.stage import expand, written
 from jointir.expand.training import doc2query
 from jointir.generative.pairs import Pairs
 from jointir.methods.expand import Settings
-from jointir.search.bm25 import bm25
 
 SETTINGS = {"queries": 3, "top_k": 10, "depth": 10, "seed": 1}
 TRAINING = {"steps": 20, "batch": 16, "lr": 5e-3, "warmup": 1, "seed": 1}
@@ -181,7 +180,8 @@ def test_bm25_finds_a_document_by_its_generated_query(tiny, tmp_path):
     for name, own in (("plain", {}), ("expanded", {"generated": path, "system": "bm25-expanded"})):
         (tmp_path / name).mkdir()
         out = [tmp_path / name / "dev.trec.gz"]
-        bm25(tiny.collection, out, tmp_path / f"{name}.json", "tiny", [1.2], [0.75], 5, **own)
+        own |= {"k1": [1.2], "b": [0.75], "k": 5}
+        tiny_data.rank("bm25", tiny.collection, out, tmp_path / f"{name}.json", **own)
     assert runs(tmp_path / "expanded")[query_id] == "d7" != runs(tmp_path / "plain")[query_id]
     about = [json.loads((tmp_path / f"{n}.json").read_text()) for n in ("plain", "expanded")]
     assert [a["system"] for a in about] == ["bm25", "bm25-expanded"]

@@ -133,11 +133,11 @@ def decoded(tiny, out, kind="residual", **changed):
     """Train a decoder of given identifiers into `out`; return its curve."""
     shape = {"indexer": "mlp", "length": 3, "vocabulary": 16, "decoder": "prefix", "layers": 1}
     shape |= {"width": 64, "prototypes": 2, "kind": kind, "seed": 1}
-    paths = {"out": out / "start", "ids": out / "ids.parquet"}
+    paths = {"out": out / "start", "out_ids": out / "ids.parquet"}
     if not paths["out"].exists():
         fixed_ids(tiny.collection, tiny.encoder, tiny.docs, **paths, **shape)
     options = DevOptions(out_curve=out / "decoder.csv", **MEASURED)
-    given = (tiny.collection, paths["out"], paths["ids"], tiny.docs, out / "decoder")
+    given = (tiny.collection, paths["out"], paths["out_ids"], tiny.docs, out / "decoder")
     settings = OF_DECODER | changed
     tiny_data.flat(train_decoder)(*given, out / "scratch", **settings, dev=options)
     return read_curve(out / "decoder.csv")

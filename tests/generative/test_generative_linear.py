@@ -120,14 +120,14 @@ def test_statistics_of_one_position():
 @tiny_data.on_processor("")
 def test_from_documents_to_answers(tiny, tmp_path):
     """The whole way of DSI's atomic identifiers, which begin as the encoder's own search."""
-    made = {"out": tmp_path / "joint", "ids": tmp_path / "ids.parquet"}
+    made = {"out": tmp_path / "joint", "out_ids": tmp_path / "ids.parquet"}
     shape = {"indexer": "none", "length": 1, "vocabulary": 0, "decoder": "linear", "layers": 1}
     shape |= {"width": 8, "prototypes": 2, "seed": 1}
     fixed_ids(tiny.collection, tiny.encoder, tiny.docs, **made, kind="atomic", **shape)
     settings = {"steps": 1, "batch": 8, "lr": 1e-9, "warmup": 0, "seed": 1, "checkpoint_minutes": 1}
     settings |= {"queries": 4, "sentences": 0, "moved": 0.0, "nearby": 0.0, "scale": 20.0}
     settings |= dict.fromkeys(("general", "search", "dropout", "consistency", "holdout"), 0.0)
-    paths = {"ids": made["ids"], "docs": tiny.docs}
+    paths = {"ids": made["out_ids"], "docs": tiny.docs}
     outs = {"out": tmp_path / "model", "scratch": tmp_path / "scratch"}
     learn = tiny_data.flat(train_decoder)
     learn(tiny.collection, made["out"], **paths, **outs, **settings, vectors="embeddings")

@@ -21,9 +21,7 @@ from jointir.generative.intersective import best_documents, importance
 from jointir.generative.ngram_beam import write_ngrams
 from jointir.generative.ngrams import NGrams
 from jointir.generative.seal import bare_documents, log_p, overlaps, seal
-from jointir.generative.seal_search import seal_search
 from jointir.methods.arguments import UNMEASURED, DevOptions
-from jointir.methods.seal_search import Settings
 from jointir.train.curve import read_curve
 
 L = 3
@@ -186,20 +184,9 @@ def searched(tiny, model, tmp_path_factory) -> Path:
     (out / "h").mkdir()
     names = ["dev.trec.gz", "test.trec.gz"]
     paths = {"out": [out / n for n in names], "out_hybrid": [out / "h" / n for n in names]}
-    seal_search(
-        tiny.collection,
-        model,
-        tiny.docs,
-        **paths,
-        meta=out / "meta.json",
-        meta_hybrid=out / "h/meta.json",
-        dataset="tiny",
-        system="seal",
-        length=L,
-        settings=Settings(**SEARCH),
-        seed=7,
-        k=20,
-    )
+    told = {"model": model, "docs": tiny.docs, "length": L, **SEARCH, "seed": 7, "k": 20}
+    paths |= {"meta": out / "meta.json", "meta_hybrid": out / "h/meta.json"}
+    tiny_data.rank("seal", tiny.collection, **paths, **told)
     return out
 
 
@@ -248,6 +235,6 @@ def test_what_is_told_of_both_runs(tiny, searched, documents) -> None:
 
 def test_a_folder_without_a_generator_is_refused(tiny, tmp_path) -> None:
     paths = {"out": [], "out_hybrid": [], "meta": tmp_path / "m", "meta_hybrid": tmp_path / "h"}
-    told = {"dataset": "tiny", "system": "seal", "length": L, "settings": Settings(**SEARCH)}
+    told = {"model": tiny.encoder, "docs": tiny.docs, "length": L, **SEARCH}
     with pytest.raises(InputError, match=r"holds no generator\.json"):
-        seal_search(tiny.collection, tiny.encoder, tiny.docs, **paths, **told)
+        tiny_data.rank("seal", tiny.collection, **paths | {"out_hybrid": [tmp_path / "h"]}, **told)

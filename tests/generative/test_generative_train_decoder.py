@@ -50,7 +50,7 @@ def given(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("given")
 
     def make(kind="residual", name="a", decoder="prefix", **changed):
-        paths = {"out": folder / f"{kind}-{name}", "ids": folder / f"{kind}-{name}.parquet"}
+        paths = {"out": folder / f"{kind}-{name}", "out_ids": folder / f"{kind}-{name}.parquet"}
         inputs = {"collection": tiny.collection, "encoder": tiny.encoder, "docs": tiny.docs}
         shape = {
             "indexer": "mlp",
@@ -62,7 +62,7 @@ def given(tiny, tmp_path_factory):
             "prototypes": 2,
         }
         fixed_ids(**inputs, **paths, kind=kind, **shape | changed, seed=1)
-        return paths["out"], paths["ids"]
+        return paths["out"], paths["out_ids"]
 
     return make
 

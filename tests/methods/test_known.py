@@ -92,7 +92,7 @@ def test_a_whole_method_is_read(added):
         ("more: int", "like: int", "the setting 'like' has a name that the pipeline takes. Rena"),
         ("Form.INDEX", "Form.LIBRARY", "an index of a library has `searcher`, and nothing else h"),
         ("def new", "def searcher", "an index of a library has `searcher`, and nothing else has. "),
-        ("more: int", "more: list", "the setting 'more' is no bool, int, float or str. Give it"),
+        ("more: int", "more: list", "the setting 'more' is no bool, int, float, str or list"),
     ],
 )
 def test_a_method_that_lacks_something_is_refused_by_its_file(added, old, new, line):
@@ -128,6 +128,43 @@ def test_a_method_that_trains_is_refused_likewise(added, old, new, line):
     assert old in MARGINS
     with pytest.raises(InputError, match=f"^src/jointir/methods/signs.py: {re.escape(line)}"):
         added(MARGINS.replace(old, new))
+
+
+RANKER = """'''Words.'''
+
+from dataclasses import dataclass
+
+from jointir.basics.settings import Checked
+from jointir.methods.facts import SPARSE, Facts, Form
+
+FACTS = Facts(Form.RANKER, needs_text=True, group=SPARSE, ranker="search.words:Words")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Checked):
+    '''Of a search.'''
+
+    more: int = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        (', ranker="search.words:Words"', "", "a ranker's FACTS name its `ranker`, and no others "),
+        ("Form.RANKER", "Form.EXACT", "a ranker's FACTS name its `ranker`, and no others do. "),
+        ("words:Words", "words", "`ranker` of its `FACTS`, 'search.words', is no MODULE:CLASS. "),
+        ("more: int", "k: int", "the setting 'k' has a name that the pipeline takes. Rename it"),
+        ("more: int", "system: int", "the setting 'system' has a name that the pipeline takes. "),
+    ],
+)
+def test_a_ranker_is_refused_likewise(added, old, new, line):
+    assert added(RANKER).Settings(more=2).more == 2
+    known._checked.cache_clear()
+    sys.modules.pop("jointir.methods.signs")
+    assert old in RANKER
+    with pytest.raises(InputError, match=f"^src/jointir/methods/signs.py: {re.escape(line)}"):
+        added(RANKER.replace(old, new))
 
 
 def test_a_whole_method_that_trains_is_read(added):

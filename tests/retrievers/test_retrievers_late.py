@@ -16,10 +16,10 @@ from jointir.encode.encoder import DualEncoder
 from jointir.encode.packed import can_pack
 from jointir.retrievers.colbert import colbert
 from jointir.retrievers.late import LateInteraction
-from jointir.retrievers.late_search import late_search, search
+from jointir.retrievers.late_search import search
 from jointir.retrievers.tct import distillation_loss, tct
 from jointir.train import training
-from tiny import D, flat, make, on_processor
+from tiny import D, flat, make, on_processor, rank
 
 DIM = 16
 SHARED = {"steps": 30, "batch": 8, "lr": 1e-3, "warmup": 3, "depth": 20, "seed": 3}
@@ -117,7 +117,7 @@ def test_search_ranks_as_scoring_all_pairs_does(tiny, teacher):
 
 def test_a_run_for_each_split_and_the_bytes_of_every_token(tiny, teacher, tmp_path):
     out = [tmp_path / f"{split}.trec.gz" for split in ("dev", "test")]
-    late_search(tiny.collection, teacher, out, tmp_path / "meta.json", "tiny", "colbert", k=5)
+    rank("colbert", tiny.collection, out, tmp_path / "meta.json", model=teacher, k=5)
     for path, split in zip(out, ("dev", "test"), strict=True):
         run = read_run(path)
         assert set(run) == set(read_queries(tiny.collection, split)["query_id"])

@@ -42,9 +42,9 @@ def idle(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def adopted(pipeline, tmp_path_factory) -> Path:
+def adopted(pipeline, large) -> Path:
     """Return the run, its overlay made the params, known to git, and adopted by `dvc repro`."""
-    folder = copy(pipeline.folder, tmp_path_factory.mktemp("dvc") / "adopted")
+    folder = copy(pipeline.folder, large / "adopted")
     configure(folder)
     commit(folder)
     before = mtimes(folder, f"{DATA}/**/*")

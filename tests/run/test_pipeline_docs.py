@@ -18,9 +18,9 @@ CI = {"SNAKEMAKE_PROFILE": "profiles/ci"}  # as README tells: the same commands 
 
 
 @pytest.fixture(scope="module")
-def folder(pipeline, tmp_path_factory) -> Path:
+def folder(pipeline, large) -> Path:
     """The run of the ci preset in a copy that `./run` works in, with the files of a clone."""
-    folder = tmp_path_factory.mktemp("docs") / "jointir"
+    folder = large / "jointir"
     run("cp", "-a", pipeline.folder, folder, cwd=pipeline.folder)
     prepare(folder)
     run("git", "init", "--quiet", cwd=folder)

@@ -13,6 +13,8 @@ import yaml
 from safetensors.numpy import load_file
 
 from conftest import CI, ENV, ROOT, bridge, edit_params, run
+from jointir.data.store import document_texts, read_corpus, read_queries
+from jointir.data.trec import read_run
 from jointir.quantize.pq import read_pq
 
 DATA = "data/apidocs-ci"
@@ -74,6 +76,54 @@ def train(files, settings, dev):
 
     jpq(files, settings, dev, Margins)
 '''
+OVERLAP = '''"""Coordination level: how many of a query's words a document has."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from jointir.basics.settings import Checked, Option
+from jointir.methods.facts import SPARSE, Facts, Form
+
+FACTS = Facts(Form.RANKER, needs_text=True, group=SPARSE, ranker="search.overlap:Overlap")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Checked):
+    """Of a search."""
+
+    shortest: Annotated[int, Option("letters of the shortest word that counts", least=1)]
+'''
+SEARCH = '''"""Coordination level: how many of a query's words a document has."""
+
+import numpy as np
+
+from jointir.data.store import document_texts, read_corpus
+from jointir.methods.arguments import RankerFiles, RankerOptions
+from jointir.methods.overlap import Settings
+from jointir.search.ranker import Ranker
+
+
+class Overlap(Ranker):
+    """The words of each document."""
+
+    def __init__(self, files: RankerFiles, settings: Settings, options: RankerOptions):
+        """Read the documents."""
+        corpus = read_corpus(files.collection)
+        self.doc_ids, self.shortest = corpus["doc_id"].to_numpy(object), settings.shortest
+        self.docs = [set(text.lower().split()) for text in document_texts(corpus)]
+
+    def search(self, queries: list[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return ids str[Q, k], "" where no word is shared, and the numbers of shared words."""
+        asked = [{w for w in q.lower().split() if len(w) >= self.shortest} for q in queries]
+        shared = np.array([[len(words & own) for own in self.docs] for words in asked])
+        rows = np.argsort(-shared, axis=1, kind="stable")[:, :k]
+        scores = np.take_along_axis(shared, rows, axis=1)
+        return np.where(scores > 0, self.doc_ids[rows], ""), scores
+
+    def size(self) -> dict[str, int]:
+        """Return the bytes of the words."""
+        return {"codes": sum(len(word.encode()) for own in self.docs for word in own)}
+'''
 METHODS = {"signs": SIGNS, "margins": MARGINS}  # one is fitted, one trained with the query encoder
 ENTRIES = {
     "signs": {"method": "signs", "M": [16], "seed": 3, "spin": 2},
@@ -84,24 +134,30 @@ OPTIONS = {
     "margins": ("margins", "weight of the squared error of margins"),
 }
 each = pytest.mark.parametrize("name", METHODS)
+RANKER = {"method": "overlap", "shortest": 3}
+FILES = {f"src/jointir/methods/{name}.py": text for name, text in METHODS.items()}
+FILES |= {"src/jointir/methods/overlap.py": OVERLAP, "src/jointir/search/overlap.py": SEARCH}
 WRITTEN = {"docs/parameters.md", "dvc.yaml"}  # by the project's own scripts
 
 
-def test_the_docs_show_this_very_file():
-    assert MARGINS in (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("text", [MARGINS, OVERLAP, SEARCH])
+def test_the_docs_show_this_very_file(text):
+    assert text in (ROOT / "docs/extending.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def added(pipeline, tmp_path_factory) -> Path:
+def added(pipeline, large) -> Path:
     """Return a copy of the run in which the methods were added as docs/extending.md says."""
-    folder = tmp_path_factory.mktemp("added") / "project"
+    folder = large / "project"
     run("cp", "-a", pipeline.folder, folder, cwd=pipeline.folder)
-    for name, text in METHODS.items():
-        (folder / f"src/jointir/methods/{name}.py").write_text(text)
+    for path, text in FILES.items():
+        (folder / path).write_text(text)
     preset = yaml.safe_load((folder / CI).read_text())
     systems = [*preset["figure4"]["systems"], *METHODS]
     edit_params(folder, {"systems": ENTRIES, "figure4": {"systems": systems}})
+    edit_params(folder, {"systems": {"overlap": RANKER}})
     preset["figure4"]["systems"] = systems
+    preset["figure1"]["systems"] = [*preset["figure1"]["systems"], "overlap"]
     (folder / "mine.yaml").write_text(yaml.safe_dump(preset))
     (folder / "docs").mkdir(exist_ok=True)
     log = run("snakemake", "--cores", "2", "reports/figure4.pdf", "--configfile", "mine.yaml",
@@ -199,5 +255,28 @@ def test_nothing_else_was_touched(added, pipeline):
 
     before, after = files(pipeline.folder), files(added)
     changed = {name for name in after if before.get(name) != after[name]}
-    files_of_methods = {f"src/jointir/methods/{name}.py" for name in METHODS}
-    assert changed == {*files_of_methods, *WRITTEN} & set(after)
+    assert changed == {*FILES, *WRITTEN} & set(after)
+
+
+def test_a_ranker_is_a_method_and_a_class(added):
+    """It has runs by the class, a row, options and a section on the page of parameters."""
+    told = run("snakemake", "--cores", "2", "reports/tables/results-retrievers.csv",
+               "--configfile", "mine.yaml", cwd=added)  # fmt: skip
+    assert told.count("rule rank_overlap:") == 1 and "rule rank_bm25:" not in told
+    corpus = read_corpus(added / DATA / "collection")
+    docs = [set(text.lower().split()) for text in document_texts(corpus)]
+    topics = read_queries(added / DATA / "collection", "test")
+    found = read_run(added / DATA / "runs/overlap/flat/test.trec.gz")
+    for query_id, text in topics[["query_id", "text"]].head(20).to_numpy():
+        asked = {word for word in text.lower().split() if len(word) >= 3}
+        shared = sorted((-len(asked & own), row) for row, own in enumerate(docs))
+        right = [corpus["doc_id"][row] for n, row in shared[:100] if n]
+        assert list(found.get(query_id, {})) == right
+    rows = pd.read_csv(added / "reports/tables/results-retrievers.csv")
+    own = rows[rows["system"].eq("overlap") & rows["split"].eq("test")]
+    assert len(own) and own["value"].between(0.01, 1).all()
+    page = (added / "docs/parameters.md").read_text()
+    assert "`method: overlap`: Coordination level" in page
+    told = run("snakemake", "-n", "--config", "systems={overlap: {shortest: 0}}",
+               cwd=added, ok=False)  # fmt: skip
+    assert told.splitlines()[-1].startswith("systems.overlap.shortest: 0 is less than the minimum")

@@ -14,7 +14,7 @@ import tiny as tiny_data
 from jointir.basics.errors import InputError
 from jointir.data.store import document_texts, read_corpus, read_queries
 from jointir.measure.effectiveness import measure
-from jointir.search.bm25 import bm25
+from tiny import rank
 
 K1, B = 1.2, 0.4
 
@@ -43,7 +43,7 @@ def scores(texts, query, k1=K1, b=B):
 
 def test_scores_are_those_of_the_formula(tiny, tmp_path):
     out = [tmp_path / "dev.trec.gz", tmp_path / "test.trec.gz"]
-    bm25(tiny.collection, out, tmp_path / "meta.json", "tiny", [K1], [B], k=5)
+    rank("bm25", tiny.collection, out, tmp_path / "meta.json", k1=[K1], b=[B], k=5)
     texts = document_texts(read_corpus(tiny.collection))
     for split in ("dev", "test"):
         with gzip.open(tmp_path / f"{split}.trec.gz", "rt") as f:
@@ -62,7 +62,7 @@ def test_scores_are_those_of_the_formula(tiny, tmp_path):
 
 def test_documents_without_a_word_of_the_query_are_not_retrieved(tiny, tmp_path):
     out = [tmp_path / "dev.trec.gz"]
-    bm25(tiny.collection, out, tmp_path / "meta.json", "tiny", [K1], [B], k=10_000)
+    rank("bm25", tiny.collection, out, tmp_path / "meta.json", k1=[K1], b=[B], k=10_000)
     texts = document_texts(read_corpus(tiny.collection))
     topics = read_queries(tiny.collection, "dev").set_index("query_id")["text"]
     with gzip.open(tmp_path / "dev.trec.gz", "rt") as f:
@@ -75,12 +75,12 @@ def test_k1_and_b_are_those_that_are_best_on_dev(tiny, tmp_path):
     tried = {}
     for k1, b in [(0.1, 0.0), (0.1, 1.0), (9.0, 0.0), (9.0, 1.0)]:
         out, meta = tmp_path / "dev.trec.gz", tmp_path / "meta.json"
-        bm25(tiny.collection, [out], meta, "tiny", [k1], [b], k=10)
+        rank("bm25", tiny.collection, [out], meta, k1=[k1], b=[b], k=10)
         measure([out], [qrels], [tmp_path / "v.parquet"], ["RR@10"])
         tried[k1, b] = pd.read_parquet(tmp_path / "v.parquet")["value"].mean()
     best = max(tried, key=tried.get)  # of equals, the first
     assert min(tried.values()) < tried[best] and best != (0.1, 0.0)
-    bm25(tiny.collection, [out], meta, "tiny", [0.1, 9.0], [0.0, 1.0], k=10)
+    rank("bm25", tiny.collection, [out], meta, k1=[0.1, 9.0], b=[0.0, 1.0], k=10)
     facts = json.loads(meta.read_text())
     assert facts["setting"] == f"k1={best[0]:g} b={best[1]:g}"
     measure([out], [qrels], [tmp_path / "v.parquet"], ["RR@10"])
@@ -89,7 +89,7 @@ def test_k1_and_b_are_those_that_are_best_on_dev(tiny, tmp_path):
 
 def test_the_index_weighs_a_weight_and_a_row_for_each_posting(tiny, tmp_path):
     meta = tmp_path / "meta.json"
-    bm25(tiny.collection, [tmp_path / "dev.trec.gz"], meta, "tiny", [K1], [B])
+    rank("bm25", tiny.collection, [tmp_path / "dev.trec.gz"], meta, k1=[K1], b=[B])
     docs = [set(words(text)) for text in document_texts(read_corpus(tiny.collection))]
     size = json.loads(meta.read_text())["bytes"]
     assert size["codes"] == 8 * sum(map(len, docs))
@@ -99,7 +99,7 @@ def test_the_index_weighs_a_weight_and_a_row_for_each_posting(tiny, tmp_path):
 
 def test_nothing_to_try_is_refused(tiny, tmp_path):
     with pytest.raises(InputError, match="no k1 or no b"):
-        bm25(tiny.collection, [tmp_path / "dev.trec.gz"], tmp_path / "m", "tiny", [], [0.5])
+        rank("bm25", tiny.collection, [tmp_path / "dev.trec.gz"], tmp_path / "m", k1=[], b=[0.5])
 
 
 def test_they_are_chosen_by_the_measure_that_is_asked_for(tiny, tmp_path):
@@ -109,13 +109,13 @@ def test_they_are_chosen_by_the_measure_that_is_asked_for(tiny, tmp_path):
     for name in ("R@5", "AP", "nDCG(dcg='exp-log2')@10"):
         tried = {}
         for k1, b in pairs:
-            bm25(tiny.collection, [out], meta, "tiny", [k1], [b], k=10)
+            rank("bm25", tiny.collection, [out], meta, k1=[k1], b=[b], k=10)
             measure([out], [qrels], [tmp_path / "v.parquet"], [name])
             tried[k1, b] = pd.read_parquet(tmp_path / "v.parquet")["value"].mean()
-        bm25(tiny.collection, [out], meta, "tiny", [0.1, 9.0], [0.0, 1.0], k=10, measure=name)
+        rank("bm25", tiny.collection, [out], meta, k1=[0.1, 9.0], b=[0.0, 1.0], k=10, measure=name)
         measure([out], [qrels], [tmp_path / "v.parquet"], [name])
         assert pd.read_parquet(tmp_path / "v.parquet")["value"].mean() == max(tried.values())
     with pytest.raises(InputError, match="--measure: RR@10 looks at 10 documents a query, and"):
-        bm25(tiny.collection, [out], meta, "tiny", [1.0, 2.0], [0.5], k=9)
+        rank("bm25", tiny.collection, [out], meta, k1=[1.0, 2.0], b=[0.5], k=9)
     with pytest.raises(InputError, match="unknown measure 'foo'"):
-        bm25(tiny.collection, [out], meta, "tiny", [1.0, 2.0], [0.5], measure="foo")
+        rank("bm25", tiny.collection, [out], meta, k1=[1.0, 2.0], b=[0.5], measure="foo")

@@ -20,7 +20,7 @@ from jointir.methods import known
 from jointir.methods.facts import SPARSE
 from jointir.methods.splade import Settings
 from jointir.search import splade as module
-from jointir.search.splade import Splade, search, splade
+from jointir.search.splade import Weights, search
 
 SETTINGS = {"query_length": 8, "document_length": 12}
 PRESET = ROOT / "params/presets/splade.yaml"
@@ -72,7 +72,7 @@ def looped(checkpoint: Path, texts: list[str], length: int) -> np.ndarray:
 @pytest.mark.parametrize("batch_tokens", [12, 4096])
 def test_weights_are_the_highest_of_each_words_logits(checkpoint, batch_tokens):
     texts = ["w1 w2 w3", "w9", "", " ".join(f"w{i}" for i in range(40)), "w3 w2 w1 w5"]
-    found = Splade(str(checkpoint), torch.device("cpu"))(texts, 12, batch_tokens)
+    found = Weights(str(checkpoint), torch.device("cpu"))(texts, 12, batch_tokens)
     wanted = looped(checkpoint, texts, 12)
     assert found.dtype == np.float32 and found.shape == wanted.shape
     np.testing.assert_allclose(found.toarray(), wanted, atol=1e-5)
@@ -102,7 +102,7 @@ def test_search_is_by_inner_product_and_finds_what_shares_a_word(monkeypatch, ce
 def test_the_stage_writes_runs_and_what_they_cost(checkpoint, tiny, tmp_path):
     out = [tmp_path / f"{split}.trec.gz" for split in ("dev", "test")]
     meta = tmp_path / "meta.json"
-    splade(tiny, out, meta, "tiny", "splade", str(checkpoint), Settings(**SETTINGS), k=7)
+    tiny_data.rank("splade", tiny, out, meta, checkpoint=str(checkpoint), **SETTINGS, k=7)
     corpus, topics = read_corpus(tiny), read_queries(tiny, "test")
     docs = looped(checkpoint, document_texts(corpus), 12)
     queries = looped(checkpoint, topics["text"].tolist(), 8)
@@ -134,12 +134,12 @@ def test_the_stage_writes_runs_and_what_they_cost(checkpoint, tiny, tmp_path):
 )
 def test_a_checkpoint_that_is_no_masked_language_model_is_refused(tmp_path, made, said):
     with pytest.raises(InputError, match=said):
-        Splade(str(made(tmp_path)), torch.device("cpu"))
+        Weights(str(made(tmp_path)), torch.device("cpu"))
 
 
 def test_the_preset_names_the_real_checkpoint():
     own = yaml.safe_load(PRESET.read_text())["systems"]["splade"]
-    assert own.pop("checkpoint") == "naver/splade-cocondenser-ensembledistil"
+    assert own["checkpoint"] == "naver/splade-cocondenser-ensembledistil"
     assert own.pop("method") == "splade"
     Settings(**own)
     assert known.facts()["splade"].group == SPARSE

@@ -102,10 +102,10 @@ def tct_colbert(c: Path, f: Path, out: Path) -> None:
 
 
 def decoder_alone(c: Path, f: Path, out: Path) -> None:
-    made = {"out": out / "given", "ids": out / "ids.parquet"}
+    made = {"out": out / "given", "out_ids": out / "ids.parquet"}
     shape = SHAPE | {"indexer": "mlp", "length": 4, "vocabulary": 16, "seed": 1}
     fixed_ids(c, f / "model", f / "docs.npy", **made, kind="residual", **shape)
-    paths = {"ids": made["ids"], "docs": f / "docs.npy", "out": out / "e", "scratch": out / "s"}
+    paths = {"ids": made["out_ids"], "docs": f / "docs.npy", "out": out / "e", "scratch": out / "s"}
     flat(train_decoder)(c, out / "given", **paths, **DECODER)
 
 

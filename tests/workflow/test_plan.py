@@ -101,7 +101,11 @@ def test_a_variant_with_given_identifiers_has_its_starts_documents():
     assert trainings.own_docs(w) == "data/{dataset}/star/docs.npy"
     w.variant = "asi++"
     assert trainings.own_docs(w) == f"{trainings.TRAINED}/docs.npy"
-    assert trainings.of_kinds("genret", "novo") == ["genret", "novo"]
+    given = {v: trainings.given_by(v) for v in trainings.VARIANTS}
+    assert [v for v, stage in given.items() if stage in ("genret", "novo")] == ["genret", "novo"]
+    assert (given["asi++"], given["random-ids"], given["dsi-atomic"]) == ("", *["fixed-ids"] * 2)
+    w.variant = "random-ids-expanded"
+    assert trainings.learned_from(w) == [] and trainings.expansion(w.variant)
 
 
 def test_what_tables_of_comparisons_are_told_and_what_they_wait_for():

@@ -15,10 +15,17 @@ from workflow.scripts.schema import load
 
 from jointir.basics.errors import InputError
 from jointir.basics.settings import described
-from jointir.methods.known import facts, module, names, settings, trained
+from jointir.methods.known import (
+    facts,
+    module,
+    names,
+    rankers,
+    search_settings,
+    settings,
+    trained,
+)
 
 SCHEMA = ROOT / "workflow/schemas/params.schema.yaml"
-WORDS = ("settings", "changes")  # by which an object names a method
 
 
 def filled(tmp_path, node: dict) -> dict:
@@ -73,9 +80,10 @@ def added(monkeypatch, like: str) -> dict:
     """Return the definition of a method `mine` that is as another one."""
     methods = {**facts(), "mine": facts()[like]}
     monkeypatch.setattr(schema, "facts", lambda: methods)
-    every = [*trained(), "mine"]
-    monkeypatch.setattr(schema, "trained", lambda: every)
-    named = {"settings": settings, "module": module}
+    for name, those in (("trained", trained()), ("rankers", rankers())):
+        every = [*those, *["mine"] * (like in those)]
+        monkeypatch.setattr(schema, name, lambda every=every: every)
+    named = {"settings": settings, "module": module, "search_settings": search_settings}
     for name, kept in named.items():
         monkeypatch.setattr(schema, name, lambda m, kept=kept: kept({"mine": like}.get(m, m)))
     return load(SCHEMA)["$defs"]["mine"]
@@ -113,6 +121,22 @@ def test_an_encoder_that_is_trained_needs_no_section(monkeypatch, like, beside):
     assert set(beside) <= set(found["required"])
 
 
+def test_a_ranker_needs_no_section_and_has_lists(monkeypatch):
+    found = added(monkeypatch, "bm25")
+    assert set(found["required"]) == set(found["properties"]) == {"method", "k1", "b"}
+    b = found["properties"]["b"]
+    assert b.pop("description") == described(settings("bm25"))["b"][1].text
+    items = {"type": "number", "minimum": 0, "maximum": 1}
+    assert b == {"type": "array", "minItems": 1, "uniqueItems": True, "items": items}
+
+
+def test_a_ranker_that_is_trained_has_what_it_searches_with_below_search(monkeypatch):
+    found = added(monkeypatch, "seal")["properties"]
+    own = [name for name in described(search_settings("seal")) if name != "length"]
+    assert found["search"]["required"] == list(found["search"]["properties"]) == own
+    assert found["length"]["maximum"] == 64
+
+
 def test_what_names_no_method_stays_as_it_is(tmp_path):
     node = {"type": "object", "properties": {"settings": {"type": "string", "minLength": 1}}}
     assert filled(tmp_path, node) == node
@@ -123,16 +147,17 @@ def nodes(node: object) -> Iterator[dict]:
     children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     for child in children:
         yield from nodes(child)
-    if isinstance(node, dict) and any(isinstance(node.get(w), str) for w in WORDS):
+    if isinstance(node, dict) and any(isinstance(node.get(w), str) for w in schema.WORDS):
         yield node
 
 
 def test_no_object_says_a_setting_again():
     """But for its bounds and, where it changes others, what its value means there."""
     found = list(nodes(yaml.safe_load(SCHEMA.read_text())))
-    assert len(found) == 18
+    assert len(found) == 19
     for node in found:
-        fields = described(settings(node.get("settings") or node["changes"]))
+        of_search = search_settings(node["searches"]) if "searches" in node else None
+        fields = described(of_search or settings(node.get("settings") or node["changes"]))
         for name in set(node.get("properties", {})) & set(fields) - set(node.get("but_for", ())):
             said = set(node["properties"][name])
             assert not said & {"type", "enum", "$ref"}, name

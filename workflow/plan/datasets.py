@@ -33,6 +33,8 @@ DOWNLOADED = {
     },
 }
 
+GENERATED = "data/{dataset}/expand/queries.parquet"  # written for documents
+
 # The module that reads a dataset of each kind with text.
 CORPUS = {
     "apidocs": "data.apidocs",

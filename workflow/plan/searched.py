@@ -6,12 +6,15 @@ from types import SimpleNamespace
 
 from snakemake.iocontainers import Wildcards
 from workflow.plan import given
+from workflow.plan.datasets import GENERATED, model_files
 from workflow.plan.figures import FIGURE5
-from workflow.plan.settings import ENTRIES, entry, library_settings, module_of
-from workflow.plan.trained import folder_of_start, seed_named
+from workflow.plan.settings import ENTRIES, entry, library_settings, module_of, search_class
+from workflow.plan.trained import folder_of_start, is_read, seed_named
 from workflow.scripts.shell import options
 from workflow.scripts.systems import bits_of
 
+from jointir.basics.settings import described
+from jointir.methods import known
 from jointir.methods.facts import Form
 
 
@@ -25,6 +28,33 @@ def library_options(wildcards: Wildcards) -> str:
     """Return the options that a library's index is built with; M is its folder's if it is swept."""
     swept = {"M": M} if (M := wildcards.get("M")) else {}
     return options(library_settings(wildcards.system) | swept)
+
+
+def ranked_from(wildcards: Wildcards, name: str) -> list[str]:
+    """Return an optional file of a ranker by its option, where it reads it."""
+    system, folder = wildcards.system, f"data/{wildcards.dataset}"
+    facts = given.systems.facts(system)
+    if name == "model":
+        return [f"{folder}/{system}/model"] * facts.trains
+    if name == "docs":
+        return [f"{folder}/{entry(system)['start']}/docs.npy"] if facts.rescores else []
+    if name == "checkpoint":
+        return model_files(entry(system).get("checkpoint", ""))
+    return [GENERATED.format(dataset=wildcards.dataset)] * is_read(system, name)
+
+
+def ranker_options(wildcards: Wildcards) -> str:
+    """Return the options of a ranker's search: those of `search`, or of the entry itself."""
+    own = entry(wildcards.system)
+    told = own | own.get("search", {})
+    return options({name: told[name] for name in described(search_class(wildcards.system))})
+
+
+def rescored_runs(method: str) -> dict[str, list[str] | str]:
+    """Return the files of the second ranking, of a method that has one."""
+    if not known.facts()[method].rescores:
+        return {}
+    return {"out_hybrid": runs("hybrid"), "meta_hybrid": meta("hybrid")}
 
 
 def of_encoder(system: str, dataset: str, documents: bool = False) -> str:
@@ -60,6 +90,11 @@ def index_of(wildcards: Wildcards) -> tuple[str, str]:
 def runs(setting: str) -> list[str]:
     """Return the patterns of a system's runs at one setting, or at {setting}: one a split."""
     return [f"data/{{dataset}}/runs/{{system}}/{setting}/{split}.trec.gz" for split in given.SPLITS]
+
+
+def meta(setting: str) -> str:
+    """Return the pattern of what results are told of a system at a setting, or at {setting}."""
+    return f"data/{{dataset}}/runs/{{system}}/{setting}/meta.json"
 
 
 def encoder_of(queries: str) -> str:

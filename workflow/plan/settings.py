@@ -107,6 +107,11 @@ def settings_class(system: str) -> type[Checked]:
     return known.settings(given.systems.methods[system])
 
 
+def search_class(system: str) -> type[Checked]:
+    """Return what a system's ranker is told when it searches."""
+    return known.search_settings(given.systems.methods[system])
+
+
 def fit_settings(system: str) -> dict:
     """Return the settings that an index is fitted with, without M, which is swept."""
     names = [field.name for field in fields(settings_class(system))]
@@ -128,7 +133,8 @@ def user_folders() -> list[str]:
     run = [config["datasets"][d] for d in {*given.datasets, config["asi"]["dataset"]}]
     folders = [own[key] for own in run for key in ("folder", "qrels") if key in own]
     folders += [config["expand"]["checkpoint"]] * bool(seq2seq_files())
-    named = [entry(s)["checkpoint"] for s in given.systems.of_method("splade")]
+    rankers = given.systems.of_form(Form.RANKER)
+    named = [entry(s)["checkpoint"] for s in rankers if "checkpoint" in entry(s)]
     folders += [name for name in named if model_files(name)]
     return folders + [config["encoder"]["checkpoint"]] * bool(local_encoder())
 

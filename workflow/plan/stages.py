@@ -12,11 +12,9 @@ from workflow.plan.tables import made
 from workflow.plan.trained import is_read
 from workflow.plan.trainings import (
     BASELINE,
-    RESCORED,
     each_training,
     generated_queries,
     of_baselines,
-    of_rescored,
 )
 
 from jointir.methods.facts import PRETRAINED, Form
@@ -146,7 +144,6 @@ def _generative() -> dict[str, Stage]:
                 each_training(file_of("measure_ids", "out"))
                 + each_training(file_of("cold_start", "out"), only="holdout")
                 + of_baselines(BASELINE)
-                + of_rescored(RESCORED)
             ),
         ),
         "asi_report": Stage(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from snakemake.io import expand
 from snakemake.iocontainers import Wildcards
 from workflow.plan import given
+from workflow.plan.datasets import GENERATED
 from workflow.plan.searched import of_encoder
 from workflow.plan.settings import entry, refuse
 from workflow.scripts.reads import Lazy
@@ -16,31 +17,25 @@ from jointir.methods.facts import GENERATIVE, Form
 
 VARIANTS = Lazy(lambda: given.config["asi"]["systems"], entry)
 TRAINED = "data/{dataset}/generative/{variant}/seed{seed}"
-BASELINE = "data/{dataset}/generative/baselines/{system}/{split}.parquet"
-# of a ranking whose first documents an encoder ranks anew
-RESCORED = "data/{dataset}/generative/rescored/{system}/{split}.parquet"
-GENERATED = "data/{dataset}/expand/queries.parquet"  # written for documents
-RANKED = "data/{dataset}/runs/{system}/flat/meta.json"
+# of what ranks documents; `hybrid`: its first documents ranked anew by an encoder
+BASELINE = "data/{dataset}/generative/baselines/{system}/{setting}/{split}.parquet"
 # of a model whose identifiers are given
 SHAPE = ("indexer", "length", "vocabulary", "decoder", "layers", "width", "prototypes")
 # of an entry: not options of the training
 OWN = {"train_decoder", "seeds", "start", "beam", "hybrid_beam", "given", "clusters", "expansion"}
 OWN |= {*LEARNED}  # whose settings have the name of their stage
+FIXED = "fixed-ids"  # the stage of identifiers that nothing learns
+# the stages that give identifiers before the decoder is trained, and their modules
+GIVEN_BY = {FIXED: "generative.controls", **{kind: f"generative.{kind}" for kind in LEARNED}}
 
 
-def has_given_ids(variant: str) -> bool:
-    """Return whether a variant has identifiers that nothing learned."""
-    return "given" in VARIANTS[variant]
+def given_by(variant: str) -> str:
+    """Return the stage of GIVEN_BY that gives a variant its identifiers, "" where it learns them.
 
-
-def of_kinds(*kinds: str) -> list[str]:
-    """Return the variants whose given identifiers are of such a kind."""
-    return [v for v, own in VARIANTS.items() if own.get("given") in kinds]
-
-
-def of_fixed_ids() -> list[str]:
-    """Return the variants whose identifiers are given, and that no stage learns."""
-    return [v for v in VARIANTS if has_given_ids(v) and v not in of_kinds(*LEARNED)]
+    What is learned together with the encoder is `asi`'s.
+    """
+    kind = VARIANTS[variant].get("given", "")
+    return kind if kind in LEARNED or not kind else FIXED
 
 
 def start(variant: str, name: str) -> str:
@@ -51,7 +46,7 @@ def start(variant: str, name: str) -> str:
 def own_docs(wildcards: Wildcards) -> str:
     """Return the file of the documents' embeddings by a variant's own encoder."""
     own = start(wildcards.variant, "docs.npy")
-    return own if has_given_ids(wildcards.variant) else f"{TRAINED}/docs.npy"
+    return own if given_by(wildcards.variant) else f"{TRAINED}/docs.npy"
 
 
 def dense_encoders() -> dict[str, str]:
@@ -103,17 +98,26 @@ def fitting(*checks: Callable[[Mapping], None]) -> Callable[[Wildcards], list[st
     return asked
 
 
-def fixed_shape(wildcards: Wildcards) -> str:
-    """Return the options of `jointir fixed-ids` that say what model and identifiers are like."""
+def given_shape(wildcards: Wildcards) -> str:
+    """Return the options that say what model and identifiers are like, where these are given."""
     own = VARIANTS[wildcards.variant]
     tree = {"clusters": own["clusters"]} if "clusters" in own else {}
     return options({name: own[name] for name in SHAPE} | tree)
 
 
-def learned_options(wildcards: Wildcards) -> str:
-    """Return the options of the stage that learns a variant's identifiers."""
+def given_options(wildcards: Wildcards) -> str:
+    """Return the options of how a variant's identifiers are given: which kind, or how learned."""
     own = VARIANTS[wildcards.variant]
-    return f"{options(own[own['given']])} {shared_options(wildcards)}"
+    if given_by(wildcards.variant) == FIXED:
+        return options({"kind": own["given"]})
+    scratch = "data/{dataset}/scratch/{variant}-seed{seed}-ids".format(**dict(wildcards.items()))
+    return f"{options(own[own['given']] | {'scratch': scratch})} {shared_options(wildcards)}"
+
+
+def learned_from(wildcards: Wildcards) -> list[str]:
+    """Return the generated queries that given identifiers are learned from, if they are."""
+    fixed = given_by(wildcards.variant) == FIXED
+    return [] if fixed else expansion(wildcards.variant)
 
 
 def shared_options(wildcards: Wildcards) -> str:
@@ -141,7 +145,7 @@ def asi_curves() -> dict[str, str]:
     """Return {curve: "dataset system setting"} of each training of the systems of ASI's tables."""
     rules, found = given.rules, {}
     for variant in VARIANTS:
-        joint = {} if has_given_ids(variant) else {"joint": rules.asi}
+        joint = {} if given_by(variant) else {"joint": rules.asi}
         for part, rule in (joint | {"decoder": rules.train_decoder}).items():
             names = of_variant(f"{{dataset}} {{variant}} {part} {{seed}}", variant)
             found |= zip(of_variant(rule.output.out_curve, variant), names, strict=True)
@@ -180,12 +184,14 @@ def vocabularies() -> list[int]:
 
 
 def of_baselines(pattern: str, splits: list[str] = given.SPLITS) -> list[str]:
-    """Return `pattern` for every system that ranks documents and stands beside the generative."""
-    own = given.config["asi"]
-    return expand(str(pattern), dataset=own["dataset"], system=own["baselines"], split=splits)
+    """Return `pattern` for every system that ranks documents and stands beside the generative.
 
-
-def of_rescored(pattern: str, splits: list[str] = given.SPLITS) -> list[str]:
-    """Return `pattern` for each of these that has a hybrid, too."""
-    own, systems = given.config["asi"]["dataset"], baselines_by(GENERATIVE)
-    return expand(str(pattern), dataset=own, system=systems, split=splits)
+    Those that an encoder ranks anew come last, as `hybrid`.
+    """
+    own, names = given.config["asi"]["dataset"], given.config["asi"]["baselines"]
+    again = [name for name in names if given.systems.facts(name).rescores]
+    return [
+        path
+        for setting, systems in (("flat", names), ("hybrid", again))
+        for path in expand(pattern, dataset=own, system=systems, setting=setting, split=splits)
+    ]

@@ -1,14 +1,11 @@
-from workflow.plan import given, trainings
+from workflow.plan import given, searched, trainings
 from workflow.plan.command import command, files_but
 from workflow.plan.datasets import source_files
 from workflow.plan.trainings import (
     BASELINE,
-    RANKED,
-    RESCORED,
     TRAINED,
     each_training,
     of_baselines,
-    of_rescored,
 )
 from workflow.scripts.shell import options, repeat
 
@@ -20,9 +17,8 @@ rule asi_results:
         ids=each_training(rules.assign_ids.output.out),
         meta=each_training(rules.generate.output.meta),
         per_query=each_training(rules.measure_ids.output.out),
-        baseline=of_baselines(BASELINE) + of_rescored(RESCORED),
-        baseline_meta=of_baselines(RANKED, [""])
-        + of_rescored(rules.seal_search.output.meta_hybrid, [""]),
+        baseline=of_baselines(BASELINE),
+        baseline_meta=of_baselines(searched.meta("{setting}"), [""]),
         beside=lambda w: list(trainings.dense_encoders().values()),
         code=source_files("measure.asi_results"),
     output:
@@ -52,11 +48,11 @@ use rule measure as measure_baseline with:
     input:
         code=source_files("measure.effectiveness"),
         collection="data/{dataset}/collection",
-        run=["data/{dataset}/runs/{system}/flat/{split}.trec.gz"],
+        run=["data/{dataset}/runs/{system}/{setting}/{split}.trec.gz"],
     output:
         out=[BASELINE],
     log:
-        "logs/{dataset}/generative/baseline-{system}-{split}.log",
+        "logs/{dataset}/generative/baseline-{system}-{setting}-{split}.log",
     localrule: True  # which `use rule` does not take over
     params:
         command=command(
@@ -65,18 +61,6 @@ use rule measure as measure_baseline with:
             qrels="data/{dataset}/collection/qrels/{split}.trec",
         ),
         files=files_but("collection"),
-
-
-use rule measure_baseline as measure_rescored with:
-    input:
-        code=source_files("measure.effectiveness"),
-        collection="data/{dataset}/collection",
-        run=["data/{dataset}/runs/{system}/hybrid/{split}.trec.gz"],
-    output:
-        out=[RESCORED],
-    log:
-        "logs/{dataset}/generative/rescored-{system}-{split}.log",
-    localrule: True
 
 
 rule cold_start:

@@ -25,7 +25,7 @@ wildcard_constraints:
     dataset="[a-z0-9-]+",
     encoder=any_of([PRETRAINED, *given.systems.of_form(Form.ENCODER)]),
     system="[a-z0-9+-]+",
-    setting=r"flat|[A-Za-z_]+\d+(-[a-z]+\d+)?",
+    setting=r"flat|hybrid|[A-Za-z_]+\d+(-[a-z]+\d+)?",
     M=r"\d+",
     shard=r"\d+",
     variant="[a-z0-9+-]+",

@@ -48,7 +48,7 @@ rule expand:
         generator=trainings.generator,
         beside=lambda w: datasets.seq2seq_files(),
     output:
-        out=trainings.GENERATED,
+        out=datasets.GENERATED,
         meta="data/{dataset}/expand/queries.json",
     log:
         "logs/{dataset}/expand.log",

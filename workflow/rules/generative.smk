@@ -5,7 +5,7 @@ from workflow.plan.settings import entry
 from workflow.plan.trainings import TRAINED, VARIANTS, fitting, start
 from workflow.scripts.scheduling import memory
 from workflow.scripts.shell import any_of, options
-from workflow.scripts.variants import LEARNED, batched, mixed, shaped, taught
+from workflow.scripts.variants import batched, mixed, shaped, taught
 
 
 rule asi:
@@ -22,7 +22,7 @@ rule asi:
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}.log",
     wildcard_constraints:
-        variant=any_of(v for v in VARIANTS if not trainings.has_given_ids(v)),
+        variant=any_of(v for v in VARIANTS if not trainings.given_by(v)),
     priority: 5
     threads: threads_each(2)
     resources:
@@ -52,7 +52,7 @@ rule assign_ids:
     log:
         "logs/{dataset}/generative/{variant}-seed{seed}-ids.log",
     wildcard_constraints:
-        variant=any_of(v for v in VARIANTS if not trainings.has_given_ids(v)),
+        variant=any_of(v for v in VARIANTS if not trainings.given_by(v)),
     threads: threads_each(2)
     resources:
         mem_mb=memory(4000, collection=5),
@@ -64,67 +64,32 @@ rule assign_ids:
         "{params.command} {params.files} 2>&1 | tee {log}"
 
 
-rule fixed_ids:
-    input:
-        code=source_files("generative.controls"),
-        checked=fitting(shaped),
-        collection="data/{dataset}/collection",
-        encoder=lambda w: start(w.variant, "model"),
-        docs=lambda w: start(w.variant, "docs.npy"),
-    output:
-        out=directory(f"{TRAINED}/joint"),
-        ids=f"{TRAINED}/ids.parquet",
-    log:
-        "logs/{dataset}/generative/{variant}-seed{seed}-ids.log",
-    wildcard_constraints:
-        variant=any_of(trainings.of_fixed_ids()),
-    resources:
-        mem_mb=memory(4000, docs=4),
-        runtime=60,
-    params:
-        command=command(
-            "fixed-ids",
-            trainings.fixed_shape,
-            kind=lambda w: VARIANTS[w.variant]["given"],
-            seed="{seed}",
-        ),
-        files=files,
-    shell:
-        "{params.command} {params.files} 2>&1 | tee {log}"
-
-
-for _kind in LEARNED:
+for _stage, _module in trainings.GIVEN_BY.items():
 
     rule:
         name:
-            _kind
+            _stage.replace("-", "_")
         input:
-            code=source_files(f"generative.{_kind}"),
+            code=source_files(_module),
             checked=fitting(shaped, taught),
             collection="data/{dataset}/collection",
             encoder=lambda w: start(w.variant, "model"),
             docs=lambda w: start(w.variant, "docs.npy"),
-            generated=lambda w: trainings.expansion(w.variant),
+            generated=trainings.learned_from,
         output:
             out=directory(f"{TRAINED}/joint"),
             out_ids=f"{TRAINED}/ids.parquet",
         log:
             "logs/{dataset}/generative/{variant}-seed{seed}-ids.log",
         wildcard_constraints:
-            variant=any_of(trainings.of_kinds(_kind)),
+            variant=any_of(v for v in VARIANTS if trainings.given_by(v) == _stage),
         priority: 5
         threads: threads_each(2)
         resources:
             mem_mb=memory(4000, collection=5, docs=4),
             runtime=720,
         params:
-            command=command(
-                _kind,
-                trainings.fixed_shape,
-                trainings.learned_options,
-                seed="{seed}",
-                scratch="data/{dataset}/scratch/{variant}-seed{seed}-ids",
-            ),
+            command=command(_stage, trainings.given_shape, trainings.given_options, seed="{seed}"),
             files=files,
         shell:
             "{params.command} {params.files} 2>&1 | tee {log}"
@@ -187,40 +152,6 @@ rule generate:
             seed="{seed}",
             beam=lambda w: VARIANTS[w.variant]["beam"],
             hybrid_beam=lambda w: VARIANTS[w.variant]["hybrid_beam"],
-        ),
-        files=files,
-    shell:
-        "{params.command} {params.files} 2>&1 | tee {log}"
-
-
-rule seal_search:
-    input:
-        code=source_files("generative.seal_search"),
-        collection="data/{dataset}/collection",
-        model="data/{dataset}/{system}/model",
-        docs=lambda w: f"data/{w.dataset}/{entry(w.system)['start']}/docs.npy",
-    output:
-        out=searched.runs("flat"),
-        meta="data/{dataset}/runs/{system}/flat/meta.json",
-        out_hybrid=searched.runs("hybrid"),
-        meta_hybrid="data/{dataset}/runs/{system}/hybrid/meta.json",
-    log:
-        "logs/{dataset}/{system}-search.log",
-    wildcard_constraints:
-        system=any_of(given.systems.of_method("seal")),
-    threads: threads_each(2)
-    resources:
-        mem_mb=memory(4000, collection=20, docs=1),
-        runtime=720,
-    params:
-        command=command(
-            "seal-search",
-            lambda w: options(entry(w.system)["search"]),
-            dataset="{dataset}",
-            system="{system}",
-            k=config["retrieve"]["k"],
-            length=lambda w: entry(w.system)["length"],
-            seed=lambda w: entry(w.system)["seed"],
         ),
         files=files,
     shell:

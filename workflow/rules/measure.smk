@@ -15,7 +15,7 @@ rule retrieve:
         beside=lambda w: searched.index_of(w)[1].replace(".npy", ".json"),
     output:
         out=searched.runs("{setting}"),
-        meta="data/{dataset}/runs/{system}/{setting}/meta.json",
+        meta=searched.meta("{setting}"),
     log:
         "logs/{dataset}/{system}/{setting}-retrieve.log",
     wildcard_constraints:
@@ -36,68 +36,6 @@ rule retrieve:
         files=files,
     shell:
         "{params.command} {params.files} --threads {threads} 2>&1 | tee {log}"
-
-
-rule bm25:
-    input:
-        code=source_files("search.bm25"),
-        collection="data/{dataset}/collection",
-        generated=lambda w: trainings.expansion(w.system),
-    output:
-        out=searched.runs("flat"),
-        meta="data/{dataset}/runs/{system}/flat/meta.json",
-    log:
-        "logs/{dataset}/{system}.log",
-    wildcard_constraints:
-        system=any_of(given.systems.of_method("bm25")),
-    resources:
-        mem_mb=memory(4000, collection=10),
-        runtime=60,
-    params:
-        command=command(
-            "bm25",
-            dataset="{dataset}",
-            system="{system}",
-            k1=lambda w: settings.entry(w.system)["k1"],
-            b=lambda w: settings.entry(w.system)["b"],
-            k=config["retrieve"]["k"],
-            measure=lambda w: datasets.measures_of(w.dataset, "dev")[0],
-        ),
-        files=files,
-    shell:
-        "{params.command} {params.files} 2>&1 | tee {log}"
-
-
-rule splade:
-    input:
-        code=source_files("search.splade"),
-        collection="data/{dataset}/collection",
-        beside=lambda w: datasets.model_files(settings.entry(w.system)["checkpoint"]),
-    output:
-        out=searched.runs("flat"),
-        meta="data/{dataset}/runs/{system}/flat/meta.json",
-    log:
-        "logs/{dataset}/{system}.log",
-    wildcard_constraints:
-        system=any_of(given.systems.of_method("splade")),
-    threads: datasets.threads_each(2)
-    resources:
-        gpu=0,
-        mem_mb=memory(6000, collection=10),
-        runtime=1440,
-    params:
-        command=command(
-            "splade",
-            lambda w: options(settings.entry(w.system)),
-            dataset="{dataset}",
-            system="{system}",
-            k=config["retrieve"]["k"],
-            batch_tokens=config["embed"]["batch_tokens"],
-        ),
-        files=files,
-        contents=lambda w: contents(datasets.model_files(settings.entry(w.system)["checkpoint"])),
-    shell:
-        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule measure:

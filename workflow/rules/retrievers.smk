@@ -1,45 +1,14 @@
 from jointir.methods import known
 from jointir.methods.facts import Form
-from workflow.plan import figures, given, searched, settings, trained
+from workflow.plan import datasets, figures, given, searched, settings, trained
 from workflow.plan.command import command, files
 from workflow.plan.datasets import source_files, threads_each
+from workflow.scripts.inputs import contents
 from workflow.scripts.scheduling import memory
 from workflow.scripts.shell import any_of
 
-# Encoders that are trained, STAR among them, and ColBERT's search. BM25 is in measure.smk.
+# What embeds or ranks and is trained, STAR among them; then what ranks by itself, trained or not.
 # Included after all other rules: a method's name may be none of theirs.
-
-
-rule late_search:
-    input:
-        code=source_files("retrievers.late_search"),
-        collection="data/{dataset}/collection",
-        model="data/{dataset}/{system}/model",
-    output:
-        out=searched.runs("flat"),
-        meta="data/{dataset}/runs/{system}/flat/meta.json",
-    log:
-        "logs/{dataset}/{system}-search.log",
-    wildcard_constraints:
-        system=any_of(given.systems.of_method("colbert")),
-    priority: 10  # see jpq
-    threads: threads_each(2)
-    resources:
-        mem_mb=memory(4000, collection=5),
-        runtime=720,
-    params:
-        command=command(
-            "late-search",
-            dataset="{dataset}",
-            system="{system}",
-            k=config["retrieve"]["k"],
-            seed=lambda w: settings.entry(w.system)["seed"],
-            batch_tokens=config["embed"]["batch_tokens"],
-        ),
-        files=files,
-    shell:
-        "{params.command} {params.files} 2>&1 | tee {log}"
-
 
 for _method in known.trained(Form.ENCODER, Form.RANKER):
     _facts = known.facts()[_method]
@@ -79,3 +48,47 @@ for _method in known.trained(Form.ENCODER, Form.RANKER):
             files=files,
         shell:
             "{params.launch}{params.command} {params.files} 2>&1 | tee {log}"
+
+
+for _method in known.rankers():
+    _facts = known.facts()[_method]
+
+    rule:
+        name:
+            settings.rule_name(f"rank-{_method}")
+        input:
+            code=source_files("search.ranker", _facts.ranker.partition(":")[0]),
+            collection="data/{dataset}/collection",
+            model=lambda w: searched.ranked_from(w, "model"),
+            docs=lambda w: searched.ranked_from(w, "docs"),
+            generated=lambda w: searched.ranked_from(w, "generated"),
+            beside=lambda w: searched.ranked_from(w, "checkpoint"),
+        output:
+            **searched.rescored_runs(_method),
+            out=searched.runs("flat"),
+            meta=searched.meta("flat"),
+        log:
+            "logs/{dataset}/{system}-search.log",
+        wildcard_constraints:
+            system=any_of(given.systems.of_method(_method)),
+        priority: 10  # see jpq
+        threads: threads_each(2)
+        resources:
+            gpu=0,
+            mem_mb=memory(4000, collection=_facts.held, docs=1),
+            runtime=1440,
+        params:
+            command=command(
+                f"rank-{_method}",
+                searched.ranker_options,
+                dataset="{dataset}",
+                system="{system}",
+                seed=lambda w: settings.entry(w.system).get("seed", 0),
+                k=config["retrieve"]["k"],
+                measure=lambda w: datasets.measures_of(w.dataset, "dev")[0],
+                batch_tokens=config["embed"]["batch_tokens"],
+            ),
+            files=files,
+            contents=lambda w: contents(searched.ranked_from(w, "checkpoint")),
+        shell:
+            "{params.command} {params.files} 2>&1 | tee {log}"

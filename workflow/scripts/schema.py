@@ -3,6 +3,7 @@
 Beside the words of JSON Schema, an object in workflow/schemas/params.schema.yaml may have:
     settings: jpq   each field of this method's Settings is a parameter, and required
     changes: jpq    each field may be named, in place of what is given elsewhere
+    searches: seal  each field of this method's Search is a parameter, and required
     but_for: [...]  fields that are no parameters here
     only: [...]     the fields that are
     optional: [...] of `settings`, what need not be named
@@ -17,7 +18,16 @@ import yaml
 from jointir.basics.errors import InputError
 from jointir.basics.settings import Option, described
 from jointir.methods.facts import PRETRAINED, Form
-from jointir.methods.known import facts, fitted, libraries, module, settings, trained
+from jointir.methods.known import (
+    facts,
+    fitted,
+    libraries,
+    module,
+    rankers,
+    search_settings,
+    settings,
+    trained,
+)
 
 TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 BOUNDS = {"least": "minimum", "above": "exclusiveMinimum"}
@@ -25,6 +35,7 @@ BOUNDS |= {"most": "maximum", "below": "exclusiveMaximum"}
 LIBRARY = {"sweep": "one_sweep"}
 FITTED = {"M": "own_sweep"}  # what an entry has beside the settings, and its definition
 TRAINED = {"start": "start", "M": "own_sweep", "seeds": "own_seeds", "every_seed": "every_seed"}
+WORDS = ("settings", "changes", "searches")
 WIDER = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
 
 
@@ -52,10 +63,12 @@ def _add_methods(schema: dict) -> None:
             TRAINED if form == Form.INDEX else {name: _definition(named, name) for name in named}
         )
         schema["$defs"].setdefault(method, _of_code(method, beside))
+    for method in rankers():
+        schema["$defs"].setdefault(method, _of_code(method, {}))
     methods = list(facts())
     if missing := [method for method in methods if method not in schema["$defs"]]:
         where = f"src/jointir/methods/{missing[0].replace('-', '_')}.py"
-        remedy = "Give it `new`, `train` or `searcher`, or a section in $defs of params.schema.yaml"
+        remedy = "Give it what makes its index, or a section in $defs of params.schema.yaml"
         raise InputError(where, "it has `FACTS`, and nothing says what an entry has", remedy)
     of_system = schema["properties"]["systems"]["additionalProperties"]
     of_system["properties"]["method"]["enum"] = methods
@@ -89,6 +102,10 @@ def _of_code(method: str, beside: dict[str, str]) -> dict:
     kind = settings(method)
     known = [field.name for field in fields(kind) if field.default is not MISSING]
     head = {name: {"$ref": f"#/$defs/{other}"} for name, other in beside.items()}
+    of_search = described(search_settings(method))
+    if search_settings(method) is not kind and of_search:
+        own = [name for name in described(kind) if name in of_search]  # the training's, too
+        head["search"] = {"description": "how it ranks", "searches": method, "but_for": own}
     says = (module(method).__doc__ or method).partition("\n")[0].rstrip(".")
     about = {"description": says, "settings": method}
     about |= {"properties": {"method": {"const": method}} | head}
@@ -104,15 +121,15 @@ def _filled(node: object) -> object:
         return node
     node = {key: _filled(value) for key, value in node.items()}
     # the value of a parameter of such a name would be a schema, not text
-    if isinstance(node.get("settings"), str) or isinstance(node.get("changes"), str):
+    if any(isinstance(node.get(word), str) for word in WORDS):
         return _of_method(node)
     return node
 
 
 def _of_method(node: dict) -> dict:
     """Return an object with the parameters that its method's settings are."""
-    required = "settings" in node
-    told = described(settings(node.pop("settings", None) or node.pop("changes")))
+    required, kind = "changes" not in node, search_settings if "searches" in node else settings
+    told = described(kind(next(node.pop(word) for word in WORDS if word in node)))
     left_out, only = node.pop("but_for", ()), node.pop("only", told)
     optional = node.pop("optional", ())
     if unknown := {*left_out, *only} - set(told):
@@ -132,8 +149,11 @@ def _of_method(node: dict) -> dict:
 def parameter(kind: type, option: Option) -> dict:
     """Return the schema of a field."""
     values = {"enum": list(option.among)} if option.among else {}
-    values["type"] = TYPES[kind]  # 4.0 is among 8 and 4, and no option takes it
     bounds = {BOUNDS[name]: bound for name, bound in option.bounds()}
+    if kind == list[float]:
+        own = {"type": "array", "minItems": 1, "uniqueItems": True}
+        return {"description": option.text, **own, "items": {"type": "number", **bounds}}
+    values["type"] = TYPES[kind]  # 4.0 is among 8 and 4, and no option takes it
     return {"description": option.text, **values, **bounds}
 
 

@@ -52,6 +52,8 @@ def shaped(own: Mapping) -> None:
 def taught(own: Mapping) -> None:
     """Refuse settings by which given identifiers cannot be learned."""
     kind = own["given"]
+    if kind not in LEARNED:
+        return
     if kind not in own:
         raise InputError("given", f"{kind}, and no `{kind}` says how", "Give its settings")
     if kind == "genret":

@@ -51,11 +51,15 @@ class Option:
         return f"{self.text} ({allowed})" if allowed else self.text
 
     def check(self, where: str, value: Any) -> None:
-        """Refuse a value that is not allowed.
+        """Refuse a value that is not allowed, or a list that holds one.
 
         Raises:
             InputError: it is none of the choices, or beyond a bound. It names `where`.
         """
+        for one in value if isinstance(value, list) else [value]:
+            self._check(where, one)
+
+    def _check(self, where: str, value: Any) -> None:
         if self.among and value not in self.among:
             raise InputError(where, f"{value!r} is unknown", f"Choose {self.allowed()}")
         for name, bound in self.bounds():

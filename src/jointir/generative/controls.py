@@ -21,7 +21,7 @@ def fixed_ids(
     encoder: Path,
     docs: Path,
     out: Path,
-    ids: Path,
+    out_ids: Path,
     kind: str,
     indexer: str,
     length: int,
@@ -33,7 +33,7 @@ def fixed_ids(
     seed: int,
     clusters: int = 0,
 ) -> None:
-    """Write an untrained model around `encoder` to `out`, and identifiers of a kind to `ids`.
+    """Write an untrained model around `encoder` to `out`, and identifiers of a kind to `out_ids`.
 
     kind: of given.py, or `name`, of names.py. docs: the collection's embeddings by `encoder`.
     length, vocabulary: L and V; `atomic` has L = 1, `digits` as many as are needed for 0, and
@@ -55,7 +55,7 @@ def fixed_ids(
             codes = given_ids(kind, matrix, length, vocabulary, seed, clusters)
     V = int(codes.max()) + 1 if kind in FOUND else vocabulary
     shape = Shape(indexer, codes.shape[1], V, decoder, layers, width, prototypes)
-    write_given(out, ids, dual, collection, codes, shape, mean_squared_norm(dual, collection))
+    write_given(out, out_ids, dual, collection, codes, shape, mean_squared_norm(dual, collection))
 
 
 def write_given(

@@ -50,6 +50,31 @@ class EncoderFiles:
 
 
 @dataclass(frozen=True)
+class RankerFiles:
+    """What a ranker reads: the last three where it is trained, or its FACTS or entry say so."""
+
+    collection: Annotated[Path, "folder that a corpus stage wrote"]
+    model: Annotated[Path | None, "folder of the model, of a ranker that is trained"] = None
+    docs: Annotated[
+        Path | None, "the documents' embeddings by the encoder that ranks anew, float[N, D]"
+    ] = None
+    generated: Annotated[
+        Path | None, "queries of the expand stage, which documents have behind their text"
+    ] = None
+
+
+@dataclass(frozen=True)
+class RankerOptions(Checked):
+    """What every ranker is told beside its settings."""
+
+    k: Annotated[int, Option("documents a query of a run", least=1)] = 100
+    measure: Annotated[
+        str, "of ir-measures: by whose mean on dev settings are chosen, where some are tried"
+    ] = "RR@10"
+    batch_tokens: Annotated[int, Option("padded, of a batch of texts", least=1)] = 1024
+
+
+@dataclass(frozen=True)
 class DevOptions(Checked):
     """How a training measures dev on its way, to keep the best of its weights (`Validation`)."""
 

@@ -3,12 +3,18 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from jointir.basics.settings import Option
+from jointir.basics.settings import Checked, Option
 from jointir.methods.arguments import EncoderFiles, SampleOptions
 from jointir.methods.facts import Facts, Form
 from jointir.methods.shared import HardNegatives, RandomWeight
 
-FACTS = Facts(Form.RANKER, trains=True, needs_text=True)
+FACTS = Facts(
+    Form.RANKER,
+    trains=True,
+    needs_text=True,
+    ranker="retrievers.late_search:LateSearch",
+    held=5,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +31,11 @@ class Settings(HardNegatives):
             most=1,
         ),
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search(Checked):
+    """Of a search. It has none: every document is ranked."""
 
 
 def train(files: EncoderFiles, settings: Settings, dev: SampleOptions) -> None:

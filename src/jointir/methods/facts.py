@@ -19,7 +19,7 @@ class Form(StrEnum):
 
     ENCODER = "a dual encoder"  # SYSTEM/model; brute force searches its embeddings
     EXACT = "brute force"  # over the embeddings of the encoder in `start`
-    RANKER = "a ranker"  # writes its runs itself
+    RANKER = "a ranker"  # reads queries as text; SYSTEM/model where it is trained
     INDEX = "an index"  # systems/SYSTEM/M{M}/index.faiss
     LIBRARY = "an index of a library"  # systems/SYSTEM/index or systems/SYSTEM/M{M}/index
     IDENTIFIERS = "identifiers"  # generative/SYSTEM/seed{seed}, of a dataset of its own
@@ -43,6 +43,10 @@ class Facts:
     bits: that a code of PQ can have, K = 2^bits centroids; none where it has no such codes.
     library: of an index of a library: the module of the extra `ann` that it needs, "" for faiss.
     search_parameter: of the same: what trades effectiveness for speed when searching, "" for none.
+    ranker: of a ranker: MODULE:CLASS of its `Ranker`, below jointir. It is no import, so that an
+    edit there trains nothing again.
+    rescores: of a ranker: its first documents are ranked again by the encoder in `start`.
+    held: of a ranker: how often the bytes of the collection are in memory when it searches.
     """
 
     form: Form
@@ -57,6 +61,9 @@ class Facts:
     bits: tuple[int, ...] = ()
     library: str = ""
     search_parameter: str = ""
+    ranker: str = ""
+    rescores: bool = False
+    held: int = 10
 
 
 DUAL = ("star", "dual", "simcse", "tct-colbert")  # that embed documents and queries
@@ -71,7 +78,3 @@ def encoder(
     """Return the facts of a dual encoder that is trained."""
     own = {"needs_text": True, "own_documents": own_documents}
     return Facts(Form.ENCODER, references, trains=True, shares=shares, reads=reads, **own)
-
-
-# of the methods that have no module of their own here
-OTHERS = {"bm25": Facts(Form.RANKER, {}, needs_text=True, group=SPARSE)}

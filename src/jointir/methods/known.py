@@ -1,5 +1,6 @@
 """Which methods there are: each module of this folder is one, but for those of BESIDE."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache
@@ -9,8 +10,15 @@ from types import ModuleType
 
 from jointir.basics.errors import InputError
 from jointir.basics.settings import Checked, described
-from jointir.methods.arguments import DevOptions, EncoderFiles, Files, SampleOptions
-from jointir.methods.facts import OTHERS, Facts, Form
+from jointir.methods.arguments import (
+    DevOptions,
+    EncoderFiles,
+    Files,
+    RankerFiles,
+    RankerOptions,
+    SampleOptions,
+)
+from jointir.methods.facts import Facts, Form
 from jointir.methods.shared import Trained
 
 BESIDE = {"shared", "facts", "known", "arguments"}
@@ -20,6 +28,9 @@ BESIDE_NEW = {"docs", "out"}
 BESIDE_SEARCHER = {"docs", "out", "threads", "sweep"}
 BESIDE_TRAIN = {"M", "tuned", "own", *described(Files), *described(DevOptions)}
 BESIDE_TRAIN |= {*described(EncoderFiles), *described(SampleOptions)}
+BESIDE_RANKER = {"out", "meta", "dataset", "system", "seed", "out_hybrid", "meta_hybrid"}
+BESIDE_RANKER |= {*described(RankerFiles), *described(RankerOptions)}
+KINDS = (bool, int, float, str, list[float])  # of a setting
 OPTIONAL = {field.name for field in fields(Files) if field.default is None}
 TRAINED = (Form.INDEX, Form.ENCODER, Form.RANKER)  # what has `train` where it `trains`
 MAKES = ("new", "train", "searcher")  # of a method's module: it has the one that makes its index
@@ -80,14 +91,17 @@ def _lacks(found: ModuleType) -> Iterator[tuple[str, str]]:
         yield f"it has {told}", "Keep the one by which its index is made"
     elif facts:
         yield from _lacks_of_method(kind, facts, *made)
+        if facts.ranker:
+            yield from _lacks_of_ranker(getattr(found, "Search", kind), facts)
 
 
 def _lacks_of_fields(kind: type, made: list[str]) -> Iterator[tuple[str, str]]:
     taken = {"new": TAKEN | BESIDE_NEW, "train": TAKEN | BESIDE_TRAIN}
     taken["searcher"] = TAKEN | BESIDE_SEARCHER
     for field, (own, _) in described(kind).items():
-        if own not in (bool, int, float, str):
-            yield f"the setting {field!r} is no bool, int, float or str", "Give it such a type"
+        if own not in KINDS:
+            told = "no bool, int, float, str or list[float]"
+            yield f"the setting {field!r} is {told}", "Give it such a type"
         if any(field in taken[name] for name in made):
             yield f"the setting {field!r} has a name that the pipeline takes", "Rename it"
 
@@ -103,6 +117,8 @@ def _lacks_of_method(kind: type, facts: Facts, made: str = "") -> Iterator[tuple
         yield "an index or encoder that `trains` has `train`, and nothing else has", EXAMPLE
     if made == "train":
         yield from _lacks_of_training(kind, facts)
+    if bool(facts.ranker) != (facts.form == Form.RANKER):
+        yield "a ranker's FACTS name its `ranker`, and no others do", EXAMPLE
 
 
 def _lacks_of_training(kind: type, facts: Facts) -> Iterator[tuple[str, str]]:
@@ -116,16 +132,29 @@ def _lacks_of_training(kind: type, facts: Facts) -> Iterator[tuple[str, str]]:
             yield f"`reads` of its `FACTS` says {name!r}, or settings, that are none", EXAMPLE
 
 
+def _lacks_of_ranker(kind: type, facts: Facts) -> Iterator[tuple[str, str]]:
+    if taken := sorted(set(described(kind)) & (TAKEN | BESIDE_RANKER)):
+        yield f"the setting {taken[0]!r} has a name that the pipeline takes", "Rename it"
+    if not re.fullmatch(r"[\w.]+:\w+", facts.ranker):
+        yield f"`ranker` of its `FACTS`, {facts.ranker!r}, is no MODULE:CLASS", EXAMPLE
+
+
 def settings(name: str) -> type:
     """Return the `Settings` of one of `names`; a KeyError where there is no such method."""
     return module(name).Settings
+
+
+def search_settings(name: str) -> type:
+    """Return what a ranker is told when it searches: its `Search`, or `Settings` without one."""
+    found = module(name)
+    return getattr(found, "Search", found.Settings)
 
 
 @cache
 def facts() -> dict[str, Facts]:
     """Return the facts of each method that a system can have."""
     own = {name: module(name) for name in names()}
-    return {name: m.FACTS for name, m in own.items() if hasattr(m, "FACTS")} | OTHERS
+    return {name: m.FACTS for name, m in own.items() if hasattr(m, "FACTS")}
 
 
 @cache
@@ -138,6 +167,12 @@ def fitted() -> list[str]:
 def libraries() -> list[str]:
     """Return the methods that a library builds and searches: those with `searcher`."""
     return [name for name in names() if hasattr(module(name), "searcher")]
+
+
+@cache
+def rankers() -> list[str]:
+    """Return the methods that rank by themselves: those whose FACTS name a `ranker`."""
+    return [name for name, its in facts().items() if its.ranker]
 
 
 @cache

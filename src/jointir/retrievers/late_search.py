@@ -1,4 +1,4 @@
-"""The `late-search` stage: rank every document for every query by late interaction.
+"""ColBERT's search: rank every document for every query by late interaction.
 
 Exhaustive, and so exact: ColBERT's own search takes candidates from an approximate index of token
 embeddings first. Documents are embedded chunk by chunk and scored at once, so that memory does not
@@ -7,20 +7,19 @@ which pads the queries: they are short but for a few, and that would double the 
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from jointir.basics.files import write_json
 from jointir.basics.progress import progress
-from jointir.data.store import document_texts, read_corpus, read_queries
-from jointir.data.trec import write_run
+from jointir.data.store import document_texts, read_corpus
 from jointir.encode.embed import batches
 from jointir.encode.encoder import best_device
 from jointir.encode.precision import autocast, has_bf16
+from jointir.methods.arguments import RankerFiles, RankerOptions
+from jointir.methods.colbert import Search
 from jointir.retrievers.late import LateInteraction
-from jointir.search.identical import top
+from jointir.search.ranker import Ranker
 
 CHUNK = 128  # documents scored at a time
 BLOCK = 2**21  # products of a query's and a document's token held at a time: they fit in a cache
@@ -97,39 +96,30 @@ def search(
     return best.cpu().numpy(), found.cpu().numpy(), total
 
 
-def late_search(
-    collection: Path,
-    model: Path,
-    out: list[Path],
-    meta: Path,
-    dataset: str,
-    system: str,
-    seed: int = 0,
-    k: int = 100,
-    batch_tokens: int = 1024,
-) -> None:
-    """Write a run of a `colbert` model for each split named in `out`, and its facts to `meta`.
+class LateSearch(Ranker):
+    """A `colbert` model over a collection's documents, which are embedded while they are searched.
 
-    out: files named {split}.trec.gz. The bytes are those of an index that holds every token's
-    embedding in float16 and where each document's begin.
+    The bytes are those of an index that holds every token's embedding in float16 and where each
+    document's begin.
     """
-    corpus, topics = read_corpus(collection), read_queries(collection)
-    splits = [p.name.removesuffix(".trec.gz") for p in out]
-    topics = topics[topics["split"].isin(splits)].reset_index(drop=True)
-    net = LateInteraction.load(model).to(best_device()).eval()
-    docs, doc_ids, tokens = document_texts(corpus), corpus["doc_id"].to_numpy(object), 0
 
-    def answers(n: int) -> tuple[np.ndarray, np.ndarray]:
-        nonlocal tokens
-        scored, rows, tokens = search(net, topics["text"].tolist(), docs, n, batch_tokens)
-        return doc_ids[rows], scored
+    def __init__(self, files: RankerFiles, settings: Search, options: RankerOptions):
+        """Load the model.
 
-    found, values = top(collection, topics["query_id"].tolist(), k, answers)
-    for split, path in zip(splits, out, strict=True):
-        own = np.flatnonzero(topics["split"].eq(split))
-        write_run(path, topics["query_id"][own].tolist(), found[own], values[own], system)
-    dim = len(net.projection)
-    size = {"codes": TOKEN_BYTES * dim * tokens, "ids": 8 * len(docs)}
-    facts = {"dataset": dataset, "system": system, "setting": "", "seed": seed}
-    facts |= {"bytes_per_doc": sum(size.values()) // len(docs), "n_docs": len(docs), "dim": dim}
-    write_json(meta, facts | {"bytes": size})
+        Raises:
+            InputError: the folder holds no such model.
+        """
+        corpus, self.options, self.tokens = read_corpus(files.collection), options, 0
+        self.doc_ids, self.docs = corpus["doc_id"].to_numpy(object), document_texts(corpus)
+        self.model = LateInteraction.load(files.model).to(best_device()).eval()
+        self.dim = len(self.model.projection)
+
+    def search(self, queries: list[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return str[Q, k] document ids and float32[Q, k] scores."""
+        tokens = self.options.batch_tokens
+        scored, rows, self.tokens = search(self.model, queries, self.docs, k, tokens)
+        return self.doc_ids[rows], scored
+
+    def size(self) -> dict[str, int]:
+        """Return the bytes of an index of what the last search embedded."""
+        return {"codes": TOKEN_BYTES * self.dim * self.tokens, "ids": 8 * len(self.docs)}

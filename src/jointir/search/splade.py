@@ -1,36 +1,31 @@
-"""The `splade` stage: a sparse retriever whose weights a masked language model gives.
+"""SPLADE: a sparse retriever whose weights a masked language model gives.
 
 Formal et al. 2021, "SPLADE" and "SPLADE v2" (arXiv 2107.05720, 2109.10086): w_j of a text is the
 highest log(1 + relu(logit of word j)) over its tokens, v2's max pooling; a document's score is the
 inner product with the query. The model is used as it is: nothing of it is trained here.
 """
 
-import time
-from functools import partial
-from pathlib import Path
-
 import numpy as np
 import torch
 from scipy import sparse
 from transformers import AutoModelForMaskedLM
 
-from jointir.basics.files import write_json
 from jointir.basics.progress import progress, say
-from jointir.data.store import document_texts, read_corpus, read_queries
-from jointir.data.trec import write_run
+from jointir.data.store import document_texts, read_corpus
 from jointir.encode.embed import batches
 from jointir.encode.encoder import best_device
 from jointir.encode.precision import autocast, has_bf16
 from jointir.encode.pretrained import load_pretrained
+from jointir.methods.arguments import RankerFiles, RankerOptions
 from jointir.methods.splade import Settings
-from jointir.search.identical import top
+from jointir.search.ranker import Ranker
 
 WHERE = "--checkpoint"
 LACKING = "Name a masked language model, with its head"
 CELLS = 2**24  # scores of queries with documents that are in memory at a time, at most
 
 
-class Splade:
+class Weights:
     """A masked language model that gives each text a weight for each of V words."""
 
     def __init__(self, checkpoint: str, device: torch.device):
@@ -85,52 +80,36 @@ def search(
     return rows, scores
 
 
-def splade(
-    collection: Path,
-    out: list[Path],
-    meta: Path,
-    dataset: str,
-    system: str,
-    checkpoint: str,
-    settings: Settings,
-    k: int = 100,
-    batch_tokens: int = 1024,
-) -> None:
-    """Write a run of SPLADE for each split named in `out`, and its facts to `meta`.
+class Splade(Ranker):
+    """A collection's documents and queries in words that a masked language model weighs."""
 
-    out: files named {split}.trec.gz. meta: a JSON of what the results tell about the system: the
-    bytes of its inverted lists and of the model, and milliseconds a query, its encoding included.
-    checkpoint: as `Splade` has it.
+    timed = True
 
-    Raises:
-        InputError: the checkpoint cannot be loaded.
-    """
-    corpus, topics = read_corpus(collection), read_queries(collection)
-    splits = [path.name.removesuffix(".trec.gz") for path in out]
-    topics = topics[topics["split"].isin(splits)].reset_index(drop=True)
-    model, doc_ids = Splade(checkpoint, best_device()), corpus["doc_id"].to_numpy(object)
-    docs = model(document_texts(corpus), settings.document_length, batch_tokens)
-    begun = time.perf_counter()
-    queries = model(topics["text"].tolist(), settings.query_length, batch_tokens)
-    found, scores = top(
-        collection, topics["query_id"].tolist(), k, partial(_answers, queries, docs, doc_ids)
-    )
-    ms = 1000 * (time.perf_counter() - begun) / max(1, len(topics))
-    for split, path in zip(splits, out, strict=True):
-        own = np.flatnonzero(topics["split"].eq(split))
-        write_run(path, topics["query_id"][own].tolist(), found[own], scores[own], system)
-    say(f"{system}: {docs.nnz / max(1, len(corpus)):.1f} words a document")
-    size = {"codes": docs.data.nbytes + docs.indices.nbytes, "other": 8 * (docs.shape[1] + 1)}
-    facts = {"dataset": dataset, "system": system, "setting": "", "seed": 0}
-    facts |= {"bytes_per_doc": sum(size.values()) // len(corpus), "n_docs": len(corpus), "dim": 0}
-    weights = sum(p.numel() * p.element_size() for p in model.model.parameters())
-    told = {"model bytes": weights, "ms a query": ms}
-    write_json(meta, facts | {"bytes": size, "numbers": told})
+    def __init__(self, files: RankerFiles, settings: Settings, options: RankerOptions):
+        """Weigh the words of every document.
 
+        Raises:
+            InputError: the checkpoint cannot be loaded.
+        """
+        corpus, self.settings, self.options = read_corpus(files.collection), settings, options
+        self.doc_ids = corpus["doc_id"].to_numpy(object)
+        self.weights = Weights(settings.checkpoint, best_device())
+        texts, length = document_texts(corpus), settings.document_length
+        self.docs = self.weights(texts, length, options.batch_tokens)
+        say(f"splade: {self.docs.nnz / max(1, len(corpus)):.1f} words a document")
 
-def _answers(
-    queries: sparse.csr_array, docs: sparse.csr_array, doc_ids: np.ndarray, k: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return doc_ids [Q, k], "" where fewer are found, and scores float32[Q, k]."""
-    rows, scores = search(queries, docs, k)
-    return np.where(rows >= 0, doc_ids[rows], ""), scores
+    def search(self, queries: list[str], k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return str[Q, k] document ids, "" where fewer share a word, and float32[Q, k] scores."""
+        length, tokens = self.settings.query_length, self.options.batch_tokens
+        rows, scores = search(self.weights(queries, length, tokens), self.docs, k)
+        return np.where(rows >= 0, self.doc_ids[rows], ""), scores
+
+    def size(self) -> dict[str, int]:
+        """Return the bytes of the inverted lists: a weight and a document for each posting."""
+        postings = self.docs.data.nbytes + self.docs.indices.nbytes
+        return {"codes": postings, "other": 8 * (self.docs.shape[1] + 1)}
+
+    def numbers(self) -> dict[str, float]:
+        """Return the bytes of the model's weights."""
+        weights = self.weights.model.parameters()
+        return {"model bytes": sum(p.numel() * p.element_size() for p in weights)}
