@@ -17,18 +17,21 @@ PACKAGES = Lazy(
 )
 
 # The kinds of dataset that are downloaded: the parameter that pins the files, the stage that gets
-# them and its code, and the option by which the corpus stage is told where they are.
+# them with the option that takes it and its code, and the option by which the corpus stage is told
+# where they are.
 DOWNLOADED = {
     "apidocs": {
         "pins": "requirements",
         "code": "data.download",
-        "stage": "download-wheels --requirements",
+        "stage": "download-wheels",
+        "takes": "requirements",
         "option": "wheels",
     },
     "medquad": {
         "pins": "archives",
         "code": "data.archives",
-        "stage": "download-archives --sources",
+        "stage": "download-archives",
+        "takes": "sources",
         "option": "source",
     },
 }
@@ -123,6 +126,12 @@ def pins(wildcards: Wildcards) -> str:
     return dataset(wildcards)[download(wildcards)["pins"]]
 
 
+def download_options(wildcards: Wildcards) -> str:
+    """Return the stage that gets the files of a dataset, and its option."""
+    own = download(wildcards)
+    return f"{own['stage']} {options({own['takes']: pins(wildcards)})}"
+
+
 def collection_contents(wildcards: Wildcards) -> str:
     """Return a hash over the user's own files that a collection is built from."""
     made = dataset(wildcards)["kind"] in DOWNLOADED  # not the user's, and may not be there yet
@@ -155,7 +164,7 @@ def model_files(name: str) -> list[str]:
 
 
 def collection_options(wildcards: Wildcards) -> str:
-    """Return the options of `jointir corpus-KIND` that the dataset's params give."""
+    """Return the stage `corpus-KIND` and the options that the dataset's params give."""
     told = dict(dataset(wildcards))
     for other in ("measures", "groups"):  # of other stages
         told.pop(other, None)

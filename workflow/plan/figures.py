@@ -11,7 +11,7 @@ from workflow.plan.settings import (
     ablation_settings,
     entry,
     installed,
-    library_settings,
+    method_settings,
     refuse,
     run_settings,
     widths_from,
@@ -220,7 +220,7 @@ def built_with(system: str, setting: str) -> list[str]:
     """Return "setting=value" of all that decides whether an index can be built."""
     M = re.match(r"M(\d+)", setting)
     if given.systems.facts(system).form == Form.LIBRARY:
-        own = {k: v for k, v in library_settings(system).items() if k != "seed"}
+        own = method_settings(system, "seed")
     else:  # what is trained or put in lists has the codes of its start
         own = {k: entry(system)[k] for k in ("sample", "bits", "nlist") if k in entry(system)}
         built = system

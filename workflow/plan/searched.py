@@ -8,7 +8,7 @@ from snakemake.iocontainers import Wildcards
 from workflow.plan import given
 from workflow.plan.datasets import GENERATED, model_files
 from workflow.plan.figures import FIGURE5
-from workflow.plan.settings import ENTRIES, entry, library_settings, module_of, search_class
+from workflow.plan.settings import ENTRIES, entry, method_settings, module_of, search_class
 from workflow.plan.trained import folder_of_start, is_read, seed_named
 from workflow.scripts.shell import options
 from workflow.scripts.systems import bits_of
@@ -27,7 +27,7 @@ def library(system: str) -> list[str]:
 def library_options(wildcards: Wildcards) -> str:
     """Return the options that a library's index is built with; M is its folder's if it is swept."""
     swept = {"M": M} if (M := wildcards.get("M")) else {}
-    return options(library_settings(wildcards.system) | swept)
+    return options(method_settings(wildcards.system) | swept)
 
 
 def ranked_from(wildcards: Wildcards, name: str) -> list[str]:

@@ -112,19 +112,11 @@ def search_class(system: str) -> type[Checked]:
     return known.search_settings(given.systems.methods[system])
 
 
-def fit_settings(system: str) -> dict:
-    """Return the settings that an index is fitted with, without M, which is swept."""
-    names = [field.name for field in fields(settings_class(system))]
+def method_settings(system: str, *but_for: str) -> dict:
+    """Return what a system's entry says of its method's settings, without some: M, where swept."""
+    names = [field.name for field in fields(settings_class(system)) if field.name not in but_for]
     own = entry(system)
-    return {name: own[name] for name in names if name != "M" and name in own}
-
-
-def library_settings(system: str) -> dict:
-    """Return the settings that a library's index is built with, without the one that is swept."""
-    own = entry(system)
-    return {
-        field.name: own[field.name] for field in fields(settings_class(system)) if field.name in own
-    }
+    return {name: own[name] for name in names if name in own}
 
 
 def user_folders() -> list[str]:

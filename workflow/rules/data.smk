@@ -1,4 +1,5 @@
 from workflow.plan import datasets, given
+from workflow.plan.command import command, files_but
 from workflow.plan.datasets import source_files
 from workflow.scripts.inputs import contents
 
@@ -8,15 +9,16 @@ rule download:
         code=lambda w: source_files(datasets.download(w)["code"]),
         pins=datasets.pins,
     output:
-        source=directory("data/{dataset}/source"),
+        out=directory("data/{dataset}/source"),
     log:
         "logs/{dataset}/download.log",
     localrule: True  # the internet is on the login node
     params:
-        stage=lambda w: datasets.download(w)["stage"],
+        command=command(datasets.download_options),
+        files=files_but("pins"),
         contents=lambda w: contents([datasets.pins(w)]),
     shell:
-        "jointir {params.stage} {input.pins:q} --out {output.source} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"
 
 
 rule corpus:
@@ -24,7 +26,7 @@ rule corpus:
         code=lambda w: source_files("data.corpus", datasets.CORPUS[datasets.dataset(w)["kind"]]),
         source=datasets.collection_source,
     output:
-        collection=directory("data/{dataset}/collection"),
+        out=directory("data/{dataset}/collection"),
     log:
         "logs/{dataset}/corpus.log",
     wildcard_constraints:
@@ -35,7 +37,8 @@ rule corpus:
         mem_mb=4000,
         runtime=120,
     params:
-        options=datasets.collection_options,
+        command=command(datasets.collection_options),
+        files=files_but("source"),
         contents=datasets.collection_contents,
     shell:
-        "jointir {params.options} --out {output.collection} 2>&1 | tee {log}"
+        "{params.command} {params.files} 2>&1 | tee {log}"

@@ -25,7 +25,7 @@ rule build:
     params:
         command=command(
             lambda w: given.systems.methods[w.system],
-            lambda w: options(settings.fit_settings(w.system)),
+            lambda w: options(settings.method_settings(w.system, "M")),
             M="{M}",
         ),
         files=files,

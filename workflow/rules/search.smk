@@ -23,7 +23,7 @@ rule ivf:
         mem_mb=memory(2000, index=2),
         runtime=120,
     params:
-        command=command("ivf", lambda w: options(settings.fit_settings(w.system))),
+        command=command("ivf", lambda w: options(settings.method_settings(w.system, "M"))),
         files=files,
     shell:
         "{params.command} {params.files} 2>&1 | tee {log}"

@@ -97,13 +97,13 @@ def rank(
     texts, query_ids = topics["text"].tolist(), topics["query_id"].tolist()
     begun = time.perf_counter()
     found, scores = top(collection, query_ids, k, partial(ranker.search, texts))
-    ms = 1000 * (time.perf_counter() - begun) / len(texts)
+    ms = 1000 * (time.perf_counter() - begun) / max(1, len(texts))
     _write(out, topics, found, scores, about)
     _tell(meta, ranker, about | {"setting": ranker.setting}, ranker.size(), ms)
     if out_hybrid and meta_hybrid:
         begun = time.perf_counter()
         ids, values = ranker.rescored(texts, found)
-        ms += 1000 * (time.perf_counter() - begun) / len(texts)  # it begins with the other
+        ms += 1000 * (time.perf_counter() - begun) / max(1, len(texts))  # after the other
         _write(out_hybrid, topics, ids, values, about)
         _tell(meta_hybrid, ranker, about | {"setting": HYBRID}, ranker.size_rescored(), ms)
     say(f"{about['system']} {ranker.setting}: {len(texts)} queries")
