@@ -52,7 +52,7 @@ def test_measures_reach_the_command_as_they_are(commands):
             "dev.parquet",
             "test.parquet",
         ]
-    assert values(commands["rank-bm25"][0], "--measure") == [MEASURES[-1]]  # dev's main one
+    assert values(commands["rank_bm25"][0], "--measure") == [MEASURES[-1]]  # dev's main one
 
 
 def test_paths_prompts_and_settings_reach_the_command_as_they_are(commands):
