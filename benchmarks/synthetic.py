@@ -2,7 +2,7 @@
 
 Only times, bytes and memory mean something here, not what is found: texts are random words, as
 long as MS MARCO's passages, the encoder has BERT-base's shape and random weights, and embeddings
-are the clustered vectors of the `scale` stage. Everything is made chunk by chunk.
+are the clustered vectors of the `scaling` stage. Everything is made chunk by chunk.
 """
 
 import argparse

@@ -21,7 +21,7 @@ SHORTER = [
     ("./run python benchmarks/corpus_scale.py", "--help"),  # minutes, however few documents
     ("./run python benchmarks/search_negatives.py", "--N 5000 --D 64 --M 8 --rounds 1"),
     ("./run python benchmarks/gpu_negatives.py", "--N 5000 --D 64 --M 8 --rounds 1"),
-    ("./run jointir scale", "--help"),  # a list of sizes grows with each that is added
+    ("./run jointir scaling", "--help"),  # a list of sizes grows with each that is added
 ]
 
 

@@ -74,7 +74,7 @@ STAGES = {
     "cold-start": "jointir.measure.cold_start:cold_start",
     "latency": "jointir.measure.latency:latency",
     "latencies": "jointir.measure.speed:latencies",
-    "scale": "jointir.measure.scale:scale",
+    "scaling": "jointir.measure.scaling:scaling",
     "compare": "jointir.report.revisions:compare",
 }
 

@@ -18,7 +18,7 @@ REFUSED = {
     "systems.asi.train_decoder.lr: nan is": {
         "systems": {"asi": {"train_decoder": {"lr": math.nan}}}
     },
-    "scale.sizes[0]: 1.00e+20 is more than any stage": {"scale": {"sizes": [10**20]}},
+    "scaling.sizes[0]: 1.00e+20 is more than any stage": {"scaling": {"sizes": [10**20]}},
     "star.steps: -9.22e+18 is more than any stage": {"star": {"steps": -(2**63)}},
     "jpq.lr: inf is not a finite number": {"jpq": {"lr": as_number("1e999")}},
 }

@@ -26,7 +26,7 @@ def test_a_cluster_is_told_what_every_job_needs(monkeypatch):
     reports = {name for name in jobs if all(map(of_report, jobs[name].output))}
     assert {"figure4", "results", "groups", "asi_results"} <= reports
     seconds = {"fits", "measure", "measure_baseline", "cold_start"}
-    assert local == {"download", "corpus", "checkpoint"} | seconds | reports - {"scale"}
+    assert local == {"download", "corpus", "checkpoint"} | seconds | reports - {"scaling"}
     on_device = re.compile(r"(?<!def )best_device\(\)|place\(\)\.device")
     gpu = {
         name

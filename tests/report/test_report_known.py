@@ -86,7 +86,7 @@ def test_a_report_is_read_with_its_defaults(read):
     ("name", "title", "command"),
     [
         ("figure7", "Figure 7", "figure7"),
-        ("figure_scale", "Figure scale", "figure-scale"),
+        ("figure_scaling", "Figure scaling", "figure-scaling"),
         ("asi_table3", "ASI's table 3", "asi-table3"),
     ],
 )

@@ -138,7 +138,7 @@ def test_tables_show_every_system_once_with_the_values_of_test(folder, speed):
     assert times.set_index("system").loc["brute-force", "speed_up"] == 1
 
 
-@pytest.mark.parametrize("name", ["figure5", "figure_scale"])
+@pytest.mark.parametrize("name", ["figure5", "figure_scaling"])
 def test_figures_are_drawn(folder, name):
     assert (folder / f"reports/{name}.pdf").read_bytes().startswith(b"%PDF")
     assert (folder / f"reports/{name}.png").stat().st_size > 20_000

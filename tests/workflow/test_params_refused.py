@@ -138,7 +138,11 @@ def test_snakemake_says_no_more_than_that_line():
             "figure7={systems: [jpq-neg]}",
             "figure7.systems: 'jpq-loss' is not in it. ",
         ),
-        ("figure_scale.pdf", "scale={M: 100}", "scale.M: 100 does not divide the dimension 384."),
+        (
+            "figure_scaling.pdf",
+            "scaling={M: 100}",
+            "scaling.M: 100 does not divide the dimension 384.",
+        ),
         (
             "asi_table1.md",
             "systems={asi++: {fresh: 200}}",
@@ -156,7 +160,7 @@ def test_a_report_that_cannot_be_made_is_refused_where_it_is_asked_for(target, o
     "overlays",
     [
         ["sweep={M: [16]}", "asi={systems: [asi]}", "figure7={systems: [jpq-neg]}",
-         "scale={M: 100}", "systems={asi++: {fresh: 200}}"],
+         "scaling={M: 100}", "systems={asi++: {fresh: 200}}"],
         ["sweep={M: [24]}", "asi={systems: [asi++]}"],
     ],
 )  # fmt: skip

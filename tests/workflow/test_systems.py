@@ -208,6 +208,7 @@ def test_a_report_shows_what_it_can(report, name, line):
          "systems.hnsw.build.links is now systems.hnsw.links"),
         ({"retrievers": {"ance": {"refresh": 9}}},
          "retrievers.ance.refresh is now systems.ance.refresh"),
+        ({"scale": {"M": 4}}, "scale.M is now scaling.M"),
         ({"retrievers": {"run": ["bm25"]}}, "retrievers.run is now figure1.systems"),
         ({"ablation": {"variants": {"jpq-neg": {"scale": 9}}}},
          "ablation.variants.jpq-neg.scale is now systems.jpq-neg.scale"),

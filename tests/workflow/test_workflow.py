@@ -78,8 +78,8 @@ JOBS = {
     "latencies": 1,
     **{f"table{number}": 1 for number in (1, 2, 3, 5)},
     "figure5": 1,
-    "scale": 1,
-    "figure_scale": 1,
+    "scaling": 1,
+    "figure_scaling": 1,
     "results": 4,  # of figure 4, and what figures 5, 7 and 1 add
     "comparisons": 4,
     "groups": 1,

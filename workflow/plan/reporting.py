@@ -37,7 +37,7 @@ FILES: dict[str, Callable[[Report], list[str]]] = {
     ],
     "latency": lambda own: [file_of("latencies", "out")],
     "groups": lambda own: [file_of("groups", "out")],
-    "scale": lambda own: [file_of("scale", "out")],
+    "scaling": lambda own: [file_of("scaling", "out")],
     "meta": lambda own: each_system(file_of("retrieve", "meta"), CHECKED[own.figure]),
     "sizes": lambda own: [file_of("sizes", "out")],
     "pays": lambda own: [file_of("pays", "out")],
@@ -72,7 +72,7 @@ VALUES: dict[str, Callable[[Report], Iterable]] = {
 OF_FIGURE = {"results", "comparisons", "meta"}  # those of the figure that the report names
 # Those that git has, so that a flag tells those of this run: see the rule `results`. Each of these
 # tables has its own flag.
-FLAGGED = ("results", "comparisons", "latency", "groups", "scale")
+FLAGGED = ("results", "comparisons", "latency", "groups", "scaling")
 # ASI's tables have one together. A table of its settings is to tell those of that run.
 FLAGGED_ASI = {"results of ASI", "comparisons of ASI", "numbers of ASI", "settings of ASI++"}
 

@@ -170,8 +170,8 @@ def needed(report: str, what: str, *names: str) -> Callable[[Wildcards], list[st
 
 def divided(wildcards: Wildcards) -> list[str]:
     """Return no file, or refuse an M of the synthetic ladder that does not divide a dimension."""
-    M = given.config["scale"]["M"]
-    for D in given.config["scale"]["dims"]:
+    M = given.config["scaling"]["M"]
+    for D in given.config["scaling"]["dims"]:
         if D % M:
-            refuse("scale.M", f"{M} does not divide the dimension {D}", "Change one of the two")
+            refuse("scaling.M", f"{M} does not divide the dimension {D}", "Change one of the two")
     return []

@@ -163,9 +163,9 @@ def _reports() -> dict[str, Stage]:
                 *reported("speed"),
             ],
         ),
-        "scale": Stage(
+        "scaling": Stage(
             "the synthetic ladder: how speed grows with the number of documents",
-            lambda: [*given.rules.scale.output, *reported("scale")],
+            lambda: [*given.rules.scaling.output, *reported("scaling")],
         ),
         "ablation": Stage(
             "figure 7: what each part of JPQ's training is worth",
@@ -219,8 +219,8 @@ def all_stages() -> dict[str, Stage]:
 def wanted_reports() -> list[str]:
     """Return the stages that `rule all` asks for; some need a dataset with text."""
     if not given.texts:
-        return ["report", "scale", "asi_report"]
-    return ["report", "speed", "scale", "ablation", "negatives", "retrievers", "asi_report"]
+        return ["report", "scaling", "asi_report"]
+    return ["report", "speed", "scaling", "ablation", "negatives", "retrievers", "asi_report"]
 
 
 def models() -> dict[str, dict[str, str]]:

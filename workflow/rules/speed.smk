@@ -52,22 +52,22 @@ rule latencies:
         "{params.command} {params.files} 2>&1 | tee {log}"
 
 
-rule scale:
+rule scaling:
     input:
-        code=source_files("measure.scale"),
+        code=source_files("measure.scaling"),
         checked=settings.divided,
     output:
-        out="reports/tables/scale.csv",
-        machine="reports/machine/scale.json",
-        made=touch("data/scale.made"),
+        out="reports/tables/scaling.csv",
+        machine="reports/machine/scaling.json",
+        made=touch("data/scaling.made"),
     log:
-        "logs/scale.log",
+        "logs/scaling.log",
     threads: workflow.cores  # nothing else may run beside it
     resources:
         mem_mb=16000,
         runtime=240,
     params:
-        command=command("scale", options(config["scale"])),
+        command=command("scaling", options(config["scaling"])),
         files=files,
     shell:
         "{params.command} {params.files} 2>&1 | tee {log}"

@@ -19,7 +19,9 @@ SECTIONS = {
     "retrievers.run": "figure1.systems",
     "retrievers": "systems",
     "asi.run": "asi.systems",
+    "scale": "scaling",
 }
+WHOLE = ("systems", "scaling")  # of these new sections, that of the old one has the same parameters
 OF_ASI = ("settle", "seeds", "beam")  # of the entry asi++ now, beside the method's settings
 RENAMED = {"settle": "train_decoder"}  # settings of an entry
 
@@ -31,7 +33,7 @@ def check_moved(config: dict) -> None:
         InputError: it tells the new name.
     """
     for section in config:
-        if section in (*ENTRIES, "ann", "ablation", "retrievers", "asi", "systems"):
+        if section in (*ENTRIES, "ann", "ablation", "retrievers", "asi", "systems", "scale"):
             for old in _leaves(config[section], section):
                 if new := moved(old):
                     remedy = "Rename it; CHANGELOG.md has all that moved in 0.2.0"
@@ -56,7 +58,7 @@ def _in_entry(old: str) -> str:
         return f"systems.{old}"
     for before, after in SECTIONS.items():
         if old == before or old.startswith(f"{before}."):
-            return after + (old.removeprefix(before) if after == "systems" else "")
+            return after + (old.removeprefix(before) if after in WHOLE else "")
     if section == "asi" and {*OF_ASI, *described(settings("asi"))} & set(old.split(".")[1:2]):
         return f"systems.asi++.{old.removeprefix('asi.')}"
     return ""

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from jointir.basics.errors import InputError
-from jointir.measure.scale import COLUMNS
-from jointir.report.figure_scale import figure_scale, read_scale, render
+from jointir.measure.scaling import COLUMNS
+from jointir.report.figure_scaling import figure_scaling, read_scale, render
 from jointir.report.styles import RC
 
 SIZES, EXPONENT = [1_000, 10_000, 100_000], {"brute-force": 1.0, "jpq": 0.5}
@@ -24,7 +24,7 @@ def table(tmp_path):
                     cost = {"train_s": 2.0, "add_s": N / 1000, "index_mb": N * 1e-3}
                     time = {"threads": threads, "batch": 1, "median_ms": ms, "p95_ms": 2 * ms}
                     rows.append(about | cost | time | {"qps": 1000 / ms, "speedup": 1.0})
-    path = tmp_path / "scale.csv"
+    path = tmp_path / "scaling.csv"
     pd.DataFrame(rows)[COLUMNS].to_csv(path, index=False)
     return path
 
@@ -46,7 +46,7 @@ def test_lines_are_the_rows_of_one_thread(table):
 
 def test_two_renders_are_the_same_bytes(table, tmp_path):
     for i in range(2):
-        figure_scale(table, tmp_path / f"{i}.pdf", tmp_path / f"{i}.png")
+        figure_scaling(table, tmp_path / f"{i}.pdf", tmp_path / f"{i}.png")
     assert (tmp_path / "0.pdf").read_bytes() == (tmp_path / "1.pdf").read_bytes()
     assert (tmp_path / "0.png").read_bytes() == (tmp_path / "1.png").read_bytes()
 

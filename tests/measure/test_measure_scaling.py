@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from jointir.basics.errors import InputError
-from jointir.measure import ladder, scale
+from jointir.measure import ladder, scaling
 from jointir.measure.ladder import DOCUMENTS, QUERIES, SYSTEMS, TRAINING, grow, new_index, vectors
-from jointir.measure.scale import COLUMNS, slopes
+from jointir.measure.scaling import COLUMNS, slopes
 from jointir.search.ann.registry import open_index
 
 D, M, N, SEED = 32, 4, 300, 7
@@ -85,9 +85,9 @@ def test_lists_are_about_the_square_root_of_the_documents():
 
 def test_the_stage_on_two_sizes(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(ladder, "SAMPLE", 1000)
-    paths = (tmp_path / "tables/scale.csv", tmp_path / "machine.json")
+    paths = (tmp_path / "tables/scaling.csv", tmp_path / "machine.json")
     options = {"seconds": 60, "least": 20, "rounds": 2, "threads": 2}
-    scale.scale(*paths, [600, N], [D], M, 2, **options)
+    scaling.scaling(*paths, [600, N], [D], M, 2, **options)
     frame = pd.read_csv(paths[0])
     assert list(frame.columns) == COLUMNS
     keys = frame[["n_docs", "system", "threads"]].itertuples(index=False, name=None)
@@ -104,7 +104,7 @@ def test_the_stage_on_two_sizes(tmp_path, monkeypatch, capsys):
         expected = times["brute-force"] / times
         np.testing.assert_allclose(rows["speedup"], expected, rtol=1e-4)
     assert json.loads(paths[1].read_text())["threads"] == 2
-    assert sorted(p.name for p in tmp_path.rglob("*")) == ["machine.json", "scale.csv", "tables"]
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["machine.json", "scaling.csv", "tables"]
     said = capsys.readouterr().err
     assert slopes(frame).to_string(index=False).splitlines()[0] in said
     assert said.count("ivf-jpq") > 6  # progress, the table and the slopes
@@ -139,8 +139,8 @@ def test_slopes_of_known_curves():
     ],
 )
 def test_refusals(change, message, tmp_path):
-    options = {"out": tmp_path / "scale.csv", "machine": tmp_path / "machine.json"}
+    options = {"out": tmp_path / "scaling.csv", "machine": tmp_path / "machine.json"}
     options |= {"sizes": [N], "dims": [D], "M": M}
     with pytest.raises(InputError, match=message):
-        scale.scale(**(options | change))
+        scaling.scaling(**(options | change))
     assert not list(tmp_path.iterdir())

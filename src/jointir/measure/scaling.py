@@ -1,4 +1,4 @@
-"""The `scale` stage: search times on a ladder of corpus sizes, on synthetic documents."""
+"""The `scaling` stage: search times on a ladder of corpus sizes, on synthetic documents."""
 
 from itertools import product
 from pathlib import Path
@@ -82,7 +82,7 @@ def _check(sizes: list[int], dims: list[int], M: int) -> None:
             raise InputError("M", found, "Choose half of a divisor of every dimension")
 
 
-def scale(
+def scaling(
     out: Path,
     machine: Path,
     sizes: list[int],

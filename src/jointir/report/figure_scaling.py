@@ -7,7 +7,7 @@ import pandas as pd
 
 from jointir.basics.errors import InputError
 from jointir.basics.readers import read_csv
-from jointir.measure.scale import COLUMNS, slopes
+from jointir.measure.scaling import COLUMNS, slopes
 from jointir.report.known import report
 from jointir.report.styles import EXACT, RC, label, save, styles
 
@@ -23,7 +23,7 @@ PANELS = {
 
 
 def read_scale(path: Path) -> pd.DataFrame:
-    """Read scale.csv's rows of one thread, with build_s.
+    """Read scaling.csv's rows of one thread, with build_s.
 
     Raises:
         InputError: a column is missing, or nothing was timed on one thread.
@@ -31,10 +31,10 @@ def read_scale(path: Path) -> pd.DataFrame:
     frame = read_csv(path)
     missing = [column for column in COLUMNS if column not in frame.columns]
     if missing:
-        raise InputError(path, f"no column {missing[0]!r}", "Rerun the scale stage")
+        raise InputError(path, f"no column {missing[0]!r}", "Rerun the scaling stage")
     frame = frame[frame["threads"].eq(1)]
     if frame.empty:
-        raise InputError(path, "no row of one thread", "Rerun the scale stage")
+        raise InputError(path, "no row of one thread", "Rerun the scaling stage")
     return frame.assign(build_s=frame["train_s"] + frame["add_s"])
 
 
@@ -70,8 +70,8 @@ def render(rows: pd.DataFrame) -> "Figure":
     return fig
 
 
-@report(stage="scale", category="Effectiveness and speed", reads={"table": "scale"})
-def figure_scale(table: Path, out: Path, png: Path) -> None:
+@report(stage="scaling", category="Effectiveness and speed", reads={"table": "scaling"})
+def figure_scaling(table: Path, out: Path, png: Path) -> None:
     """Draw the ladder as a PDF (`out`) and a PNG; b is the fitted exponent of ms = a N^b.
 
     Raises:
