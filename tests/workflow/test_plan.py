@@ -83,6 +83,37 @@ def test_another_workflow_in_the_same_process_is_not_answered_of_the_first():
     ]
 
 
+def test_what_a_ranker_is_told_and_reads():
+    at = {name: asked(name, "flat") for name in ("bm25", "bm25-expanded", "colbert", "seal")}
+    assert searched.ranker_options(at["bm25"]).startswith("--b 0.25 --b 0.5 --b 0.75 --b 0.9 --k1")
+    own = "--alpha 2 --beam 15 --beta 0.8 --length 5 --rescored 50 --unigrams 100"
+    assert searched.ranker_options(at["seal"]) == own  # of `search`, and the training's length
+    assert searched.ranker_options(at["colbert"]) == ""
+    read = {
+        name: {part: searched.ranked_from(w, part) for part in ("model", "docs", "generated")}
+        for name, w in at.items()
+    }
+    nothing = {"model": [], "docs": [], "generated": []}
+    assert read["bm25"] == nothing
+    assert read["bm25-expanded"] == nothing | {"generated": ["data/apidocs/expand/queries.parquet"]}
+    assert read["colbert"] == nothing | {"model": ["data/apidocs/colbert/model"]}
+    docs = {"model": ["data/apidocs/seal/model"], "docs": ["data/apidocs/star/docs.npy"]}
+    assert read["seal"] == nothing | docs
+    assert {*searched.rescored_runs("seal")} == {"out_hybrid", "meta_hybrid"}
+    assert searched.rescored_runs("bm25") == {}
+
+
+def test_the_code_of_a_ranker_is_its_own_and_a_module_that_is_none_is_refused(monkeypatch):
+    code = searched.code_of_ranker("bm25")
+    assert "src/jointir/search/bm25.py" in code and "src/jointir/search/splade.py" not in code
+    assert "src/jointir/retrievers/late_search.py" not in code
+    wrong = {"words": SimpleNamespace(ranker="search.wrods:Words")}
+    monkeypatch.setattr(searched.known, "facts", lambda: wrong)
+    line = "words.py: `ranker` of its `FACTS` names 'search.wrods', and there is no src/jointir/sea"
+    with pytest.raises(SystemExit, match=line):
+        searched.code_of_ranker("words")
+
+
 def test_a_trained_system_is_shown_with_what_it_starts_from():
     assert figures.with_starts(["jpq", "dpq", "pq"]) == ["jpq", "dpq", "pq", "opq"]
     assert figures.built_with("jpq-4bit", "M96") == ["M=96", "bits=4", "sample=10000"]

@@ -6,9 +6,16 @@ from types import SimpleNamespace
 
 from snakemake.iocontainers import Wildcards
 from workflow.plan import given
-from workflow.plan.datasets import GENERATED, model_files
+from workflow.plan.datasets import GENERATED, model_files, source_files
 from workflow.plan.figures import FIGURE5
-from workflow.plan.settings import ENTRIES, entry, method_settings, module_of, search_class
+from workflow.plan.settings import (
+    ENTRIES,
+    entry,
+    method_settings,
+    module_of,
+    refuse,
+    search_class,
+)
 from workflow.plan.trained import folder_of_start, is_read, seed_named
 from workflow.scripts.shell import options
 from workflow.scripts.systems import bits_of
@@ -28,6 +35,16 @@ def library_options(wildcards: Wildcards) -> str:
     """Return the options that a library's index is built with; M is its folder's if it is swept."""
     swept = {"M": M} if (M := wildcards.get("M")) else {}
     return options(method_settings(wildcards.system) | swept)
+
+
+def code_of_ranker(method: str) -> list[str]:
+    """Return the source files that a ranker searches by, or refuse FACTS that name none."""
+    module = known.facts()[method].ranker.partition(":")[0]
+    try:
+        return source_files("search.ranker", module)
+    except FileNotFoundError as e:
+        found = f"`ranker` of its `FACTS` names {module!r}, and there is no {e}"
+        refuse(known.path_of(method), found, "Write it, or correct the name")
 
 
 def ranked_from(wildcards: Wildcards, name: str) -> list[str]:

@@ -57,7 +57,7 @@ for _method in known.rankers():
         name:
             settings.rule_name(f"rank-{_method}")
         input:
-            code=source_files("search.ranker", _facts.ranker.partition(":")[0]),
+            code=searched.code_of_ranker(_method),
             collection="data/{dataset}/collection",
             model=lambda w: searched.ranked_from(w, "model"),
             docs=lambda w: searched.ranked_from(w, "docs"),
