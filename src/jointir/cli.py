@@ -79,7 +79,7 @@ STAGES = {
 }
 
 
-# What the options of paths are, of a stage that takes settings.
+# What the options are that are no settings, of a stage that takes settings: of paths and names.
 PATHS = {
     "collection": "folder that a corpus stage wrote",
     "encoder": "folder of the encoder that the training starts from",
@@ -96,7 +96,7 @@ PATHS = {
     " id, or package:MODULE/FOLDER",
     "dataset": "what results call the collection",
     "system": "what results call the system",
-    "seed": "what results tell of it",
+    "seed": "of what is searched, as results tell it",
     "meta": "a JSON that tells how many queries there are",
     "tuned": "a file of the tune stage, whose choice takes the place of the options here",
     "own": "an option that keeps its value all the same",

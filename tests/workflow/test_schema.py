@@ -154,7 +154,7 @@ def nodes(node: object) -> Iterator[dict]:
 def test_no_object_says_a_setting_again():
     """But for its bounds and, where it changes others, what its value means there."""
     found = list(nodes(yaml.safe_load(SCHEMA.read_text())))
-    assert len(found) == 19
+    assert len(found) == 17
     for node in found:
         of_search = search_settings(node["searches"]) if "searches" in node else None
         fields = described(of_search or settings(node.get("settings") or node["changes"]))

@@ -8,6 +8,7 @@ from workflow.plan import given
 from workflow.plan.datasets import GENERATED
 from workflow.plan.searched import of_encoder
 from workflow.plan.settings import entry, refuse
+from workflow.plan.trained import is_read
 from workflow.scripts.reads import Lazy
 from workflow.scripts.shell import options
 from workflow.scripts.variants import LEARNED
@@ -165,16 +166,15 @@ def expansion_options(wildcards: Wildcards) -> str:
     return options(named | {name: own[name] for name in ("queries", "top_k", "depth", "seed")})
 
 
-def expansion(system: str) -> list[str]:
-    """Return the pattern of the generated queries that a system reads, if it does."""
-    return [GENERATED] if entry(system)["expansion"] == "doc2query" else []
+def expansion(variant: str) -> list[str]:
+    """Return the pattern of the generated queries that a variant is trained on, if it is."""
+    return [GENERATED] if VARIANTS[variant]["expansion"] == "doc2query" else []
 
 
 def generated_queries() -> list[str]:
     """Return the generated queries that some system of ASI's tables reads, if one does."""
-    own, of_words = given.config["asi"], given.systems.of_method("bm25")
-    systems = [*VARIANTS, *(s for s in own["baselines"] if s in of_words)]
-    read = any(expansion(system) for system in systems)
+    own, baselines = given.config["asi"], given.config["asi"]["baselines"]
+    read = any(map(expansion, VARIANTS)) or any(is_read(s, "generated") for s in baselines)
     return [GENERATED.format(dataset=own["dataset"])] if read else []
 
 

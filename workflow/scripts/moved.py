@@ -32,8 +32,9 @@ def check_moved(config: dict) -> None:
     Raises:
         InputError: it tells the new name.
     """
+    moving = {*ENTRIES, "systems", *(name.split(".")[0] for name in SECTIONS)}
     for section in config:
-        if section in (*ENTRIES, "ann", "ablation", "retrievers", "asi", "systems", "scale"):
+        if section in moving:
             for old in _leaves(config[section], section):
                 if new := moved(old):
                     remedy = "Rename it; CHANGELOG.md has all that moved in 0.2.0"

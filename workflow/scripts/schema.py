@@ -105,7 +105,11 @@ def _of_code(method: str, beside: dict[str, str]) -> dict:
     of_search = described(search_settings(method))
     if search_settings(method) is not kind and of_search:
         own = [name for name in described(kind) if name in of_search]  # the training's, too
-        head["search"] = {"description": "how it ranks", "searches": method, "but_for": own}
+        head["search"] = {
+            "description": "how it ranks documents for a query",
+            "searches": method,
+            "but_for": own,
+        }
     says = (module(method).__doc__ or method).partition("\n")[0].rstrip(".")
     about = {"description": says, "settings": method}
     about |= {"properties": {"method": {"const": method}} | head}
